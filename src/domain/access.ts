@@ -23,7 +23,8 @@ export interface Permit {
 }
 
 /** Kinds of conditions that an identity can lack; also the reason in log and metric. */
-export type Missing = 'scope_missing' | 'group_missing' | 'claim_mismatch' | 'person_required' | 'foreign_pool'
+export type Missing =
+  'scope_missing' | 'group_missing' | 'claim_mismatch' | 'person_required' | 'foreign_pool' | 'no_rule'
 
 export type Decision =
   | { readonly kind: 'permit'; readonly permit: Permit }
@@ -45,6 +46,8 @@ export function decide(access: AccessRule, pool: string, identity: Identity | nu
 
 function lacks(entry: AccessEntry, identity: Identity): Missing[] {
   const missing: Missing[] = []
+  // An entry without a condition would let everybody in; the settings refuse it, and so does this.
+  if (entry.scopes === undefined && entry.groups === undefined && entry.claims === undefined) return ['no_rule']
   if (entry.scopes !== undefined && !entry.scopes.every((scope) => identity.scopes.has(scope)))
     missing.push('scope_missing')
   if (identity.kind === 'machine') {

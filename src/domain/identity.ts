@@ -89,12 +89,13 @@ function ownGroups(groups: unknown, userPoolId: string): readonly string[] {
 }
 
 function keptClaims({ id, access, keepClaims }: PersonSources): Record<string, ClaimValue> {
-  const kept: Record<string, ClaimValue> = Object.create(null) as Record<string, ClaimValue>
-  for (const name of keepClaims) {
-    const value = claimValue((id ?? access)[name])
-    if (value !== undefined) kept[name] = value
-  }
-  return kept
+  const source = id ?? access
+  return Object.fromEntries(
+    keepClaims.flatMap((name) => {
+      const value = Object.hasOwn(source, name) ? claimValue(source[name]) : undefined
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
 }
 
 function claimValue(value: unknown): ClaimValue | undefined {

@@ -1,0 +1,26 @@
+import { pino, type Logger } from 'pino'
+import { PinoPretty } from 'pino-pretty'
+
+export interface LogOptions {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  /** Readable lines for a person at a terminal; else one JSON object per line. */
+  readonly readable: boolean
+}
+
+/** The process's log on standard output. Nothing is ever redacted here: what must not be seen is never handed to a logger. */
+export function createLog({ level, readable }: LogOptions): Logger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  if (!readable) return pino(options, pino.destination({ dest: 1, sync: false }))
+  const lines = PinoPretty({
+    colorize: true,
+    translateTime: 'SYS:HH:MM:ss',
+    ignore: 'event,requestId,client',
+    messageFormat: (entry, messageKey) =>
+      entry['event'] === 'request'
+        ? `${String(entry['method'])} ${String(entry['path'])} → ${String(entry['status'])} ${String(entry['durationMs'])} ms`
+        : String(entry[messageKey]),
+    hideObject: false,
+    singleLine: true,
+  })
+  return pino(options, lines)
+}

@@ -1,0 +1,133 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+
+const PREFIX = 'cognito_gateway_'
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+
+/** Every metric of the gateway's own: kind, help, labels. README lists them; a test keeps the two the same. */
+export const metricTable = {
+  requests_total: {
+    kind: 'counter',
+    help: 'Requests answered, by route, method and status.',
+    labels: ['route', 'method', 'status'],
+  },
+  request_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time from the first header to the end of the answer.',
+    labels: ['route'],
+  },
+  overhead_seconds: {
+    kind: 'histogram',
+    help: "The gateway's own part of the time until the answer began.",
+    labels: ['route'],
+  },
+  requests_in_flight: { kind: 'gauge', help: 'Requests that are being answered.', labels: [] },
+  decisions_total: {
+    kind: 'counter',
+    help: 'Decisions of the rules, by route, result and reason.',
+    labels: ['route', 'result', 'reason'],
+  },
+  requests_refused_total: {
+    kind: 'counter',
+    help: 'Requests refused before any rule was asked, by reason.',
+    labels: ['reason'],
+  },
+  login_stages_total: { kind: 'counter', help: 'Stages of sign-ins that were reached.', labels: ['stage'] },
+  logins_total: {
+    kind: 'counter',
+    help: 'Sign-ins that ended, by pool, result and reason.',
+    labels: ['pool', 'result', 'reason'],
+  },
+  login_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time from the start of a sign-in to its session, the person included.',
+    labels: [],
+  },
+  sessions_ended_total: { kind: 'counter', help: 'Sessions that ended, by reason.', labels: ['reason'] },
+  sign_outs_total: { kind: 'counter', help: 'Sign-outs by the person.', labels: [] },
+  token_refreshes_total: {
+    kind: 'counter',
+    help: 'Refreshes at the user pool, by result and reason.',
+    labels: ['result', 'reason'],
+  },
+  token_verifications_total: {
+    kind: 'counter',
+    help: 'Tokens verified, by kind and result.',
+    labels: ['kind', 'result'],
+  },
+  jwks_fetches_total: { kind: 'counter', help: "Fetches of the user pool's keys, by result.", labels: ['result'] },
+  jwks_age_seconds: { kind: 'gauge', help: "Seconds since the user pool's keys were fetched.", labels: [] },
+  pool_request_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time of requests to the user pool.',
+    labels: ['endpoint', 'result'],
+  },
+  pool_throttled_total: { kind: 'counter', help: 'Answers 429 of the user pool.', labels: ['endpoint'] },
+  session_cookie_bytes: {
+    kind: 'histogram',
+    help: 'Size of the session cookies written.',
+    labels: [],
+    buckets: [1000, 1500, 2000, 2500, 3000, 3500, 4000, 6000, 8000],
+  },
+  sessions_on_old_key_total: {
+    kind: 'counter',
+    help: 'Sessions opened with a key that is on its way out.',
+    labels: [],
+  },
+  upstream_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time from the request to the application to its first byte.',
+    labels: ['route'],
+  },
+  upstream_errors_total: {
+    kind: 'counter',
+    help: 'Failed exchanges with applications, by route and reason.',
+    labels: ['route', 'reason'],
+  },
+  client_disconnects_total: {
+    kind: 'counter',
+    help: 'Clients that went away before their answer was complete.',
+    labels: ['route'],
+  },
+  build_info: { kind: 'gauge', help: 'The running version; always 1.', labels: ['version', 'node'] },
+} as const satisfies Record<string, MetricRow>
+
+interface MetricRow {
+  readonly kind: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+  readonly buckets?: readonly number[]
+}
+
+type Table = typeof metricTable
+type Named<K extends MetricRow['kind']> = { [N in keyof Table]: Table[N]['kind'] extends K ? N : never }[keyof Table]
+type LabelsOf<N extends keyof Table> = Readonly<Record<Table[N]['labels'][number], string>>
+
+/** What the rest of the gateway may do with metrics: count, set and observe by the names of the table. */
+export interface Metrics {
+  count<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>): void
+  set<N extends Named<'gauge'>>(name: N, value: number, labels: LabelsOf<N>): void
+  observe<N extends Named<'histogram'>>(name: N, value: number, labels: LabelsOf<N>): void
+  /** The exposition text and its content type. */
+  expose(): Promise<{ readonly text: string; readonly contentType: string }>
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const counters = new Map<string, Counter>()
+  const gauges = new Map<string, Gauge>()
+  const histograms = new Map<string, Histogram>()
+  for (const [name, row] of Object.entries<MetricRow>(metricTable)) {
+    const common = { name: PREFIX + name, help: row.help, labelNames: [...row.labels], registers: [registry] }
+    if (row.kind === 'counter') counters.set(name, new Counter(common))
+    if (row.kind === 'gauge') gauges.set(name, new Gauge(common))
+    if (row.kind === 'histogram')
+      histograms.set(name, new Histogram({ ...common, buckets: [...(row.buckets ?? SECONDS)] }))
+  }
+  return {
+    count: (name, labels) => counters.get(name)?.inc(labels),
+    set: (name, value, labels) => gauges.get(name)?.set(labels, value),
+    observe: (name, value, labels) => histograms.get(name)?.observe(labels, value),
+    expose: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
+  }
+}

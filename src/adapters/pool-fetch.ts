@@ -1,0 +1,46 @@
+import type { CustomFetch } from 'openid-client'
+
+export type PoolEndpoint = 'discovery' | 'jwks' | 'token' | 'revoke' | 'other'
+
+const MAX_ANSWER_BYTES = 262_144
+
+/** A fetch towards the user pool that follows no redirect, reads no more than a pool ever sends, and counts. */
+export function createPoolFetch(
+  onRequest: (endpoint: PoolEndpoint, result: string, seconds: number) => void,
+): CustomFetch {
+  return async (url, options) => {
+    const startedAt = performance.now()
+    const endpoint = endpointOf(url)
+    let result = 'no_answer'
+    try {
+      const response = await fetch(url, { ...options, body: options.body ?? null, redirect: 'manual' })
+      result = `${Math.floor(response.status / 100)}xx`
+      if (response.status === 429) result = 'throttled'
+      return await bounded(response)
+    } finally {
+      onRequest(endpoint, result, (performance.now() - startedAt) / 1000)
+    }
+  }
+}
+
+async function bounded(response: Response): Promise<Response> {
+  if (response.body === null) return response
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of response.body) {
+    length += chunk.byteLength
+    if (length > MAX_ANSWER_BYTES) throw new TypeError(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  return new Response(length === 0 ? null : Buffer.concat(chunks), {
+    status: response.status,
+    headers: response.headers,
+  })
+}
+
+function endpointOf(url: string): PoolEndpoint {
+  if (url.endsWith('/.well-known/openid-configuration')) return 'discovery'
+  if (url.endsWith('/.well-known/jwks.json')) return 'jwks'
+  if (url.endsWith('/oauth2/token')) return 'token'
+  return url.endsWith('/oauth2/revoke') ? 'revoke' : 'other'
+}

@@ -1,0 +1,168 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { GatewayError } from '../domain/errors.ts'
+import type { ClaimValue } from '../domain/identity.ts'
+import type { Session } from '../domain/session.ts'
+import type { Seal } from './seal.ts'
+
+/** Where sessions live between requests. What a browser holds is a text; what that text is worth, the store says. */
+export interface SessionStore {
+  /** Null for anything that is no live session of this gateway. A promise only where the store must be asked. */
+  read(text: string): StoredSession | null | Promise<StoredSession | null>
+  /** The text that the browser is to hold from now on; null once the session was ended. Throws GW_SESSION_TOO_LARGE where it cannot hold it. */
+  write(session: Session): string | null | Promise<string | null>
+  /** From now on no text of this session is one, however often it was copied. `until` in epoch milliseconds. */
+  end(sessionId: string, until: number): void | Promise<void>
+}
+
+export interface StoredSession {
+  readonly session: Session
+  /** Sealed with a key that is on its way out: write it anew with the next answer. */
+  readonly oldKey: boolean
+}
+
+export interface CookieStoreOptions {
+  readonly seal: Seal
+  readonly now: () => number
+  /** Longest text in bytes that the cookies can hold together. */
+  readonly maxTextBytes: number
+  readonly maxRemembered?: number
+}
+
+const MAX_RECORD_BYTES = 65_536
+
+/** The store that needs no server: the browser holds the whole record, sealed. */
+export function createCookieStore(options: CookieStoreOptions): SessionStore {
+  const { seal, now, maxTextBytes } = options
+  const memo = createMemo(options.maxRemembered ?? 10_000)
+  // Ended sessions, so that a copied cookie is worth nothing on this replica; an entry goes when the session would have ended anyway.
+  const ended = new Map<string, number>()
+
+  return {
+    read(text) {
+      const known = memo.get(text)
+      const stored = known ?? unseal(text, seal)
+      if (stored === null || ended.has(stored.session.id)) return null
+      if (known === null) memo.set(text, stored)
+      return stored
+    },
+    write(session) {
+      if (ended.has(session.id)) return null
+      const text = seal.seal(deflateRawSync(JSON.stringify(recordOf(session)), { level: 6 }))
+      if (text.length > maxTextBytes) {
+        throw new GatewayError('GW_SESSION_TOO_LARGE', {
+          detail: `the session needs ${text.length} bytes of cookies and ${maxTextBytes} are possible; emit or name fewer groups and claims`,
+          reason: 'cookie_too_large',
+        })
+      }
+      memo.set(text, { session, oldKey: false })
+      return text
+    },
+    end(sessionId, until) {
+      for (const [id, time] of ended) if (time <= now()) ended.delete(id)
+      ended.set(sessionId, until)
+    },
+  }
+}
+
+interface Memo {
+  get(text: string): StoredSession | null
+  set(text: string, stored: StoredSession): void
+}
+
+/** Least recently used texts go first. Looked up by the tail, which is random, then compared whole: hashing all of it costs ten times more. */
+function createMemo(max: number): Memo {
+  const entries = new Map<string, { readonly text: string; readonly stored: StoredSession }>()
+  return {
+    get(text) {
+      const entry = entries.get(text.slice(-32))
+      return entry !== undefined && entry.text === text ? entry.stored : null
+    },
+    set(text, stored) {
+      const tail = text.slice(-32)
+      entries.delete(tail)
+      entries.set(tail, { text, stored })
+      if (entries.size > max) entries.delete(entries.keys().next().value ?? '')
+    },
+  }
+}
+
+function unseal(text: string, seal: Seal): StoredSession | null {
+  const opened = seal.open(text)
+  if (opened === null) return null
+  try {
+    const record: unknown = JSON.parse(
+      inflateRawSync(opened.plain, { maxOutputLength: MAX_RECORD_BYTES }).toString('utf8'),
+    )
+    return isRecord(record) ? { session: sessionOf(record), oldKey: opened.oldKey } : null
+  } catch {
+    return null
+  }
+}
+
+/** A session as it is written: short names, lists for sets. The seal vouches for its shape; the version for its meaning. */
+interface SessionRecord {
+  readonly v: 1
+  readonly id: string
+  readonly pool: string
+  readonly sub: string
+  readonly user: string
+  readonly preferred?: string
+  readonly email?: string
+  readonly groups: readonly string[]
+  readonly scopes: readonly string[]
+  readonly claims: Readonly<Record<string, ClaimValue>>
+  readonly auth: number
+  readonly started: number
+  readonly seen: number
+  readonly claimed: number
+  readonly expires: number
+  readonly refresh?: string
+}
+
+function recordOf({ person, ...session }: Session): SessionRecord {
+  return {
+    v: 1,
+    id: session.id,
+    pool: person.pool,
+    sub: person.subject,
+    user: person.username,
+    ...(person.preferredUsername === undefined ? {} : { preferred: person.preferredUsername }),
+    ...(person.email === undefined ? {} : { email: person.email }),
+    groups: [...person.groups],
+    scopes: [...person.scopes],
+    claims: person.claims,
+    auth: person.authTime,
+    started: session.startedAt,
+    seen: session.seenAt,
+    claimed: session.claimsAt,
+    expires: session.accessExpiresAt,
+    ...(session.refreshToken === undefined ? {} : { refresh: session.refreshToken }),
+  }
+}
+
+function isRecord(value: unknown): value is SessionRecord {
+  return typeof value === 'object' && value !== null && 'v' in value && value.v === 1
+}
+
+function sessionOf(record: SessionRecord): Session {
+  return {
+    id: record.id,
+    person: {
+      kind: 'person',
+      pool: record.pool,
+      subject: record.sub,
+      username: record.user,
+      preferredUsername: record.preferred,
+      email: record.email,
+      groups: new Set(record.groups),
+      scopes: new Set(record.scopes),
+      claims: record.claims,
+      authTime: record.auth,
+    },
+    startedAt: record.started,
+    seenAt: record.seen,
+    claimsAt: record.claimed,
+    accessExpiresAt: record.expires,
+    refreshToken: record.refresh,
+  }
+}

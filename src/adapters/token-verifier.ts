@@ -1,0 +1,208 @@
+import { JwtVerifier } from 'aws-jwt-verify'
+import { validateCognitoJwtFields } from 'aws-jwt-verify/cognito-verifier'
+import {
+  CognitoJwtInvalidTokenUseError,
+  FetchError,
+  JwksNotAvailableInCacheError,
+  JwtExpiredError,
+  KidNotFoundInJwksError,
+  WaitPeriodNotYetEndedJwkError,
+} from 'aws-jwt-verify/error'
+import type { Fetcher } from 'aws-jwt-verify/https'
+import { SimpleJwksCache, type PenaltyBox } from 'aws-jwt-verify/jwk'
+import type { JwtPayload } from 'aws-jwt-verify/jwt-model'
+import { GatewayError } from '../domain/errors.ts'
+
+type Claims = Readonly<Record<string, unknown>>
+
+/** Checks the tokens of one user pool: signature, issuer, expiry, use and app client. */
+export interface TokenVerifier {
+  /** Whether a bearer token claims to come from this pool; the claim is not checked yet. */
+  claimsToBeOurs(token: string): boolean
+  /** The tokens of a sign-in or refresh. Throws GW_SIGN_IN_TOKENS_INVALID or GW_POOL_UNAVAILABLE. */
+  verifyGrant(tokens: {
+    readonly accessToken: string
+    readonly idToken: string
+  }): Promise<{ access: Claims; id: Claims }>
+  /** An access token from an Authorization header. Throws GW_TOKEN_INVALID, GW_TOKEN_USE or GW_POOL_UNAVAILABLE. */
+  verifyBearer(token: string): Promise<Claims>
+  /** Fetches the keys anew, so that a key that was taken away stops being trusted. */
+  renewKeys(): Promise<void>
+  /** When keys were fetched last, in epoch milliseconds; null before the first time. */
+  readonly keysFetchedAt: number | null
+}
+
+export interface TokenVerifierOptions {
+  readonly issuers: readonly string[]
+  readonly clientId: string
+  readonly bearerClients: readonly string[]
+  readonly now: () => number
+  /** Gets a JWKS document; must throw when it cannot. */
+  readonly fetchJwks: (uri: string) => Promise<ArrayBuffer>
+}
+
+const GRACE_SECONDS = 30
+
+export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
+  const { issuers, now } = options
+  let keysFetchedAt: number | null = null
+  const budget = createFetchBudget(now)
+  const fetcher: Fetcher = {
+    async fetch(uri) {
+      const keys = await budget.spend(uri, options.fetchJwks)
+      keysFetchedAt = now()
+      return keys
+    },
+  }
+  const jwksCache = new SimpleJwksCache({ fetcher, penaltyBox: budget.penaltyBox })
+  const verifierOf = (tokenUse: 'id' | 'access', clientIds: readonly string[]) =>
+    JwtVerifier.create(
+      issuers.map((issuer) => ({
+        issuer,
+        // Access tokens of Cognito have no audience; the client id in either kind is checked below.
+        audience: null,
+        graceSeconds: GRACE_SECONDS,
+        customJwtCheck: ({ payload }: { payload: JwtPayload }) => {
+          validateCognitoJwtFields(payload, { tokenUse, clientId: [...clientIds] })
+          requireSound(payload, tokenUse, now())
+        },
+      })),
+      { jwksCache },
+    )
+  const idVerifier = verifierOf('id', [options.clientId])
+  const accessVerifier = verifierOf('access', [options.clientId])
+  const bearerVerifier = verifierOf('access', options.bearerClients)
+
+  return {
+    get keysFetchedAt() {
+      return keysFetchedAt
+    },
+    claimsToBeOurs(token) {
+      const issuer = unverifiedClaims(token)?.['iss']
+      return typeof issuer === 'string' && issuers.includes(issuer)
+    },
+    async verifyGrant({ accessToken, idToken }) {
+      try {
+        const [access, id] = await Promise.all([accessVerifier.verify(accessToken), idVerifier.verify(idToken)])
+        if (access.sub !== id.sub) throw new TypeError('the tokens name two people')
+        return { access, id }
+      } catch (error) {
+        throw (
+          keysUnavailable(error) ??
+          new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { detail: kindOf(error), reason: 'token_exchange' })
+        )
+      }
+    },
+    async verifyBearer(token) {
+      try {
+        return await bearerVerifier.verify(token)
+      } catch (error) {
+        throw keysUnavailable(error) ?? refusedBearer(error)
+      }
+    },
+    async renewKeys() {
+      await Promise.any(issuers.map(async (issuer) => jwksCache.getJwks(`${issuer}/.well-known/jwks.json`)))
+    },
+  }
+}
+
+/** What the library leaves open: tokens without an end, from the future, or for several audiences at once. */
+function requireSound(payload: JwtPayload, tokenUse: 'id' | 'access', now: number): void {
+  if (typeof payload.exp !== 'number') throw new TypeError('exp is missing')
+  if (typeof payload.iat !== 'number' || payload.iat > now / 1000 + GRACE_SECONDS)
+    throw new TypeError('iat is missing or in the future')
+  if (typeof payload.sub !== 'string' || payload.sub === '') throw new TypeError('sub is missing')
+  if (tokenUse === 'id' && typeof payload.aud !== 'string') throw new TypeError('aud is not one client')
+}
+
+function unverifiedClaims(token: string): Claims | undefined {
+  const parts = token.split('.', 4)
+  if (parts.length !== 3) return undefined
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(parts[1] ?? '', 'base64url').toString('utf8'))
+    return typeof claims === 'object' && claims !== null ? { ...claims } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** No keys is our trouble, not the token's: 503 with a pause, never 401 and never a redirect. */
+function keysUnavailable(error: unknown): GatewayError | undefined {
+  const ours = [FetchError, JwksNotAvailableInCacheError, WaitPeriodNotYetEndedJwkError].some(
+    (kind) => error instanceof kind,
+  )
+  if (!ours) return undefined
+  return new GatewayError('GW_POOL_UNAVAILABLE', {
+    detail: kindOf(error),
+    reason: 'jwks',
+    headers: { 'retry-after': '10' },
+  })
+}
+
+function refusedBearer(error: unknown): GatewayError {
+  const headers = { 'www-authenticate': 'Bearer error="invalid_token"' }
+  if (error instanceof CognitoJwtInvalidTokenUseError)
+    return new GatewayError('GW_TOKEN_USE', { detail: kindOf(error), headers })
+  return new GatewayError('GW_TOKEN_INVALID', { detail: kindOf(error), reason: reasonOf(error), headers })
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof JwtExpiredError) return 'token_expired'
+  return error instanceof KidNotFoundInJwksError ? 'jwks' : 'token_invalid'
+}
+
+/** The library's messages quote claims; its classes do not. */
+function kindOf(error: unknown): string {
+  if (error instanceof TypeError) return error.message
+  return error instanceof Error ? error.constructor.name : 'unknown'
+}
+
+const KID_MEMORY_MS = 60_000
+const FETCH_PAUSE_MS = 10_000
+const FAILURE_PAUSE_MS = 2_000
+const MAX_KIDS = 1_000
+
+/**
+ * One fetch per ten seconds for unknown key ids, and each id that was not found is remembered by itself: so a flood of forged ids neither
+ * hammers the pool nor hides a key that was rotated in meanwhile. Who comes while a fetch is under way shares it.
+ */
+function createFetchBudget(now: () => number) {
+  const unknown = new Map<string, number>()
+  const nextFetchAt = new Map<string, number>()
+  const underWay = new Set<string>()
+
+  const penaltyBox: PenaltyBox = {
+    async wait(uri, kid) {
+      if ((unknown.get(`${uri} ${kid}`) ?? 0) > now())
+        throw new KidNotFoundInJwksError('the key id was not found a moment ago')
+      if (underWay.has(uri)) return
+      if ((nextFetchAt.get(uri) ?? 0) > now())
+        throw new WaitPeriodNotYetEndedJwkError('the keys were fetched a moment ago')
+    },
+    registerFailedAttempt(uri, kid) {
+      if (unknown.size >= MAX_KIDS) unknown.delete(unknown.keys().next().value ?? '')
+      unknown.set(`${uri} ${kid}`, now() + KID_MEMORY_MS)
+    },
+    registerSuccessfulAttempt(uri, kid) {
+      unknown.delete(`${uri} ${kid}`)
+    },
+  }
+
+  return {
+    penaltyBox,
+    async spend(uri: string, fetchJwks: TokenVerifierOptions['fetchJwks']): Promise<ArrayBuffer> {
+      underWay.add(uri)
+      nextFetchAt.set(uri, now() + FETCH_PAUSE_MS)
+      try {
+        return await fetchJwks(uri)
+      } catch (error) {
+        nextFetchAt.set(uri, now() + FAILURE_PAUSE_MS)
+        throw error instanceof FetchError
+          ? error
+          : new FetchError(uri, error instanceof Error ? error.name : 'no answer')
+      } finally {
+        underWay.delete(uri)
+      }
+    },
+  }
+}

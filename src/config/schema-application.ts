@@ -1,0 +1,129 @@
+import { z } from 'zod'
+import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
+import { isObject, mark, notYet } from './marks.ts'
+import { pathPatternFault } from './addresses.ts'
+import { accessRule, routeKeys } from './schema-route.ts'
+
+/** What holds for an application as a whole, and may stand in `defaults`, but not at a route. */
+const applicationKeys = {
+  paths: notYet(
+    z
+      .enum(['strict', 'opaque'])
+      .default('strict')
+      .describe('strict refuses every path that two parsers could read differently; opaque only what is never a path.'),
+  ),
+  allowInPath: notYet(
+    list(
+      z.enum([
+        'matrixParams',
+        'encodedSlash',
+        'encodedPercent',
+        'encodedReserved',
+        'emptySegments',
+        'trailingDots',
+        'latin1',
+        'rawReserved',
+      ]),
+    )
+      .default([])
+      .describe('What strict paths let through for this application, where every reading leads to the same route.'),
+  ),
+  publicFiles: notYet(
+    list(ownPathLike()).default([]).describe('Paths that browsers ask for without cookies, such as /favicon.ico: public.'),
+  ),
+  bindCookies: notYet(
+    list(plainText()).default([]).describe("The application's own session cookies: withheld from any session but theirs."),
+  ),
+  signOut: notYet(
+    z
+      .strictObject({ paths: list(ownPathLike()).default([]).describe("The application's own sign-out: it ends ours too.") })
+      .optional()
+      .describe('Ways to sign out at the application.'),
+  ),
+} as const
+
+function ownPathLike() {
+  return text({ expects: 'a path such as /favicon.ico', fault: pathPatternFault })
+}
+
+const methods = () =>
+  filledList(text({ expects: 'a method in capitals, such as GET', fault: methodFault }))
+
+// Not node:http's METHODS: that list is another one in every version of Node.
+const METHODS = new Set(
+  [
+    'GET HEAD POST PUT PATCH DELETE OPTIONS QUERY',
+    'PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK SEARCH BIND REBIND UNBIND ACL',
+    'REPORT MKACTIVITY CHECKOUT MERGE MKCALENDAR LINK UNLINK PURGE NOTIFY SUBSCRIBE UNSUBSCRIBE M-SEARCH SOURCE',
+  ].flatMap((line) => line.split(' ')),
+)
+
+function methodFault(value: string): string | undefined {
+  if (METHODS.has(value)) return undefined
+  return METHODS.has(value.toUpperCase())
+    ? 'must be in capitals: methods are case-sensitive'
+    : 'must be a known method such as GET or POST; leave methods out for all of them'
+}
+
+const route = mark(
+  z.strictObject({
+    path: routePath().describe(
+      "Written decoded, and under the application's path. /x/* covers /x and everything below; without /* exactly that path; :name is one segment.",
+    ),
+    methods: methods().optional().describe('The methods that this route takes; GET includes HEAD. Default: every method.'),
+    access: accessRule.optional().describe("Who may pass. Default: the application's."),
+    ...routeKeys,
+  }),
+  { sameAs: 'applications.NAME' },
+)
+
+const application = z.strictObject({
+  hosts: notYet(filledList(host()).optional().describe('The hosts it answers. Default: the host of publicUrl.'), {
+    says: "other hosts than publicUrl's are not supported yet",
+    built: onlyPublicHost,
+  }),
+  path: applicationPath().default('/').describe('The prefix under which it lives on those hosts.'),
+  pool: plainText().optional().describe('The user pool whose people it serves. Default: the first.'),
+  access: accessRule
+    .optional()
+    .describe(
+      'Who may pass: public (nobody is asked), optional (nobody is asked, who is signed in is told), signedIn, or a list of which any one entry lets in.',
+    ),
+  ...routeKeys,
+  ...applicationKeys,
+  routes: named(route)
+    .default({})
+    .describe("Parts of it that differ: each with its path, and any of the settings above; what is missing is the application's."),
+})
+
+function applicationPath() {
+  return text({
+    expects: 'a path such as /wiki',
+    fault: (value) =>
+      /[*]|\/:/.test(value) ? 'must be a plain prefix such as /wiki, without * and :name' : pathPatternFault(value),
+  })
+}
+
+function onlyPublicHost(value: unknown, file: unknown): boolean {
+  const publicUrl = isObject(file) ? file['publicUrl'] : undefined
+  if (!Array.isArray(value) || typeof publicUrl !== 'string' || !URL.canParse(publicUrl)) return true
+  return value.every((host) => typeof host !== 'string' || host.toLowerCase() === new URL(publicUrl).hostname)
+}
+
+export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }), {
+  sameAs: 'applications.NAME',
+  strangers: {
+    access: 'never comes from defaults: state it at each application or route',
+    routes: 'belong to an application',
+  },
+})
+  .prefault({})
+  .describe("What holds for every application that does not say otherwise: any of an application's settings but hosts, path, pool, access and routes.")
+
+export const applications = mark(
+  named(application).check(({ value, issues }) => {
+    if (Object.keys(value).length === 0)
+      issues.push({ code: 'custom', message: 'must name an application', input: value, path: [] })
+  }),
+  { expects: 'a map from names to applications' },
+).describe('The applications behind the gateway, by name.')

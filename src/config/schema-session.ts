@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import { filledList, plainText, seconds, secondsOrNone, secretSource } from './kinds.ts'
+import { notYet } from './marks.ts'
+
+const YEAR = 31_536_000
+
+export const session = z
+  .strictObject({
+    store: notYet(z.enum(['cookie', 'redis']).default('cookie').describe('Where sessions live.')),
+    keys: filledList(secretSource()).describe(
+      'Session keys: files of 32 bytes as base64url (cognito-gateway keygen). The first seals, every one opens.',
+    ),
+    idleTimeoutSeconds: seconds(YEAR).default(28_800).describe('A session unused for this long has ended.'),
+    maxAgeSeconds: seconds(YEAR).default(43_200).describe('A session ends this long after its sign-in, however much it is used.'),
+    recheckSeconds: seconds(86_400)
+      .default(300)
+      .describe("Claims are renewed at least this often, whatever the access token's life."),
+    refreshGraceSeconds: secondsOrNone(300)
+      .default(300)
+      .describe('How long a session outlives its access token while Cognito is away.'),
+    redis: notYet(
+      z
+        .strictObject({
+          url: secretSource().optional().describe('The address of Redis or Valkey, rediss:// with its password.'),
+          outageGraceSeconds: secondsOrNone(3_600).optional().describe('How long known sessions last while the store is away.'),
+        })
+        .optional()
+        .describe('The store, for store: redis.'),
+    ),
+    revokeAllBefore: notYet(
+      plainText().optional().describe('Sessions that began before this time, such as 2026-11-23T03:00:00Z, have ended.'),
+    ),
+  })
+  .describe('Sessions of people who are signed in.')

@@ -1,0 +1,154 @@
+import { z } from 'zod'
+import { originFault } from './addresses.ts'
+import {
+  bindHost,
+  count,
+  file,
+  filledList,
+  list,
+  ownPath,
+  plainText,
+  port,
+  seconds,
+  secondsOrNone,
+  secretSource,
+  text,
+} from './kinds.ts'
+import { mark, notYet } from './marks.ts'
+import { applications, defaults } from './schema-application.ts'
+import { pools } from './schema-pool.ts'
+import { session } from './schema-session.ts'
+
+function publicUrlFault(value: string): string | undefined {
+  const fault = originFault(value)
+  if (fault !== undefined) return fault
+  const { protocol, hostname } = new URL(value)
+  return protocol === 'https:' || hostname === 'localhost' ? undefined : 'must begin with https://: http is for localhost only'
+}
+
+const address = (defaultPort: number) => ({
+  host: bindHost().default('127.0.0.1').describe('The address to listen on.'),
+  port: port().default(defaultPort).describe('The port to listen on; 0 takes any free one.'),
+})
+
+const listen = z
+  .strictObject({
+    host: bindHost().default('0.0.0.0').describe('The address to listen on.'),
+    port: port().default(8080).describe('The port to listen on.'),
+    tls: notYet(
+      z
+        .strictObject({
+          certFile: file().optional().describe('The certificate with its chain, as PEM.'),
+          keyFile: file().optional().describe('Its private key, as PEM.'),
+        })
+        .optional()
+        .describe('Serves https by itself.'),
+    ),
+    http2: notYet(z.boolean().default(false).describe('Offers HTTP/2.')),
+    maxHeaderBytes: count(8_192, 1_048_576)
+      .default(65_536)
+      .describe('How large the headers of a request may be in all; larger ones get 431.'),
+    keepAliveTimeoutSeconds: seconds(3_600)
+      .default(75)
+      .describe('How long an idle connection stays open: longer than that of the load balancer in front.'),
+    headersTimeoutSeconds: seconds(300).default(15).describe('How long the headers of a request may take to arrive.'),
+  })
+  .prefault({})
+  .describe('The public listener.')
+
+const trustedProxy = z.strictObject({
+  cidr: plainText().describe('The network of the proxies, such as 10.0.0.0/8.'),
+  headers: filledList(z.enum(['for', 'proto', 'host', 'port'])).describe('Which X-Forwarded headers they are believed.'),
+})
+
+const endpoints = z
+  .strictObject({
+    prefix: ownPath().default('/oauth2').describe("Everything below it is the gateway's own, on every host."),
+    callback: mark(ownPath().optional(), { defaultText: 'prefix + /callback' }).describe(
+      'Where Cognito sends people back to; register publicUrl with this path at the app client.',
+    ),
+    ping: mark(ownPath().optional(), { defaultText: 'prefix + /ping' }).describe(
+      'Answers ok while the gateway serves, for any host: for load balancers.',
+    ),
+  })
+  .prefault({})
+  .describe("The gateway's own paths.")
+
+/** The whole file: every setting once, with type, default, bounds and sentence. Everything else about settings is derived from it. */
+export const GatewayFile = z.strictObject({
+  publicUrl: text({ expects: 'the https address that people use, such as https://apps.example.com', fault: publicUrlFault }).describe(
+    'The one canonical address; callbacks are built from it. https, or http for localhost.',
+  ),
+  listen,
+  admin: z.strictObject(address(9090)).prefault({}).describe('The private listener for health, metrics and read-only pages.'),
+  control: notYet(
+    z
+      .strictObject({
+        ...address(9091),
+        token: secretSource().optional().describe('What its callers must show; needed beyond this machine.'),
+      })
+      .optional()
+      .describe('The private listener for revoking sessions and changing the log level.'),
+  ),
+  forwardAuth: notYet(
+    z
+      .strictObject({
+        ...address(9092),
+        proxy: z.enum(['nginx', 'traefik', 'caddy', 'haproxy', 'envoy']).optional().describe('The proxy that asks.'),
+      })
+      .optional()
+      .describe('A listener that answers other proxies who may pass.'),
+  ),
+  trustedProxies: notYet(
+    list(trustedProxy).default([]).describe('Proxies in front whose X-Forwarded headers are believed; nobody by default.'),
+  ),
+  pools,
+  session,
+  endpoints,
+  outbound: notYet(
+    z
+      .strictObject({
+        proxy: secretSource().optional().describe('The proxy for requests to Cognito.'),
+        caFile: file().optional().describe('Certificate authorities to trust for Cognito.'),
+      })
+      .optional()
+      .describe('How requests to Cognito leave.'),
+  ),
+  workers: notYet(z.union([count(1, 256), z.literal('auto')]).default(1).describe('Processes on this machine, or auto.')),
+  shutdown: z
+    .strictObject({
+      drainDelaySeconds: secondsOrNone(300)
+        .default(10)
+        .describe('How long the gateway goes on taking requests after it was told to stop and says so at ping.'),
+      shutdownTimeoutSeconds: seconds(3_600).default(30).describe('How long requests may then take to end.'),
+    })
+    .prefault({})
+    .describe('How the gateway stops.'),
+  limits: notYet(
+    z
+      .strictObject({
+        signInsPerMinutePerAddress: count(1, 100_000).optional().describe('How many sign-ins one address may begin in a minute.'),
+      })
+      .optional()
+      .describe('Limits against abuse.'),
+  ),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least level that is written.'),
+      people: z.enum(['hash', 'sub', 'email']).default('hash').describe('How people appear in the log.'),
+    })
+    .prefault({})
+    .describe('The log.'),
+  assertion: notYet(
+    z
+      .strictObject({
+        keys: list(secretSource()).default([]).describe('Files with the keys that sign; the first signs, all are published.'),
+      })
+      .optional()
+      .describe('Keys of the signed assertion that applications may ask for.'),
+  ),
+  include: notYet(list(plainText()).default([]).describe('More files with applications, such as applications.d/*.yaml.')),
+  defaults,
+  applications,
+})
+export type GatewayFile = z.output<typeof GatewayFile>

@@ -1,0 +1,118 @@
+import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { Secret } from '../domain/secret.ts'
+import type { Draft } from './draft.ts'
+import type { Environment } from './environment.ts'
+import { atValue, keyText, pathId, type Finding } from './faults.ts'
+import type { Path } from './marks.ts'
+import { unreadable } from './source.ts'
+
+const MAX_SECRET_BYTES = 65_536
+
+export interface SecretSources {
+  /** Files are relative to this folder. */
+  readonly folder: string
+  readonly environment: Environment
+}
+
+export interface Secrets {
+  readonly at: ReadonlyMap<string, Secret>
+  readonly faults: readonly Finding[]
+  readonly warnings: readonly Finding[]
+}
+
+/** Reads every secret that the settings name. A finding names the file or variable, never the content. */
+export function readSecrets({ file }: Draft, sources: SecretSources): Secrets {
+  const at = new Map<string, Secret>()
+  const faults: Finding[] = []
+  const warnings: Finding[] = []
+  const read = (path: Path, source: Source, faultIn: (text: string) => string | undefined): void => {
+    const { text, origin, fault, warning } = readOne(source, sources)
+    if (warning !== undefined) warnings.push(atValue(path, warning))
+    const wrong = fault ?? faultIn(text)
+    if (wrong !== undefined) faults.push(atValue(path, `${origin} ${wrong}`))
+    else at.set(pathId(path), new Secret(text, origin))
+  }
+  for (const [name, { clientSecret }] of Object.entries(file.pools))
+    if (clientSecret !== undefined) read(['pools', name, 'clientSecret'], clientSecret, plainFault)
+  for (const [index, key] of (file.session.keys ?? []).entries())
+    read(['session', 'keys', index], key, sessionKeyFault)
+  return { at, faults: [...faults, ...repeated(at)], warnings }
+}
+
+interface Source {
+  readonly file?: string | undefined
+  readonly env?: string | undefined
+}
+
+interface Reading {
+  readonly text: string
+  readonly origin: string
+  readonly fault?: string
+  readonly warning?: string
+}
+
+function readOne({ file, env }: Source, { folder, environment }: SecretSources): Reading {
+  if (file !== undefined) return readSecretFile(resolve(folder, file))
+  const origin = `environment variable ${env}`
+  const text = environment[env ?? '']
+  if (text === undefined) return { text: '', origin, fault: 'is not set: set it to the secret' }
+  return text.trim() === '' ? { text: '', origin, fault: 'is empty: set it to the secret' } : { text, origin }
+}
+
+function readSecretFile(path: string): Reading {
+  const origin = `file ${path}`
+  try {
+    const stats = statSync(path)
+    if (!stats.isFile()) return { text: '', origin, fault: 'is not a file: name the file that holds the secret' }
+    if (stats.size > MAX_SECRET_BYTES) return { text: '', origin, fault: `is larger than ${MAX_SECRET_BYTES} bytes: this is no secret` }
+    if (isWritableByOthers(stats.mode))
+      return { text: '', origin, fault: 'can be written by its group or by everybody: chmod 600 it, and make a new secret if it may have been changed' }
+    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+    if (text.trim() === '') return { text: '', origin, fault: 'is empty: put the secret into it' }
+    if ((stats.mode & 0o004) === 0 || process.platform === 'win32') return { text, origin }
+    return { text, origin, warning: `${origin} can be read by everybody on this machine: chmod 600 it` }
+  } catch (error) {
+    return { text: '', origin, fault: unreadable(error) }
+  }
+}
+
+// Windows has no such bits: Node makes them up.
+function isWritableByOthers(mode: number): boolean {
+  return process.platform !== 'win32' && (mode & 0o022) !== 0
+}
+
+function plainFault(text: string): string | undefined {
+  return /^[\x21-\x7e]+$/.test(text) ? undefined : 'must hold one line of plain characters without spaces'
+}
+
+const KEYGEN = 'make one with: cognito-gateway keygen session'
+const KEY_BYTES = 32
+const LEAST_DIFFERENT_BYTES = 20
+
+function sessionKeyFault(text: string): string | undefined {
+  const bytes = Buffer.from(text, 'base64url')
+  if (bytes.length !== KEY_BYTES || bytes.toString('base64url') !== text)
+    return `must hold exactly ${KEY_BYTES} bytes as base64url and nothing else: ${KEYGEN}`
+  return isPredictable(bytes) ? `holds a key that can be guessed: ${KEYGEN}` : undefined
+}
+
+/** True for what people type or count up; chance makes such a key less than once in 10^13. */
+function isPredictable(bytes: Buffer): boolean {
+  const steps = new Set(bytes.subarray(1).map((byte, at) => byte - (bytes[at] ?? 0)))
+  const readable = bytes.every((byte) => byte >= 0x20 && byte < 0x7f)
+  return readable || steps.size < 4 || new Set(bytes).size < LEAST_DIFFERENT_BYTES
+}
+
+/** One key for two purposes, or twice in a list, protects less than it seems to. */
+function repeated(secrets: ReadonlyMap<string, Secret>): readonly Finding[] {
+  const first = new Map<string, Path>()
+  const findings: Finding[] = []
+  for (const [id, secret] of secrets) {
+    const path = JSON.parse(id) as Path
+    const before = first.get(secret.reveal())
+    if (before === undefined) first.set(secret.reveal(), path)
+    else findings.push(atValue(path, `${secret.origin} holds the same as ${keyText(before)}: every secret needs a value of its own`))
+  }
+  return findings
+}

@@ -1,0 +1,50 @@
+import type { SafePath } from './return-to.ts'
+
+/** What the browser keeps, sealed, of one sign-in that is under way. */
+export interface LoginAttempt {
+  /** Eight base64url characters; also in the cookie's name and in the state. */
+  readonly id: string
+  /** Ties the state to this very attempt. */
+  readonly secret: string
+  readonly nonce: string
+  readonly verifier: string
+  readonly returnTo: SafePath
+  /** Epoch milliseconds. */
+  readonly startedAt: number
+}
+
+/** What travels, sealed, through Cognito and back as `state`. */
+export interface LoginState {
+  readonly id: string
+  readonly secret: string
+  readonly pool: string
+  readonly returnTo: SafePath
+  readonly startedAt: number
+  /** Set on the one sign-in that was begun because the attempt of an earlier one was gone. */
+  readonly restarted: boolean
+}
+
+export const ATTEMPT_LIFE_MS = 600_000
+/** So many attempts are kept in one browser; beginning another drops the oldest. */
+export const MAX_ATTEMPTS = 5
+const STATE_LIFE_MS = 3_600_000
+const RESTART_PAUSE_MS = 60_000
+
+export type Comeback = 'attempt' | 'signed-in' | 'restart' | 'cookies-blocked' | 'expired'
+
+/**
+ * What a callback with a genuine state means. A lost attempt starts over once without asking (the usual reason is a long pause at the
+ * password), but the second time within a minute the browser evidently does not return our cookies, and going on would be a loop.
+ */
+export function comebackOf(
+  known: { state: LoginState; attempt: LoginAttempt | null; signedIn: boolean },
+  now: number,
+): Comeback {
+  const { state, attempt } = known
+  const matches =
+    attempt?.id === state.id && attempt.secret === state.secret && now < attempt.startedAt + ATTEMPT_LIFE_MS
+  if (matches) return 'attempt'
+  if (known.signedIn) return 'signed-in'
+  if (state.restarted && now < state.startedAt + RESTART_PAUSE_MS) return 'cookies-blocked'
+  return now < state.startedAt + STATE_LIFE_MS ? 'restart' : 'expired'
+}

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
+import { z } from 'zod'
+import { PoolSettings, type PoolSettingsInput } from './pool-settings.ts'
+
+type Path = readonly PropertyKey[]
+
+const FileReference = z.strictObject({ file: z.string().min(1) })
+
+/**
+ * Reads the settings of a local pool from a YAML file. A client's secret and a person's password may be `{ file: PATH }`, relative to that file.
+ * Throws one Error whose message has a line `file:line:column key: what is wrong` for each fault.
+ */
+export function readPoolFile(path: string): PoolSettingsInput {
+  const file = new PoolFile(path)
+  const settings = file.withSecrets()
+  const checked = PoolSettings.safeParse(settings)
+  if (!checked.success) for (const issue of checked.error.issues) file.addIssue(issue)
+  if (file.faults.length > 0) throw new Error(file.faults.join('\n'))
+  return PoolSettings.parse(settings)
+}
+
+class PoolFile {
+  readonly faults: string[] = []
+  readonly #path: string
+  readonly #lines = new LineCounter()
+  readonly #document: Document
+
+  constructor(path: string) {
+    this.#path = path
+    this.#document = parseDocument(read(path), { lineCounter: this.#lines, prettyErrors: false })
+    for (const error of this.#document.errors) this.#addAt(error.pos[0], error.message)
+    if (this.faults.length > 0) throw new Error(this.faults.join('\n'))
+  }
+
+  /** The content with every `{ file }` replaced by what stands in that file. */
+  withSecrets(): unknown {
+    const content: unknown = this.#document.toJS()
+    for (const path of this.#secretPaths()) {
+      const reference = FileReference.safeParse(toPlain(this.#document.getIn(path)))
+      if (reference.success) this.#document.setIn(path, this.#secretFrom(reference.data.file, path))
+    }
+    return content === null ? {} : this.#document.toJS()
+  }
+
+  addIssue(issue: z.core.$ZodIssue): void {
+    if (issue.code !== 'unrecognized_keys') return this.#add(issue.path, issue.message)
+    for (const key of issue.keys) this.#add([...issue.path, key], 'There is no such setting')
+  }
+
+  #secretPaths(): (string | number)[][] {
+    const content = z
+      .object({ users: z.record(z.string(), z.unknown()).catch({}), clients: z.array(z.unknown()).catch([]) })
+      .safeParse(this.#document.toJS())
+    if (!content.success) return []
+    return [
+      ...content.data.clients.map((_, index) => ['clients', index, 'secret']),
+      ...Object.keys(content.data.users).map((name) => ['users', name, 'password']),
+    ]
+  }
+
+  /** A stand-in text where the file cannot be read, so that this fault is told once and not as a wrong type as well. */
+  #secretFrom(file: string, path: Path): string {
+    const target = resolve(dirname(this.#path), file)
+    try {
+      const secret = readFileSync(target, 'utf8').trim()
+      if (secret !== '') return secret
+      this.#add(path, `The file ${target} is empty: write the secret into it`)
+    } catch (error) {
+      this.#add(path, `The file ${target} cannot be read (${codeOf(error)}): make it, or write the secret itself here`)
+    }
+    return 'unreadable'
+  }
+
+  #add(path: Path, message: string): void {
+    this.#addAt(this.#positionOf(path), `${path.map(String).join('.') || 'the file'}: ${message}`)
+  }
+
+  #addAt(offset: number, message: string): void {
+    const { line, col } = this.#lines.linePos(offset)
+    this.faults.push(`${this.#path}:${line}:${col} ${message}`)
+  }
+
+  /** Where the key of a path stands, or the nearest of its ancestors that is there. */
+  #positionOf(path: Path): number {
+    for (let length = path.length; length > 0; length -= 1) {
+      const parent = this.#document.getIn(path.slice(0, length - 1), true)
+      const last = path[length - 1]
+      const pair = isMap(parent)
+        ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === String(last))
+        : undefined
+      const node = isScalar(pair?.key) ? pair.key : this.#document.getIn(path.slice(0, length), true)
+      const offset = rangeOf(node)
+      if (offset !== undefined) return offset
+    }
+    return 0
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(`${path}: the file cannot be read (${codeOf(error)})`, { cause: error })
+  }
+}
+
+const Ranged = z.object({ range: z.tuple([z.number()], z.number()) })
+const WithToJson = z.object({ toJSON: z.function({ output: z.unknown() }) })
+
+const rangeOf = (node: unknown): number | undefined => Ranged.safeParse(node).data?.range[0]
+
+const toPlain = (node: unknown): unknown => WithToJson.safeParse(node).data?.toJSON() ?? node
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'
+}

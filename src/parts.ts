@@ -1,0 +1,227 @@
+import { createBearers, type Bearers } from './adapters/bearers.ts'
+import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
+import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
+import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
+import { createMetrics, type Metrics } from './adapters/metrics.ts'
+import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
+import { createRefresher, type RefreshOutcome, type Refresher } from './adapters/refresher.ts'
+import { createSeal, deriveKey } from './adapters/seal.ts'
+import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
+import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
+import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
+import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { identityFromClaims } from './domain/identity.ts'
+import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
+import type { ReturnToSelf } from './domain/return-to.ts'
+import type { Session } from './domain/session.ts'
+import type { Logger } from 'pino'
+
+/** Everything that the servers are made of, made once from the settings. */
+export interface Parts {
+  readonly settings: Settings
+  readonly log: Logger
+  readonly now: () => number
+  readonly metrics: Metrics
+  readonly table: RouteTable<RouteSettings>
+  readonly self: ReturnToSelf
+  readonly pool: PoolSettings
+  readonly callbackUrl: string
+  readonly cognito: CognitoClient
+  readonly verifier: TokenVerifier
+  readonly bearers: Bearers
+  readonly store: SessionStore
+  readonly refresher: Refresher
+  readonly states: LoginStates
+  readonly csrf: CsrfTokens
+  readonly attemptKeys: readonly Buffer[]
+  readonly keepClaims: readonly string[]
+  readonly upstreams: Upstreams
+  readonly upstreamFault: (error: unknown) => UpstreamFault
+  readonly lifecycle: Lifecycle
+  /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Returns at once. */
+  watchKeys(): void
+  close(): Promise<void>
+}
+
+/** Where the process is in its life; the servers read it, the command moves it on. */
+export interface Lifecycle {
+  readonly startedAt: number
+  listening: boolean
+  draining: boolean
+}
+
+export interface PartsOptions {
+  readonly settings: Settings
+  readonly log: Logger
+  readonly now?: () => number
+  /** The longest text that the session's cookies can hold. */
+  readonly maxSessionTextBytes: number
+}
+
+const KEYS_RENEWAL_MS = 3_600_000
+const KEYS_RETRY_MS = 2_000
+
+export function createParts({ settings, log, now = Date.now, maxSessionTextBytes }: PartsOptions): Parts {
+  const pool = settings.pools[0]
+  if (pool === undefined) throw new TypeError('the settings name no user pool')
+  const metrics = createMetrics()
+  const routes = settings.applications.flatMap((application) => application.routes)
+  const self: ReturnToSelf = { publicUrl: settings.publicUrl, ownPrefix: settings.endpoints.prefix }
+  const masters = settings.session.keys.map((key) => Buffer.from(key.reveal(), 'base64url'))
+  // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
+  const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
+  const keepClaims = claimsWorthKeeping(routes)
+
+  const countRequest = (endpoint: PoolEndpoint, result: string, seconds: number): void => {
+    metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
+    if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
+  }
+  const { issuer, domain, clientId, clientSecret, scopes } = pool
+  const cognito = createCognitoClient({ issuer, domain, clientId, clientSecret, scopes, onRequest: countRequest, now })
+  const verifier = createTokenVerifier({
+    issuers: pool.acceptedIssuers,
+    clientId,
+    bearerClients: pool.bearerClients,
+    now,
+    fetchJwks: jwksFetcher(countRequest, metrics),
+  })
+  const lifecycle: Lifecycle = { startedAt: now(), listening: false, draining: false }
+  const upstreams = createUpstreams()
+  const keyWatch = createKeyWatch(verifier, log)
+
+  return {
+    settings,
+    log,
+    now,
+    metrics,
+    table: buildRouteTable(routes),
+    self,
+    pool,
+    callbackUrl: settings.publicUrl + settings.endpoints.callback,
+    cognito,
+    verifier,
+    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
+    store: createCookieStore({ seal: createSeal(masters, 'session', context), now, maxTextBytes: maxSessionTextBytes }),
+    refresher: createRefresher({
+      now,
+      refresh: async (session) => {
+        const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
+        const reason = outcome.kind === 'rejected' ? outcome.reason : ''
+        metrics.count('token_refreshes_total', { result: outcome.kind, reason })
+        return outcome
+      },
+    }),
+    states: createLoginStates(createSeal(masters, 'state', context), self),
+    csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
+    attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
+    keepClaims,
+    upstreams,
+    upstreamFault,
+    lifecycle,
+    watchKeys: keyWatch.start,
+    async close() {
+      keyWatch.stop()
+      await upstreams.destroy()
+    },
+  }
+}
+
+/** Claims that a rule asks for or a header tells; all others stay out of the session. */
+function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[] {
+  const asked = routes.flatMap(({ access }) =>
+    typeof access === 'string' ? [] : access.flatMap((entry) => Object.keys(entry.claims ?? {})),
+  )
+  const told = routes.flatMap(({ identity }) =>
+    identity.user.startsWith('claim:') ? [identity.user.slice('claim:'.length)] : [],
+  )
+  return [...new Set([...asked, ...told])]
+}
+
+interface RefreshParts {
+  readonly cognito: CognitoClient
+  readonly verifier: TokenVerifier
+  readonly pool: PoolSettings
+  readonly keepClaims: readonly string[]
+  readonly now: () => number
+}
+
+/** New tokens for a session. Claims are replaced whole; a token for anybody else, or of another sign-in, ends the session. */
+async function refreshed(
+  session: Session,
+  { cognito, verifier, pool, keepClaims, now }: RefreshParts,
+): Promise<RefreshOutcome> {
+  if (session.refreshToken === undefined) {
+    return now() < session.accessExpiresAt
+      ? { kind: 'renewed', session: { ...session, claimsAt: now() } }
+      : { kind: 'rejected', reason: 'no_refresh_token' }
+  }
+  const grant = await cognito.refresh(session.refreshToken)
+  if (grant.kind === 'rejected') return { kind: 'rejected', reason: 'refresh_rejected' }
+  // The operator's mistake, or a client that was just changed: nobody is signed out for it while the token lasts.
+  if (grant.kind === 'misconfigured') return { kind: 'unavailable', cause: new Error(grant.error) }
+  const { accessToken, idToken, refreshToken } = grant.tokens
+  if (idToken === undefined) return { kind: 'rejected', reason: 'refresh_rejected' }
+  const { access, id } = await verifier.verifyGrant({ accessToken, idToken })
+  const person = identityFromClaims({ ...pool, pool: pool.name, access, id, keepClaims })
+  const same =
+    person?.kind === 'person' &&
+    person.subject === session.person.subject &&
+    person.authTime === session.person.authTime
+  if (!same) return { kind: 'rejected', reason: 'other_person' }
+  return {
+    kind: 'renewed',
+    session: {
+      ...session,
+      person,
+      claimsAt: now(),
+      accessExpiresAt: Number(access['exp']) * 1000,
+      refreshToken: refreshToken ?? session.refreshToken,
+    },
+  }
+}
+
+function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metrics: Metrics) {
+  const fetchFromPool = createPoolFetch(countRequest)
+  return async (uri: string): Promise<ArrayBuffer> => {
+    try {
+      const response = await fetchFromPool(uri, {
+        body: undefined,
+        headers: {},
+        method: 'GET',
+        redirect: 'manual',
+        signal: AbortSignal.timeout(3_000),
+      })
+      if (response.status !== 200) throw new TypeError(`status ${response.status}`)
+      const keys = await response.arrayBuffer()
+      metrics.count('jwks_fetches_total', { result: 'fetched' })
+      return keys
+    } catch (error) {
+      metrics.count('jwks_fetches_total', { result: 'failed' })
+      throw error
+    }
+  }
+}
+
+function createKeyWatch(verifier: TokenVerifier, log: Logger) {
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+
+  async function renew(): Promise<void> {
+    let next = KEYS_RENEWAL_MS
+    try {
+      await verifier.renewKeys()
+    } catch {
+      next = KEYS_RETRY_MS
+      log.warn({ event: 'keys_unavailable' }, "the user pool's keys cannot be fetched; trying again")
+    }
+    if (!stopped) timer = setTimeout(() => void renew(), next).unref()
+  }
+
+  return {
+    start: () => void renew(),
+    stop: () => {
+      stopped = true
+      clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,125 @@
+import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Bearers } from '../adapters/bearers.ts'
+import type { Metrics } from '../adapters/metrics.ts'
+import type { Refresher } from '../adapters/refresher.ts'
+import type { SessionStore } from '../adapters/session-store.ts'
+import { GatewayError } from '../domain/errors.ts'
+import type { Identity } from '../domain/identity.ts'
+import { freshness, renewalDue, survivesOutage, type Session, type SessionLimits } from '../domain/session.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who is asking, once it is known for certain. */
+    identity: Identity | null
+    /** An Authorization header with a token of our pool: ours to read, and nothing to pass on. */
+    bearer: string | null
+  }
+}
+
+export interface AuthenticateOptions {
+  readonly bearers: Bearers
+  readonly store: SessionStore
+  readonly refresher: Refresher
+  readonly limits: SessionLimits
+  readonly metrics: Metrics
+  readonly now: () => number
+}
+
+const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) => {
+  const { bearers, store, refresher, limits, metrics, now } = options
+  app.decorateRequest('identity', null)
+  app.decorateRequest('bearer', null)
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.bearer = bearers.ownTokenIn(request.raw.headers.authorization)
+    if (request.access === 'public') {
+      done()
+      return
+    }
+    if (request.bearer !== null) {
+      bearerIdentity(request, request.bearer).then(() => done(), done)
+      return
+    }
+    const session = request.signedInSession
+    if (session === null) {
+      done()
+      return
+    }
+    if (
+      freshness(session, limits, now()) === 'fresh' &&
+      !renewalDue(session, limits, now()) &&
+      !request.sessionOnOldKey
+    ) {
+      request.identity = session.person
+      done()
+      return
+    }
+    renewed(request, session).then(() => done(), done)
+  })
+
+  /** The token alone decides: where it is not valid, no session steps in for it. */
+  async function bearerIdentity(request: FastifyRequest, token: string): Promise<void> {
+    try {
+      request.identity = await bearers.identityOf(token)
+      metrics.count('token_verifications_total', { kind: 'bearer', result: 'valid' })
+    } catch (error) {
+      metrics.count('token_verifications_total', { kind: 'bearer', result: 'refused' })
+      throw error
+    }
+  }
+
+  async function renewed(request: FastifyRequest, session: Session): Promise<void> {
+    const state = freshness(session, limits, now())
+    switch (state) {
+      case 'idle':
+      case 'aged':
+        await end(request, session, state === 'idle' ? 'idle' : 'max_age')
+        return
+      case 'refresh':
+        await refreshed(request, session)
+        return
+      case 'fresh':
+        if (await app.keepSession(request, { ...session, seenAt: now() })) {
+          // Only the last use is new; a session under an old key must be written in any case.
+          request.setCookiesAreOptional = !request.sessionOnOldKey
+          request.identity = session.person
+        } else {
+          app.dropSession(request)
+        }
+    }
+  }
+
+  async function refreshed(request: FastifyRequest, session: Session): Promise<void> {
+    const outcome = await refresher.renew(session)
+    switch (outcome.kind) {
+      case 'renewed':
+        if (await app.keepSession(request, { ...outcome.session, seenAt: now() }))
+          request.identity = outcome.session.person
+        else app.dropSession(request)
+        return
+      case 'rejected':
+        await end(request, session, outcome.reason)
+        return
+      case 'unavailable':
+        if (!survivesOutage(session, limits, now())) {
+          throw new GatewayError('GW_POOL_UNAVAILABLE', {
+            cause: outcome.cause,
+            reason: 'refresh_unavailable',
+            headers: { 'retry-after': '5' },
+          })
+        }
+        request.identity = session.person
+    }
+  }
+
+  async function end(request: FastifyRequest, session: Session, reason: string): Promise<void> {
+    await store.end(session.id, session.startedAt + limits.maxAgeSeconds * 1000)
+    app.dropSession(request)
+    request.outcome.reason = reason
+    metrics.count('sessions_ended_total', { reason })
+  }
+  ready()
+}
+
+export const authenticate = fp(hook, { name: 'authenticate', fastify: '5.x', dependencies: ['session-cookie'] })

@@ -1,0 +1,191 @@
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Logger } from 'pino'
+import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
+import { clientKind, type ClientKind } from '../domain/client-kind.ts'
+import { catalogue, GatewayError, type ErrorCode } from '../domain/errors.ts'
+import type { Missing } from '../domain/access.ts'
+import { parseReturnTo, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
+import { errorPage } from '../pages/error-page.ts'
+import { forbiddenPage } from '../pages/forbidden-page.ts'
+import { framePage } from '../pages/frame-page.ts'
+import { pageHeaders } from '../pages/layout.ts'
+import { signInRequiredPage } from '../pages/sign-in-required-page.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Where the person wants to be, once that is known to be safe; pages lead there. */
+    returnTo: SafePath | null
+  }
+}
+
+export interface ErrorHandlerOptions {
+  readonly log: Logger
+  readonly self: ReturnToSelf
+  readonly csrf: CsrfTokens
+  /** Where people who are not signed in are sent: `start`, or `sign_in` where there is something to choose. */
+  readonly signInEndpoint: string
+  readonly signOutEndpoint: string
+}
+
+/** The one place where a failure becomes an answer: a redirect to sign in, a page for people, JSON for programs. */
+const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready) => {
+  const { log, self, csrf, signInEndpoint, signOutEndpoint } = options
+  const ownPaths = new Map<string, Set<string>>()
+  const headersOfPages = pageHeaders({ https: self.publicUrl.startsWith('https:') })
+  app.decorateRequest('returnTo', null)
+
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = ownPaths.get(url) ?? new Set()
+    for (const one of [method].flat()) methods.add(one)
+    ownPaths.set(url, methods)
+  })
+
+  app.setNotFoundHandler((request) => {
+    const allowed = ownPaths.get(request.target?.rawPath ?? '')
+    if (allowed === undefined) throw new GatewayError('GW_ROUTE_UNKNOWN', { reason: 'no_rule' })
+    throw new GatewayError('GW_METHOD_NOT_ALLOWED', {
+      reason: 'method',
+      headers: { allow: [...allowed].toSorted().join(', ') },
+    })
+  })
+
+  app.setErrorHandler(async (thrown, request, reply) => {
+    const error = toGatewayError(thrown)
+    const { status } = catalogue[error.code]
+    request.outcome.code = error.code
+    request.outcome.reason = error.reason ?? request.outcome.reason
+    logFault(request, error)
+    reply.code(status).headers(error.headers)
+    reply.header('x-gateway-code', error.code).header('cache-control', 'no-store').header('x-request-id', request.id)
+    // A body that nobody reads must not be taken for the next request, nor be waited for.
+    if (request.raw.headers['content-length'] !== undefined || request.raw.headers['transfer-encoding'] !== undefined) {
+      reply.header('connection', 'close')
+    }
+    return answer(request, reply, error.code)
+  })
+
+  function answer(request: FastifyRequest, reply: FastifyReply, code: ErrorCode): FastifyReply {
+    const kind = request.bearer !== null ? 'program' : kindFor(request)
+    if (code === 'GW_SIGN_IN_REQUIRED') return signInRequired(request, reply, kind)
+    if (kind === 'program') return reply.send({ code, message: catalogue[code].says, requestId: request.id })
+    return page(reply, pageFor(request, code))
+  }
+
+  function signInRequired(request: FastifyRequest, reply: FastifyReply, kind: ClientKind): FastifyReply {
+    const reading = request.method === 'GET' || request.method === 'HEAD'
+    const href = signInHref(placeOf(request, kind))
+    if (kind === 'page' && request.route !== null && request.route.onUnauthenticated !== '401') {
+      if (reading) return reply.redirect(href, 302)
+      return page(reply, signInRequiredPage({ reference: request.id, href, nothingSent: true }))
+    }
+    if (kind === 'frame') return page(reply, framePage({ href }))
+    reply.header('www-authenticate', 'Bearer')
+    if (kind === 'page') return page(reply, signInRequiredPage({ reference: request.id, href, nothingSent: !reading }))
+    return reply.send({
+      code: 'GW_SIGN_IN_REQUIRED',
+      message: catalogue.GW_SIGN_IN_REQUIRED.says,
+      requestId: request.id,
+      signIn: self.publicUrl + href,
+    })
+  }
+
+  function pageFor(request: FastifyRequest, code: ErrorCode): string {
+    const reference = request.id
+    const { identity, signedInSession, route } = request
+    if (code === 'GW_FORBIDDEN' && identity?.kind === 'person' && signedInSession !== null) {
+      const missing = request.missing ?? []
+      return forbiddenPage({
+        reference,
+        who: identity.email ?? identity.preferredUsername ?? identity.username,
+        kinds: [...new Set(missing.map((one) => KINDS[one]))],
+        names: route?.showMissing === true ? namesAsked(route.access) : [],
+        switchAction: signOutEndpoint,
+        csrfToken: csrf.tokenFor(signedInSession.id),
+        returnTo: placeOf(request, 'page'),
+      })
+    }
+    const here = placeOf(request, 'page')
+    const retry = request.method === 'GET' && request.route !== null ? { retry: here } : {}
+    return errorPage({ code, reference, signInAgain: signInHref(request.returnTo ?? here), ...retry })
+  }
+
+  function page(reply: FastifyReply, html: string): FastifyReply {
+    return reply.headers(headersOfPages).send(html)
+  }
+
+  function kindFor(request: FastifyRequest): ClientKind {
+    if (request.route?.onUnauthenticated === 'signIn' && request.method === 'GET') return 'page'
+    return clientKind(request.raw.headers)
+  }
+
+  /** Where to come back to: the page itself; for what a page loaded in the background, the page that did. */
+  function placeOf(request: FastifyRequest, kind: ClientKind): SafePath {
+    if (request.returnTo !== null) return request.returnTo
+    const { target } = request
+    const reading = request.method === 'GET' || request.method === 'HEAD'
+    if (kind !== 'program' && reading && target !== null) return parseReturnTo(target.rawPath + target.query, self)
+    return parseReturnTo(request.raw.headers.referer, self)
+  }
+
+  function signInHref(returnTo: SafePath): string {
+    return `${signInEndpoint}?rd=${encodeURIComponent(returnTo)}`
+  }
+
+  function logFault(request: FastifyRequest, error: GatewayError): void {
+    const level = catalogue[error.code].log
+    if (level === 'info' && error.detail === undefined) return
+    log[level](
+      {
+        event: 'fault',
+        requestId: request.id,
+        code: error.code,
+        reason: error.reason,
+        detail: error.detail,
+        cause: causeOf(error),
+      },
+      catalogue[error.code].says,
+    )
+  }
+  ready()
+}
+
+const KINDS = {
+  scope_missing: 'scope',
+  group_missing: 'group',
+  claim_mismatch: 'claim',
+  person_required: 'person',
+  foreign_pool: 'pool',
+  no_rule: 'claim',
+} as const satisfies Record<Missing, 'group' | 'scope' | 'claim' | 'person' | 'pool'>
+
+function namesAsked(access: NonNullable<FastifyRequest['route']>['access']): readonly string[] {
+  if (typeof access === 'string') return []
+  return [
+    ...new Set(
+      access.flatMap((entry) => [...(entry.groups ?? []), ...(entry.scopes ?? []), ...Object.keys(entry.claims ?? {})]),
+    ),
+  ]
+}
+
+/** Everything that is thrown ends up in the catalogue; what is not ours by class is told apart by its status. */
+function toGatewayError(thrown: unknown): GatewayError {
+  if (thrown instanceof GatewayError) return thrown
+  const status =
+    typeof thrown === 'object' && thrown !== null && 'statusCode' in thrown ? Number(thrown.statusCode) : 500
+  if (status === 413) return new GatewayError('GW_BODY_TOO_LARGE', { cause: thrown })
+  if (status >= 400 && status < 500)
+    return new GatewayError('GW_REQUEST_REFUSED', { cause: thrown, reason: 'malformed' })
+  return new GatewayError('GW_INTERNAL', { cause: thrown })
+}
+
+/** A cause for the log: its kind, code and place in our code. Messages of libraries can quote tokens, so they stay out. */
+function causeOf({ code, cause }: GatewayError): string | undefined {
+  if (!(cause instanceof Error)) return undefined
+  const name = 'code' in cause ? `${cause.constructor.name} ${String(cause.code)}` : cause.constructor.name
+  if (code !== 'GW_INTERNAL') return name
+  const frames = cause.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? []
+  return [name, ...frames.slice(0, 6).map((line) => line.trim())].join(' < ')
+}
+
+export const errorHandler = fp(handler, { name: 'error-handler', fastify: '5.x' })

@@ -1,0 +1,156 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Metrics } from '../adapters/metrics.ts'
+import type { RouteSettings } from '../config/settings.ts'
+import type { AccessRule } from '../domain/access.ts'
+import { GatewayError } from '../domain/errors.ts'
+import { foldPath, parseTarget, type Target } from '../domain/request-target.ts'
+import { matchRoute, parseHost, type RouteTable } from '../domain/route-table.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The route of an application; null on the gateway's own endpoints. */
+    route: RouteSettings | null
+    /** What the route or the own endpoint asks. */
+    access: AccessRule
+    /** Path and query as the client sent them, once they were found unambiguous. */
+    target: Extract<Target, { ok: true }> | null
+    /** For metrics and log: `application/route`, `gateway` for own endpoints, `none` where nothing was found. */
+    readonly routeLabel: string
+  }
+  interface FastifyContextConfig {
+    /** Every own endpoint states its access; a test and the start see to it. */
+    access?: AccessRule
+    /** Answered for any host, and neither logged nor counted. */
+    quiet?: boolean
+  }
+}
+
+declare module 'node:http' {
+  interface IncomingMessage {
+    gatewayTarget?: Target
+  }
+}
+
+/** Where requests for applications and refused targets go inside; neither address can be asked for from outside. */
+export const FORWARD_PATH = '/'
+export const REFUSE_PATH = '/-/refused'
+
+/**
+ * Parses the target before Fastify's router sees it. The router knows only our own endpoints, the one mount and the refusal; which
+ * application is meant, the route table decides. Never throws: a throw in here would end the process.
+ */
+export function createRewriteUrl(ownPrefix: string): (raw: IncomingMessage) => string {
+  const own = foldPath(ownPrefix)
+  return (raw) => {
+    const target = parseTarget(raw.url ?? '')
+    raw.gatewayTarget = target
+    if (!target.ok) return REFUSE_PATH
+    return target.path === own || target.path.startsWith(`${own}/`) ? target.rawPath + target.query : FORWARD_PATH
+  }
+}
+
+export interface LocateOptions {
+  readonly table: RouteTable<RouteSettings>
+  readonly metrics: Metrics
+  /** Hosts on which the gateway's own endpoints answer. */
+  readonly servedHosts: ReadonlySet<string>
+}
+
+// Node drops headers beyond a count of its own without a word; refusing a bit earlier keeps every header that was sent in sight.
+const MAX_HEADERS = 200
+const SINGLE = new Set([
+  'host',
+  'authorization',
+  'content-type',
+  'content-length',
+  'transfer-encoding',
+  'origin',
+  'upgrade',
+])
+
+const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, servedHosts }, ready) => {
+  app.decorateRequest('route', null)
+  app.decorateRequest('access', 'signedIn')
+  app.decorateRequest('target', null)
+  app.decorateRequest('routeLabel', {
+    getter() {
+      if (this.route !== null) return this.route.name
+      return this.raw.url === FORWARD_PATH || this.raw.url === REFUSE_PATH ? 'none' : 'gateway'
+    },
+  })
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    try {
+      locate(request)
+      done()
+    } catch (error) {
+      if (error instanceof GatewayError && error.reason !== undefined)
+        metrics.count('requests_refused_total', { reason: error.reason })
+      done(error instanceof Error ? error : new GatewayError('GW_INTERNAL', { cause: error }))
+    }
+  })
+
+  function locate(request: FastifyRequest): void {
+    const target = request.raw.gatewayTarget
+    if (target === undefined) throw new GatewayError('GW_INTERNAL', { detail: 'the target was not parsed' })
+    if (!target.ok) {
+      const code = target.reason === 'too_long' ? 'GW_TARGET_TOO_LONG' : 'GW_REQUEST_REFUSED'
+      throw new GatewayError(code, { reason: target.reason })
+    }
+    request.target = target
+    requireSoundHeaders(request.raw)
+    const { config } = request.routeOptions
+    if (config.quiet === true) {
+      request.access = 'public'
+      return
+    }
+    const host = parseHost(request.raw.headers.host)
+    if (host === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'host_malformed' })
+    if (request.raw.url !== FORWARD_PATH) {
+      if (!servedHosts.has(host)) throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
+      request.access = config.access ?? 'public'
+      return
+    }
+    const match = matchRoute(table, host, request.method, target.path)
+    switch (match.kind) {
+      case 'route':
+        request.route = match.route
+        request.access = match.route.access
+        return
+      case 'hostUnknown':
+        throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
+      case 'pathUnknown':
+        throw new GatewayError('GW_ROUTE_UNKNOWN', { reason: 'no_rule' })
+      case 'methodNotAllowed':
+        throw new GatewayError('GW_METHOD_NOT_ALLOWED', {
+          reason: 'method',
+          headers: { allow: match.allow.join(', ') },
+        })
+    }
+  }
+  ready()
+}
+
+/** Refuses what Node's parser lets through and two readers could understand differently. Looks at the raw list: the parsed one hides doubles. */
+function requireSoundHeaders({ rawHeaders, httpVersionMajor, httpVersionMinor, headers }: IncomingMessage): void {
+  if (rawHeaders.length > MAX_HEADERS * 2)
+    throw new GatewayError('GW_HEADERS_TOO_LARGE', { reason: 'too_many_headers' })
+  if (httpVersionMajor !== 1) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'http_version' })
+  let seen: Set<string> | null = null
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] ?? '').toLowerCase()
+    if (!SINGLE.has(name)) continue
+    if (seen?.has(name) === true) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'duplicate_header' })
+    seen ??= new Set()
+    seen.add(name)
+  }
+  const coding = headers['transfer-encoding']
+  if (coding === undefined) return
+  // We decode no other coding, and HTTP/1.0 has none: what follows would be read differently behind us.
+  const sound = coding.toLowerCase() === 'chunked' && httpVersionMinor >= 1 && headers['content-length'] === undefined
+  if (!sound) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'transfer_encoding' })
+}
+
+export const locate = fp(hook, { name: 'locate', fastify: '5.x', dependencies: ['observe'] })

@@ -1,0 +1,173 @@
+import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Metrics } from '../adapters/metrics.ts'
+import type { SessionStore, StoredSession } from '../adapters/session-store.ts'
+import type { Session } from '../domain/session.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The session that the request's cookie holds; whether it is still fresh, authenticate says. */
+    signedInSession: Session | null
+    /** It was sealed with a key that is on its way out. */
+    sessionOnOldKey: boolean
+    /** `Set-Cookie` values for the answer, by cookie name. Whoever writes the answer's headers writes these. */
+    setCookies: Map<string, string>
+    /** Set where a session's last use only should be written down: left out of answers that a shared cache may keep. */
+    setCookiesAreOptional: boolean
+  }
+  interface FastifyInstance {
+    /** From the next answer on the browser holds this session. False once the session has been ended. */
+    keepSession(request: FastifyRequest, session: Session): Promise<boolean>
+    /** The browser is told to forget the session; ending it in the store is the caller's affair. */
+    dropSession(request: FastifyRequest): void
+  }
+}
+
+export interface SessionCookieOptions {
+  readonly store: SessionStore
+  readonly metrics: Metrics
+  readonly now: () => number
+  readonly maxAgeSeconds: number
+}
+
+export const SESSION_COOKIE = '__Host-gateway'
+const SECOND_COOKIE = '__Host-gateway.1'
+export const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
+// A browser keeps 4,096 bytes of name and value; older ones count the attributes too.
+const CHUNK_BYTES = 3_950
+/** The longest text that the two cookies of a session can hold. */
+export const MAX_SESSION_TEXT_BYTES = 2 * CHUNK_BYTES
+
+const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics, now, maxAgeSeconds }, ready) => {
+  app.decorateRequest('signedInSession', null)
+  app.decorateRequest('sessionOnOldKey', false)
+  app.decorateRequest('setCookiesAreOptional', false)
+  app.decorateRequest('setCookies')
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    request.setCookies = new Map()
+    // Nobody is asked on a public route of an application, so nobody's cookie is read there.
+    if (request.route !== null && request.access === 'public') {
+      done()
+      return
+    }
+    const found = findSession(request.raw.rawHeaders)
+    if (found === null) {
+      done()
+      return
+    }
+    const stored = found.text === null ? null : store.read(found.text)
+    if (!(stored instanceof Promise)) {
+      admit(request, stored)
+      done()
+      return
+    }
+    stored.then(
+      (read) => {
+        admit(request, read)
+        done()
+      },
+      (error: Error) => {
+        done(error)
+      },
+    )
+  })
+
+  function admit(request: FastifyRequest, stored: StoredSession | null): void {
+    if (stored === null) {
+      drop(request)
+      request.outcome.reason = 'session_invalid'
+      return
+    }
+    request.signedInSession = stored.session
+    request.sessionOnOldKey = stored.oldKey
+    if (stored.oldKey) metrics.count('sessions_on_old_key_total', {})
+  }
+
+  function drop(request: FastifyRequest): void {
+    request.signedInSession = null
+    request.setCookiesAreOptional = false
+    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expired(name))
+  }
+
+  async function keep(request: FastifyRequest, session: Session): Promise<boolean> {
+    const text = await store.write(session)
+    if (text === null) return false
+    const maxAge = Math.max(0, Math.floor((session.startedAt + maxAgeSeconds * 1000 - now()) / 1000))
+    const set = (name: string, value: string): void => {
+      request.setCookies.set(name, `${name}=${value}; Max-Age=${maxAge}; ${COOKIE_ATTRIBUTES}`)
+    }
+    set(SESSION_COOKIE, text.slice(0, CHUNK_BYTES))
+    // A second cookie left over from a longer value would make the whole unreadable, so it goes in the same answer.
+    if (text.length > CHUNK_BYTES) set(SECOND_COOKIE, text.slice(CHUNK_BYTES))
+    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expired(SECOND_COOKIE))
+    metrics.observe('session_cookie_bytes', text.length, {})
+    request.signedInSession = session
+    return true
+  }
+
+  app.decorate('keepSession', keep)
+  app.decorate('dropSession', drop)
+
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    for (const cookie of request.setCookies?.values() ?? []) reply.header('set-cookie', cookie)
+    done()
+  })
+  ready()
+}
+
+/** The `Set-Cookie` value that deletes a cookie of ours: the prefix demands the very attributes that it was set with. */
+export function expired(name: string): string {
+  return `${name}=; Max-Age=0; ${COOKIE_ATTRIBUTES}`
+}
+
+/** The session's text, `{ text: null }` where the cookies are there but cannot be read as one, or null where there are none. */
+function findSession(rawHeaders: readonly string[]): { readonly text: string | null } | null {
+  let first: string | null = null
+  let second: string | null = null
+  let doubled = false
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() !== 'cookie') continue
+    for (const { name, value } of ownPairs(rawHeaders[at + 1] ?? '')) {
+      if (name === SESSION_COOKIE) {
+        doubled ||= first !== null
+        first = value
+      } else if (name === SECOND_COOKIE) {
+        doubled ||= second !== null
+        second = value
+      } else {
+        // Another letter case: nobody of ours set that, and some application could take it for the session.
+        doubled = true
+      }
+    }
+  }
+  if (first === null && second === null && !doubled) return null
+  return { text: doubled || first === null ? null : first + (second ?? '') }
+}
+
+/** The pairs of a Cookie header whose names are the session's, in any letter case. Scans, because parsing all of a long header costs more. */
+function* ownPairs(header: string): Generator<{ readonly name: string; readonly value: string }> {
+  let from = 0
+  while (from < header.length) {
+    const semicolon = header.indexOf(';', from)
+    const end = semicolon === -1 ? header.length : semicolon
+    while (from < end && header.codePointAt(from) === 0x20) from += 1
+    const name = header.slice(from, from + SECOND_COOKIE.length)
+    const lower = name.toLowerCase()
+    if (lower.startsWith('__host-gateway')) {
+      const equals = header.indexOf('=', from)
+      const full = equals === -1 || equals > end ? header.slice(from, end) : header.slice(from, equals)
+      const known = full.trim().toLowerCase()
+      if (known === '__host-gateway' || known === '__host-gateway.1') {
+        yield { name: full, value: equals === -1 || equals > end ? '' : header.slice(equals + 1, end) }
+      }
+    }
+    from = end + 1
+  }
+}
+
+function hasCookie(request: FastifyRequest, name: string): boolean {
+  return request.raw.headers.cookie?.includes(`${name}=`) === true
+}
+
+export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['locate'] })

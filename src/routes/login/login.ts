@@ -1,0 +1,77 @@
+import fastifyCookie from '@fastify/cookie'
+import secureSession from '@fastify/secure-session'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { CognitoPage } from '../../adapters/cognito-client.ts'
+import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
+import { pageHeaders } from '../../pages/layout.ts'
+import { signInPage } from '../../pages/sign-in-page.ts'
+import { createAttempts } from './attempts.ts'
+import { beginLogin } from './begin.ts'
+import { createCallback, type CallbackParts } from './callback.ts'
+
+export interface LoginOptions extends CallbackParts {
+  readonly self: ReturnToSelf
+  /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. */
+  readonly attemptKeys: readonly Buffer[]
+  readonly endpoints: { readonly prefix: string; readonly callback: string }
+  readonly identityProviders: readonly string[]
+}
+
+const MAX_HINT = 256
+
+/** Signing in, from the first redirect to the session: one scope, in which secure-session carries the attempts. */
+export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
+  const { self, endpoints, identityProviders } = options
+  await app.register(fastifyCookie)
+  await app.register(secureSession, {
+    key: [...options.attemptKeys],
+    sessionName: 'loginAttempt',
+    cookieName: '__Host-gateway-login',
+    cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
+  })
+  const attempts = createAttempts(app, self)
+  const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
+    const query = new URLSearchParams(request.target?.query ?? '')
+    const returnTo = returnToIn(query, self)
+    request.returnTo = returnTo
+    const provider = query.get('idp') ?? undefined
+    const hint = query.get('login_hint') ?? undefined
+    return beginLogin(
+      options,
+      attempts,
+      {
+        page,
+        returnTo,
+        identityProvider: provider !== undefined && identityProviders.includes(provider) ? provider : undefined,
+        loginHint: hint !== undefined && hint.length <= MAX_HINT ? hint : undefined,
+      },
+      { request, reply },
+    )
+  }
+  const start = begin('sign-in')
+  const open = { config: { access: 'public' } } as const
+
+  app.get(`${endpoints.prefix}/start`, open, start)
+  app.get(`${endpoints.prefix}/sign_up`, open, begin('sign-up'))
+  app.get(`${endpoints.prefix}/forgot_password`, open, begin('forgot-password'))
+  app.get(endpoints.callback, open, createCallback(app, options, attempts))
+
+  app.get(`${endpoints.prefix}/sign_in`, open, async (request, reply) => {
+    if (identityProviders.length < 2) return start(request, reply)
+    const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), self))
+    const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${more}`
+    const providers = identityProviders.map((name) => ({
+      label: name === 'COGNITO' ? 'User name and password' : name,
+      href: link('start', `&idp=${encodeURIComponent(name)}`),
+    }))
+    return reply
+      .headers(pageHeaders({ https: self.publicUrl.startsWith('https:') }))
+      .send(signInPage({ providers, signUpHref: link('sign_up'), forgotHref: link('forgot_password') }))
+  })
+}
+
+/** `rd`, given once: of two nobody should have to ask which counts. */
+function returnToIn(query: URLSearchParams, self: ReturnToSelf): SafePath {
+  const [first, ...more] = query.getAll('rd')
+  return parseReturnTo(more.length === 0 ? first : undefined, self)
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { createSeal } from '../../src/adapters/seal.ts'
+import { createCookieStore, type StoredSession } from '../../src/adapters/session-store.ts'
+import { GatewayError } from '../../src/domain/errors.ts'
+import type { Session } from '../../src/domain/session.ts'
+import { createClock } from '../helpers/clock.ts'
+
+const clock = createClock()
+const storeWith = (maxTextBytes = 7_900) =>
+  createCookieStore({ seal: createSeal([randomBytes(32)], 'session', 'app'), now: clock.now, maxTextBytes })
+
+/** As long and as incompressible as Cognito's. */
+const refreshToken = ['eyJjdHkiOiJKV1QiLCJlbmMiOiJBMjU2R0NNIiwiYWxnIjoiUlNBLU9BRVAifQ', randomBytes(256), randomBytes(12), randomBytes(990), randomBytes(16)]
+  .map((part) => (typeof part === 'string' ? part : part.toString('base64url')))
+  .join('.')
+
+const session = (more: Partial<Session> = {}, groups: readonly string[] = ['admins']): Session => ({
+  id: randomBytes(16).toString('base64url'),
+  person: {
+    kind: 'person',
+    pool: 'staff',
+    subject: '7f0c2b1e-8a55-4f0e-9f10-0c6f7d2b9b11',
+    username: 'alice',
+    preferredUsername: undefined,
+    email: 'alice@example.com',
+    groups: new Set(groups),
+    scopes: new Set(['openid', 'email', 'profile']),
+    claims: { 'custom:tenant': 'acme' },
+    authTime: 1_761_379_200,
+  },
+  startedAt: clock.now(),
+  seenAt: clock.now(),
+  claimsAt: clock.now(),
+  accessExpiresAt: clock.now() + 3_600_000,
+  refreshToken,
+  ...more,
+})
+const written = (store: ReturnType<typeof storeWith>, one: Session): string => {
+  const text = store.write(one)
+  if (typeof text !== 'string') throw new Error('not written')
+  return text
+}
+const read = (store: ReturnType<typeof storeWith>, text: string): StoredSession | null => {
+  const stored = store.read(text)
+  if (stored instanceof Promise) throw new Error('the cookie store never waits')
+  return stored
+}
+const groupNames = (count: number): readonly string[] => Array.from({ length: count }, (_, at) => `department-${at}-of-the-company`)
+
+t.test('a session comes back as it was written', async (t) => {
+  const seal = createSeal([randomBytes(32)], 'session', 'app')
+  const writer = createCookieStore({ seal, now: clock.now, maxTextBytes: 7_900 })
+  const reader = createCookieStore({ seal, now: clock.now, maxTextBytes: 7_900 })
+  const one = session()
+  t.same(read(reader, written(writer, one))?.session, one, 'on a replica that never saw it')
+})
+
+t.test('a session with a refresh token of real size and 200 groups fits one cookie', async (t) => {
+  const text = written(storeWith(), session({}, groupNames(200)))
+  t.ok(text.length < 3_950, `${text.length} bytes`)
+})
+
+t.test('a session that does not fit says how large it is and what helps', async (t) => {
+  const many = Array.from({ length: 400 }, () => randomBytes(16).toString('hex'))
+  t.throws(() => storeWith().write(session({}, many)), { code: 'GW_SESSION_TOO_LARGE', detail: /needs \d+ bytes .* fewer groups/ } as unknown as GatewayError)
+})
+
+t.test('C07 an ended session is none, however often its cookie was copied, and cannot be written again', async (t) => {
+  const store = storeWith()
+  const one = session()
+  const text = written(store, one)
+  const copy = written(store, { ...one, seenAt: one.seenAt + 1 })
+  store.end(one.id, clock.now() + 60_000)
+  t.equal(read(store, text), null)
+  t.equal(read(store, copy), null)
+  t.equal(store.write(one), null, 'a refresh that ends after the sign-out does not bring it back')
+})
+
+t.test('ended sessions are forgotten once they would have ended anyway', async (t) => {
+  const store = storeWith()
+  const one = session()
+  const text = written(store, one)
+  store.end(one.id, clock.now() + 1_000)
+  clock.advance(2)
+  store.end('another', clock.now() + 1_000)
+  t.ok(read(store, text), 'freshness ends it from here on')
+})
+
+t.test('what is no session of this gateway is none', async (t) => {
+  const store = storeWith()
+  const text = written(store, session())
+  t.equal(read(store, ''), null)
+  t.equal(read(store, 'x'.repeat(32)), null)
+  t.equal(read(storeWith(), text), null, 'sealed by another gateway')
+  t.equal(read(store, text.slice(1)), null, 'the same tail is not the same cookie')
+})
+
+t.test('C25 a thousand sessions read in any order are each their own', async (t) => {
+  const store = storeWith()
+  const texts = Array.from({ length: 1000 }, (_, at) => {
+    const one = session()
+    return [`person-${at}`, written(store, { ...one, person: { ...one.person, subject: `person-${at}` } })] as const
+  })
+  for (const [subject, text] of texts.toReversed()) {
+    if (read(store, text)?.session.person.subject !== subject) t.fail(subject)
+  }
+  t.pass('all read')
+})

@@ -1,0 +1,133 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { root, runCommand } from '../helpers/process.ts'
+import { freePort, startWorld } from '../helpers/world.ts'
+
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+t.test('the command explains itself', async (t) => {
+  const overview = runCommand(t, ['--help'])
+  t.equal(await overview.ended, 0)
+  for (const name of ['serve', 'check', 'keygen', 'demo', 'local-pool']) {
+    t.match(overview.out(), name)
+    const help = runCommand(t, [name, '--help'])
+    t.equal(await help.ended, 0)
+    t.match(help.out(), `Usage: cognito-gateway ${name}`)
+  }
+  const version = runCommand(t, ['--version'])
+  t.equal(await version.ended, 0)
+  t.equal(version.out().trim(), manifest.version)
+})
+
+t.test('what the command does not know is an error in a sentence, with 2', async (t) => {
+  const cases: readonly (readonly [readonly string[], string | RegExp])[] = [
+    [[], 'Usage: cognito-gateway COMMAND'],
+    [['fly'], "There is no command 'fly'"],
+    [['serve', '--conifg', 'x'], "Unknown option '--conifg'"],
+    [['serve'], '--config is missing'],
+    [['keygen', 'assertion', 'x'], 'Unexpected argument'],
+    [['keygen', 'house'], "'house' is no kind of key"],
+  ]
+  for (const [args, says] of cases) {
+    const run = runCommand(t, args)
+    t.equal(await run.ended, 2, args.join(' '))
+    t.match(run.out() + run.err(), says)
+    t.notMatch(run.err(), /^\s+at /m, 'no stack')
+  }
+})
+
+t.test('keygen prints a key of 32 bytes, another one each time', async (t) => {
+  const [one, two] = [runCommand(t, ['keygen']), runCommand(t, ['keygen', 'session'])]
+  await Promise.all([one.ended, two.ended])
+  t.match(one.out(), /^[\w-]{43}\n$/)
+  t.not(one.out(), two.out())
+})
+
+t.test('check says everything that is wrong, with line and column, and ends with 1', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'check-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'gateway.yaml')
+  writeFileSync(file, 'publicUrl: ftp://x\nlisten: { prot: 1 }\n')
+  const run = runCommand(t, ['check', '--config', file])
+  t.equal(await run.ended, 1)
+  t.match(run.err(), `${file}:1:`)
+  t.match(run.err(), `${file}:2:`)
+  t.match(run.err(), /port/)
+  const json = runCommand(t, ['check', '--config', file, '--json'])
+  t.equal(await json.ended, 1)
+  t.match(JSON.parse(json.out()), { ok: false, faults: [{ line: 1 }] })
+})
+
+t.test('check --print shows what holds and where it came from, without a secret', async (t) => {
+  const { settingsFile } = await startWorld(t)
+  const run = runCommand(t, ['check', '--config', settingsFile, '--print'], { env: { COGNITO_GATEWAY__SESSION__IDLETIMEOUTSECONDS: '777' } })
+  t.equal(await run.ended, 0)
+  t.match(run.out(), /idleTimeoutSeconds: 777/)
+  t.match(run.out(), 'COGNITO_GATEWAY__SESSION__IDLETIMEOUTSECONDS')
+  t.match(run.out(), '[secret]')
+  t.notMatch(run.out(), 'web+secret')
+})
+
+t.test('serve runs until SIGTERM, drains, and ends with 0; its log is JSON', async (t) => {
+  const world = await startWorld(t)
+  await world.gateway.close()
+  const run = runCommand(t, ['serve', '--config', world.settingsFile], { env: { COGNITO_GATEWAY__ADMIN__PORT: String(await freePort()) } })
+  await run.shows('"event":"listening"')
+  t.equal((await world.client().ask(`${world.url}/public/x`)).status, 200)
+  run.child.kill('SIGTERM')
+  t.equal(await run.ended, 0)
+  for (const line of run.out().trim().split('\n')) t.type(JSON.parse(line), 'object')
+  t.match(run.out(), '"event":"stopped"')
+})
+
+t.test('a taken port is one clear sentence, not a stack', async (t) => {
+  const world = await startWorld(t)
+  const run = runCommand(t, ['serve', '--config', world.settingsFile])
+  t.equal(await run.ended, 1)
+  t.match(run.err(), `Port ${world.port} on 127.0.0.1 is taken`)
+  t.notMatch(run.err(), /^\s+at /m)
+})
+
+t.test('K19 serve refuses to run where others could read along', async (t) => {
+  const { settingsFile } = await startWorld(t)
+  for (const env of [{ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, { SSLKEYLOGFILE: '/tmp/keys' }, { NODE_OPTIONS: '--insecure-http-parser' }]) {
+    const run = runCommand(t, ['serve', '--config', settingsFile], { env })
+    t.equal(await run.ended, 1, JSON.stringify(env))
+    t.match(run.err(), Object.keys(env)[0] === 'NODE_OPTIONS' ? '--insecure-http-parser' : Object.keys(env)[0])
+  }
+})
+
+t.test('npm start shows the whole product, Ctrl-C stops it cleanly, and a taken port is told in a sentence', async (t) => {
+  const run = runCommand(t, [], { script: 'scripts/start.mjs' })
+  await run.shows('Ctrl-C stops everything')
+  for (const part of ['http://localhost:8080', 'http://127.0.0.1:9229', 'alice / Passw0rd!', 'bob   / Passw0rd!', 'Five things to try']) t.match(run.out(), part)
+
+  const second = runCommand(t, ['demo'])
+  t.equal(await second.ended, 1)
+  t.match(second.err(), /^Port 9229 on 127\.0\.0\.1 is taken\./)
+
+  const { Client } = await import('../helpers/client.ts')
+  const browser = new Client(t)
+  const landed = await browser.signIn('http://localhost:8080/')
+  t.equal(landed.status, 200)
+  t.match(landed.text, 'alice@example.com')
+  t.equal((await browser.ask('http://localhost:8080/admin/')).status, 200)
+  t.equal((await new Client(t).signIn('http://localhost:8080/admin/', 'bob')).status, 403)
+  t.equal((await fetch('http://localhost:9090/readyz')).status, 200)
+
+  // A terminal sends Ctrl-C to every process of the group.
+  run.child.kill('SIGINT')
+  run.child.kill('SIGTERM')
+  t.equal(await run.ended, 0)
+})
+
+t.test('local-pool runs alone and says where', async (t) => {
+  const run = runCommand(t, ['local-pool'])
+  await run.shows('/.well-known/openid-configuration')
+  const address = /discovery\s+(\S+)/.exec(run.out())?.[1] ?? ''
+  t.equal((await fetch(address)).status, 200)
+  run.child.kill('SIGINT')
+  t.equal(await run.ended, 0)
+})

@@ -1,0 +1,25 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { root } from './process.ts'
+
+interface Teardown {
+  teardown(fn: () => unknown): unknown
+}
+
+const EXECUTABLE = '/usr/bin/chromium'
+const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+
+/** A real Chromium. Throws where none is installed. */
+export async function startBrowser(t: Teardown): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: ARGUMENTS })
+  t.teardown(async () => browser.close())
+  return browser
+}
+
+/** Keeps a picture of the page where a person can look at it after the run. */
+export async function picture(page: Page, name: string): Promise<void> {
+  const folder = join(root, '.tap', 'pictures')
+  mkdirSync(folder, { recursive: true })
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true })
+}

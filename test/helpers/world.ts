@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { loadSettings } from '../../src/config/load.ts'
+import { startGateway as listen, type Gateway } from '../../src/gateway.ts'
+import { startLocalPool, type LocalPool, type LocalPoolOptions } from '../../src/local/local-pool.ts'
+import { Client } from './client.ts'
+import { createClock, type Clock } from './clock.ts'
+import { startRecordingApplication, type Answer, type RecordingApplication } from './recording-application.ts'
+
+interface Teardown {
+  teardown(fn: () => unknown): unknown
+}
+
+export interface WorldOptions {
+  /** Settings to add or replace; `applications` replaces the default ones. */
+  readonly settings?: Readonly<Record<string, unknown>>
+  readonly pool?: Partial<LocalPoolOptions>
+  /** Changes to the pool's app client of the gateway. */
+  readonly client?: Readonly<Record<string, unknown>>
+  readonly answer?: Answer
+  /** Another application than the recording one, by its address. */
+  readonly upstream?: string
+}
+
+/** A whole small world: a local user pool, an application that records what reaches it, and a gateway between them. */
+export interface World {
+  readonly url: string
+  readonly port: number
+  readonly adminUrl: string
+  readonly pool: LocalPool
+  readonly application: RecordingApplication
+  readonly gateway: Gateway
+  readonly clock: Clock
+  /** Every line of the gateway's log so far, as text. */
+  readonly log: string[]
+  readonly settingsFile: string
+  client(): Client
+  metrics(): Promise<string>
+}
+
+export const CLIENT_ID = 'webappclient00000000000001'
+export const CLIENT_SECRET = 'web+secret/of=the+gateway'
+
+export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
+  const clock = createClock()
+  const port = await freePort()
+  const url = `http://localhost:${port}`
+  const application = await startRecordingApplication(t, options.answer)
+  const pool = await startPool(t, url, clock, options)
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const settingsFile = writeSettings(folder, { url, port, pool, upstream: options.upstream ?? application.url, more: options.settings ?? {} })
+  const { settings } = loadSettings({ file: settingsFile, environment: {} })
+
+  const log: string[] = []
+  const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) })
+  const gateway = await listen({ settings, log: logger, version: 'test', now: clock.now })
+  t.teardown(async () => gateway.close())
+  const adminUrl = `http://127.0.0.1:${gateway.adminPort}`
+  return {
+    url,
+    port,
+    adminUrl,
+    pool,
+    application,
+    gateway,
+    clock,
+    log,
+    settingsFile,
+    client: () => new Client(t),
+    metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
+  }
+}
+
+async function startPool(t: Teardown, url: string, clock: Clock, options: WorldOptions): Promise<LocalPool> {
+  const pool = await startLocalPool({
+    now: clock.now,
+    users: {
+      alice: {
+        password: 'Passw0rd!',
+        groups: ['admins', 'ops'],
+        attributes: { email: 'alice@example.com', email_verified: 'true', 'custom:tenant': 'acme' },
+      },
+      bob: { password: 'Passw0rd!', groups: [], attributes: { email: 'bob@example.com', email_verified: 'true' } },
+    },
+    resourceServers: [{ identifier: 'orders', scopes: ['read', 'write'] }],
+    identityProviders: [],
+    clients: [
+      {
+        id: CLIENT_ID,
+        secret: CLIENT_SECRET,
+        callbackUrls: [`${url}/oauth2/callback`],
+        logoutUrls: [`${url}/oauth2/signed_out`],
+        scopes: ['openid', 'email', 'profile', 'orders/read', 'orders/write'],
+        flows: ['code'],
+        ...options.client,
+      },
+      { id: 'orders-batch', secret: 'orders-batch-secret', scopes: ['orders/read'], flows: ['client_credentials'] },
+    ],
+    ...options.pool,
+  } as LocalPoolOptions)
+  t.teardown(async () => pool.close())
+  return pool
+}
+
+interface SettingsParts {
+  readonly url: string
+  readonly port: number
+  readonly pool: LocalPool
+  readonly upstream: string
+  readonly more: Readonly<Record<string, unknown>>
+}
+
+/** Settings as an operator would write them: YAML is a superset of JSON. */
+function writeSettings(folder: string, { url, port, pool, upstream, more }: SettingsParts): string {
+  writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
+  writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
+  const { pools, ...rest } = more as { pools?: { local?: object } }
+  const settings = {
+    publicUrl: url,
+    listen: { host: '127.0.0.1', port },
+    admin: { host: '127.0.0.1', port: 0 },
+    session: { keys: [{ file: 'session-key' }] },
+    shutdown: { drainDelaySeconds: 0, shutdownTimeoutSeconds: 2 },
+    applications: {
+      sample: {
+        upstream,
+        access: 'signedIn',
+        routes: {
+          public: { path: '/public/*', access: 'public' },
+          maybe: { path: '/maybe/*', access: 'optional' },
+          admin: { path: '/admin/*', access: [{ groups: ['admins'] }] },
+          'orders-read': { path: '/api/orders/*', methods: ['GET'], access: [{ scopes: ['orders/read'] }] },
+          'orders-write': { path: '/api/orders/*', access: [{ scopes: ['orders/write'] }] },
+        },
+      },
+    },
+    ...rest,
+    pools: {
+      local: {
+        userPoolId: pool.userPoolId,
+        issuer: pool.issuer,
+        clientId: CLIENT_ID,
+        clientSecret: { file: 'client-secret' },
+        scopes: ['openid', 'email', 'profile'],
+        bearerClients: ['orders-batch'],
+        ...pools?.local,
+      },
+    },
+  }
+  const file = join(folder, 'gateway.yaml')
+  writeFileSync(file, JSON.stringify(settings, null, 2).replaceAll('%UPSTREAM%', upstream))
+  return file
+}
+
+/** A port that was free a moment ago: the public address must be known before anything listens. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => {
+    server.close(resolve)
+  })
+  return port
+}
