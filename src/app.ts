@@ -52,7 +52,9 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   // Node would drop headers beyond its count without a word; the size limits them, and locate counts.
   app.server.maxHeadersCount = 0
   for (const method of methods) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+  // Own endpoints read no body but the one form that says so.
   app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
   // What happens to every request on its way
   await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out` })

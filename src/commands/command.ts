@@ -29,11 +29,15 @@ export class UsageError extends Error {}
 /** One sentence for a port that could not be had, or undefined for any other failure. */
 export function portSentence(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
-  const { port, address } = { port: '?', address: '?', ...error }
-  if (error.code === 'EADDRINUSE') {
-    return `Port ${String(port)} on ${String(address)} is taken. Stop the program that listens there, or choose another port.`
+  const place = `Port ${'port' in error ? String(error.port) : '?'} on ${'address' in error ? String(error.address) : 'this machine'}`
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `${place} is taken. Stop the program that listens there, or choose another port.`
+    case 'EACCES':
+      return `${place} may not be opened by this user. Choose a port above 1023.`
+    case 'EADDRNOTAVAIL':
+      return `${place} cannot be opened: this machine has no such address.`
+    default:
+      return undefined
   }
-  if (error.code === 'EACCES')
-    return `Port ${String(port)} on ${String(address)} may not be opened by this user. Choose one above 1023.`
-  return error.code === 'EADDRNOTAVAIL' ? `This machine has no address ${String(address)} to listen on.` : undefined
 }

@@ -51,7 +51,7 @@ export interface Draft {
 export function createDraft(values: Readonly<Record<string, unknown>>, findings: readonly Finding[]): Draft | undefined {
   const dropped: Path[] = []
   let rest: unknown = values
-  let wrong: readonly Path[] = findings.map(({ path }) => path).filter((path) => path.length > 0)
+  let wrong: readonly Path[] = findings.flatMap(({ path, readable }) => (path.length > 0 && readable !== true ? [path] : []))
   for (let round = 0; round < 20; round += 1) {
     dropped.push(...wrong)
     rest = without(rest, wrong)

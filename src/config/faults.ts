@@ -32,6 +32,8 @@ export interface Finding {
   readonly message: string
   /** `key` where the name of the setting is at fault, `value` where its value is. */
   readonly at: 'key' | 'value'
+  /** The value is refused, but what is in it can be checked all the same. */
+  readonly readable?: boolean
 }
 
 export const atValue = (path: Path, message: string): Finding => ({ path, message, at: 'value' })
@@ -73,7 +75,7 @@ function closestOf(unknown: string, known: readonly string[]): string | undefine
     .map((name) => ({ name, distance: distance(folded, fold(name)) }))
     .sort((one, other) => one.distance - other.distance)
   const best = ranked[0]
-  return best !== undefined && best.distance <= Math.max(2, Math.floor(folded.length / 3)) && best.distance < folded.length
+  return best !== undefined && best.distance <= (folded.length < 4 ? 1 : Math.max(2, Math.floor(folded.length / 3)))
     ? best.name
     : undefined
 }

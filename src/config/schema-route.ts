@@ -190,8 +190,8 @@ export const routeKeys = {
   challenge: notYet(
     filledList(z.enum(['bearer', 'basic'])).default(['bearer']).describe('What WWW-Authenticate offers to programs.'),
   ),
-  onUnauthenticated: z
-    .enum(['auto', 'signIn', '401'])
+  // YAML reads a plain 401 as a number, and people write it plain.
+  onUnauthenticated: mark(z.union([z.enum(['auto', 'signIn', '401']), z.literal(401)]), { expects: 'auto, signIn or 401' })
     .default('auto')
     .describe('What a request without identity gets: auto sends pages to sign-in and answers 401 to everything else.'),
   signInBy: notYet(

@@ -21,9 +21,14 @@ export interface Secrets {
   readonly warnings: readonly Finding[]
 }
 
+interface Found {
+  readonly path: Path
+  readonly secret: Secret
+}
+
 /** Reads every secret that the settings name. A finding names the file or variable, never the content. */
 export function readSecrets({ file }: Draft, sources: SecretSources): Secrets {
-  const at = new Map<string, Secret>()
+  const found: Found[] = []
   const faults: Finding[] = []
   const warnings: Finding[] = []
   const read = (path: Path, source: Source, faultIn: (text: string) => string | undefined): void => {
@@ -31,13 +36,14 @@ export function readSecrets({ file }: Draft, sources: SecretSources): Secrets {
     if (warning !== undefined) warnings.push(atValue(path, warning))
     const wrong = fault ?? faultIn(text)
     if (wrong !== undefined) faults.push(atValue(path, `${origin} ${wrong}`))
-    else at.set(pathId(path), new Secret(text, origin))
+    else found.push({ path, secret: new Secret(text, origin) })
   }
   for (const [name, { clientSecret }] of Object.entries(file.pools))
     if (clientSecret !== undefined) read(['pools', name, 'clientSecret'], clientSecret, plainFault)
   for (const [index, key] of (file.session.keys ?? []).entries())
     read(['session', 'keys', index], key, sessionKeyFault)
-  return { at, faults: [...faults, ...repeated(at)], warnings }
+  const at = new Map(found.map(({ path, secret }) => [pathId(path), secret]))
+  return { at, faults: [...faults, ...repeated(found)], warnings }
 }
 
 interface Source {
@@ -105,11 +111,10 @@ function isPredictable(bytes: Buffer): boolean {
 }
 
 /** One key for two purposes, or twice in a list, protects less than it seems to. */
-function repeated(secrets: ReadonlyMap<string, Secret>): readonly Finding[] {
+function repeated(secrets: readonly Found[]): readonly Finding[] {
   const first = new Map<string, Path>()
   const findings: Finding[] = []
-  for (const [id, secret] of secrets) {
-    const path = JSON.parse(id) as Path
+  for (const { path, secret } of secrets) {
     const before = first.get(secret.reveal())
     if (before === undefined) first.set(secret.reveal(), path)
     else findings.push(atValue(path, `${secret.origin} holds the same as ${keyText(before)}: every secret needs a value of its own`))

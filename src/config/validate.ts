@@ -10,8 +10,10 @@ export function validate(values: unknown, schema: z.core.$ZodType): readonly Fin
   const issues = parsed.success ? [] : parsed.error.issues
   const wrong = issues
     .flatMap((issue) => findingsOf(issue, [], { values, schema }))
-    .filter(({ path }) => !early.some((refused) => isWithin(path, refused.path)))
-  return [...early, ...wrong]
+    .filter(({ path }) => !early.some((refused) => refused.readable !== true && isWithin(path, refused.path)))
+  const all = [...early, ...wrong]
+  // What is wrong with a map or list as a whole mostly follows from what is wrong in it.
+  return [...early, ...wrong.filter(({ path }) => !all.some((other) => other.path.length > path.length && isWithin(other.path, path)))]
 }
 
 interface Context {
@@ -23,7 +25,6 @@ function findingsOf(issue: z.core.$ZodIssue, above: Path, context: Context): rea
   const path: Path = [...above, ...issue.path.map((key) => (typeof key === 'number' ? key : String(key)))]
   const value = valueAt(context.values, path)
   const around = schemaAt(context.schema, path)
-  const expected = around === undefined ? 'something else' : expectationOf(around)
   switch (issue.code) {
     case 'unrecognized_keys':
       return issue.keys.map((key) => atKey([...path, key], strangerMessage(key, around)))
@@ -32,18 +33,21 @@ function findingsOf(issue: z.core.$ZodIssue, above: Path, context: Context): rea
     case 'invalid_key':
       return [atKey(path, `${plainKey(String(path.at(-1)))} is no name here: it ${issue.issues[0]?.message ?? 'is not allowed'}`)]
     case 'invalid_union':
-      return unionFindings(issue, path, context) ?? [atValue(path, wrongType(value, expected))]
+      return unionFindings(issue, path, context) ?? [atValue(path, wrongType(value, around))]
     case 'too_small':
-      return [atValue(path, Array.isArray(value) ? 'must not be an empty list: say what it is for, or take the key out' : `must be ${expected}`)]
+      return [atValue(path, Array.isArray(value) ? 'must not be an empty list: say what it is for, or take the key out' : mustBe(around))]
     case 'too_big':
-      return [atValue(path, Array.isArray(value) ? `must have at most ${issue.maximum} entries` : `must be ${expected}`)]
+      return [atValue(path, Array.isArray(value) ? `must have at most ${issue.maximum} entries` : mustBe(around))]
     case 'invalid_value':
     case 'invalid_type':
-      return [atValue(path, wrongType(value, expected))]
+      return [atValue(path, wrongType(value, around))]
     default:
-      return [atValue(path, `must be ${expected}`)]
+      return [atValue(path, mustBe(around))]
   }
 }
+
+const mustBe = (schema: z.core.$ZodType | undefined): string =>
+  `must be ${schema === undefined ? 'something else' : expectationOf(schema)}`
 
 function strangerMessage(key: string, around: z.core.$ZodType | undefined): string {
   if (around === undefined) return 'unknown key: take it out'
@@ -55,14 +59,14 @@ function strangerMessage(key: string, around: z.core.$ZodType | undefined): stri
   )}`
 }
 
-function wrongType(value: unknown, expected: string): string {
-  if (value === undefined) return `is missing: it must be ${expected}`
-  if (value === null) return `has no value: it must be ${expected}; or take the key out`
-  const quotes = typeof value !== 'string' && /text|path|address|host|name|id\b/.test(expected) ? ' (put a text in quotes)' : ''
-  return `must be ${expected}${isScalar(value) && quotes !== '' ? quotes : ''}, not ${kindOf(value)}`
+function wrongType(value: unknown, schema: z.core.$ZodType | undefined): string {
+  const wanted = mustBe(schema)
+  if (value === undefined) return `is missing: it ${wanted}`
+  if (value === null) return `has no value: it ${wanted}; or take the key out`
+  const isText = schema !== undefined && bare(schema) instanceof z.ZodString
+  const remedy = isText && typeof value !== 'object' ? '; put it in quotes' : ''
+  return `${wanted}, not ${kindOf(value)}${remedy}`
 }
-
-const isScalar = (value: unknown): boolean => typeof value !== 'object'
 
 // Never the value itself: it may be a secret on the wrong line.
 function kindOf(value: unknown): string {
@@ -110,8 +114,11 @@ function notYetFindings(file: unknown, root: z.core.$ZodType): readonly Finding[
     const built = notYet === undefined || (notYet.built?.(value, file) ?? isNeutral(value, schema))
     if (!built) {
       const word = typeof path.at(-1) === 'number' && typeof value === 'string' ? `${plainKey(value)} ` : ''
-      findings.push(atKey(path, notYet.says ?? `${word}is not supported yet: take it out`))
-      return
+      findings.push({
+        ...atKey(path, notYet.says ?? `${word}is not supported yet: take it out`),
+        readable: notYet.says !== undefined,
+      })
+      if (notYet.says === undefined) return
     }
     for (const [key, member] of membersOf(value)) {
       const inner = memberOf(schema, key)

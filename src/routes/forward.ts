@@ -30,7 +30,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
 
   // Bodies belong to the application. Fastify would decode text as UTF-8 and refuse content types that it cannot read; it looks at the
   // parsed headers only, and we forward the raw ones.
-  app.removeContentTypeParser('text/plain')
+  app.removeAllContentTypeParsers()
   app.addHook('onRequest', (request, _reply, done) => {
     delete request.raw.headers['content-type']
     done()
@@ -64,8 +64,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     upstreams.of(route.upstream).dispatch(
       {
         path: upstream.path + target.rawPath + target.query,
-        // oxlint-disable-next-line no-unsafe-type-assertion -- the parser admits only methods that it knows, and so does undici
-        method: request.method as Dispatcher.HttpMethod,
+        method: request.method,
         headers: headersFor(request, permit, upstream.host),
         body: hasBody(request) ? request.raw : null,
         headersTimeout: route.upstream.responseSeconds * 1000,

@@ -1,0 +1,29 @@
+// `npm run generate`: writes what is derived from the settings' schema. `--check` writes nothing and names what is out of date.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { exampleFile } from './example.mjs'
+import { build } from './prepare.mjs'
+
+build()
+const root = join(import.meta.dirname, '..')
+const { publishedSchema } = await import('../dist/config/json-schema.js')
+const { describeSettings } = await import('../dist/config/describe.js')
+
+const files = {
+  'config/gateway.schema.json': publishedSchema(),
+  'config/gateway.example.yaml': exampleFile(describeSettings()),
+}
+const check = process.argv.includes('--check')
+let stale = 0
+for (const [name, content] of Object.entries(files)) {
+  const file = join(root, name)
+  if (existsSync(file) && readFileSync(file, 'utf8') === content) continue
+  if (check) {
+    console.error(`${name} is out of date: run npm run generate`)
+    stale += 1
+  } else {
+    writeFileSync(file, content)
+    console.log(`wrote ${name}`)
+  }
+}
+process.exit(stale === 0 ? 0 : 1)

@@ -1,0 +1,116 @@
+import type { Secret } from '../domain/secret.ts'
+import { endpointsOf } from './checks.ts'
+import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
+import { pathId } from './faults.ts'
+import { USER_POOL_ID } from './schema-pool.ts'
+import type { ApplicationSettings, PoolSettings, RouteSettings, Settings } from './settings.ts'
+
+/** The settings of a draft in which no fault was found. */
+export function assemble({ file, applications }: Draft, secrets: ReadonlyMap<string, Secret>): Settings {
+  const { listen, admin, session, shutdown, log } = file
+  return deepFreeze({
+    publicUrl: new URL(stated(file.publicUrl, 'publicUrl')).origin,
+    listen: {
+      host: listen.host,
+      port: listen.port,
+      maxHeaderBytes: listen.maxHeaderBytes,
+      keepAliveTimeoutSeconds: listen.keepAliveTimeoutSeconds,
+      headersTimeoutSeconds: listen.headersTimeoutSeconds,
+    },
+    admin,
+    pools: Object.entries(file.pools).map(([name, pool]) =>
+      poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
+    ),
+    session: {
+      store: 'cookie',
+      keys: (session.keys ?? []).map((_, at) => stated(secrets.get(pathId(['session', 'keys', at])), 'session.keys')),
+      idleTimeoutSeconds: session.idleTimeoutSeconds,
+      maxAgeSeconds: session.maxAgeSeconds,
+      recheckSeconds: session.recheckSeconds,
+      refreshGraceSeconds: session.refreshGraceSeconds,
+    },
+    endpoints: endpointsOf(file),
+    shutdown,
+    log,
+    applications: applications.map(applicationSettings),
+  })
+}
+
+/** What the checks have made sure of. */
+function stated<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw new TypeError(`${name} is missing after every check`)
+  return value
+}
+
+function poolSettings(name: string, pool: Draft['file']['pools'][string], clientSecret: Secret | undefined): PoolSettings {
+  const userPoolId = stated(pool.userPoolId, 'userPoolId')
+  const [original, updated] = cognitoIssuers(userPoolId)
+  return {
+    name,
+    userPoolId,
+    issuer: pool.issuer ?? original,
+    acceptedIssuers: pool.issuer === undefined ? [original, updated] : [pool.issuer],
+    domain: pool.domain === undefined ? undefined : new URL(pool.domain).origin,
+    clientId: stated(pool.clientId, 'clientId'),
+    clientSecret,
+    scopes: pool.scopes,
+    bearerClients: pool.bearerClients,
+    trustEmailFrom: pool.trustEmailFrom,
+    identityProviders: pool.identityProviders,
+  }
+}
+
+/** Pools have one of two issuers, by a setting of theirs; both stand for the same pool. */
+function cognitoIssuers(userPoolId: string): readonly [string, string] {
+  const region = stated(USER_POOL_ID.exec(userPoolId)?.[1], 'region')
+  const suffix = region.startsWith('eusc-') ? 'amazonaws.eu' : 'amazonaws.com'
+  return [
+    `https://cognito-idp.${region}.${suffix}/${userPoolId}`,
+    `https://issuer-cognito-idp.${region}.${suffix}/${userPoolId}`,
+  ]
+}
+
+function applicationSettings(application: DraftApplication): ApplicationSettings {
+  const { name, hosts, path, own, routes } = application
+  return { name, hosts, path, routes: [own, ...routes].flatMap((route) => routeSettings(route, application)) }
+}
+
+function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication): readonly RouteSettings[] {
+  const { name, application, path, methods, access, keys } = route
+  if (access === undefined) return []
+  const { identity, onUnauthenticated, allowedOrigins, showMissing } = keys
+  const upstream = typeof keys.upstream === 'string' ? undefined : keys.upstream
+  const { host, connectSeconds, responseSeconds, idleSeconds } = stated(upstream, 'upstream')
+  const { only, rename, separator, max } = identity.groups
+  return [
+    {
+      name,
+      application,
+      pool: stated(pool, 'pool'),
+      hosts,
+      path,
+      methods,
+      access,
+      upstream: { url: stated(upstream?.url, 'upstream.url'), host, connectSeconds, responseSeconds, idleSeconds },
+      identity: {
+        headers: identity.headers.flatMap((family) => (family === 'forwarded' ? [family] : [])),
+        user: userOf(identity.user),
+        groups: { only, rename, separator, max },
+        encoding: identity.encoding,
+      },
+      onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
+      allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
+      showMissing,
+    },
+  ]
+}
+
+function userOf(user: string): RouteSettings['identity']['user'] {
+  return user === 'email' || user === 'username' || user === 'sub' ? user : `claim:${user.replace(/^claim:/, '')}`
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const member of Object.values(value)) deepFreeze(member)
+  return Object.freeze(value)
+}

@@ -1,0 +1,201 @@
+import { foldPath } from '../domain/request-target.ts'
+import { checkRoutes } from '../domain/route-table.ts'
+import { isLoopbackHost } from './addresses.ts'
+import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
+import { atKey, atValue, type Finding } from './faults.ts'
+import type { Path } from './marks.ts'
+import { valueAt } from './validate.ts'
+
+/** What is wrong between settings that are each right by themselves. */
+export function checkTogether(draft: Draft): readonly Finding[] {
+  return [
+    ...checkListeners(draft),
+    ...checkPools(draft),
+    ...checkSession(draft),
+    ...checkEndpoints(draft),
+    ...draft.applications.flatMap((application) => checkApplication(application, draft)),
+    ...checkSamePlaces(draft),
+    ...checkTable(draft),
+  ]
+}
+
+function checkListeners(draft: Draft): readonly Finding[] {
+  const { listen, admin } = draft.file
+  if (listen.port === 0 || listen.port !== admin.port || !hostsOverlap(listen.host, admin.host)) return []
+  if (['listen', 'admin'].some((listener) => draft.leftOut([listener, 'port']) || draft.leftOut([listener, 'host']))) return []
+  const [one, other] = given(draft, ['admin', 'port']) ? ['admin', 'listen'] : ['listen', 'admin']
+  return [
+    atValue([one, 'port'], `must not be the port of ${other}, ${listen.port}: the admin pages are never on the public listener`),
+  ]
+}
+
+const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::'
+const isLocal = (host: string): boolean => isLoopbackHost(host) || host === '::1'
+
+function hostsOverlap(one: string, other: string): boolean {
+  if (one.toLowerCase() === other.toLowerCase() || isWildcard(one) || isWildcard(other)) return true
+  return (one === 'localhost' && isLocal(other)) || (other === 'localhost' && isLocal(one))
+}
+
+function checkPools({ file }: Draft): readonly Finding[] {
+  return Object.entries(file.pools).flatMap(([name, { scopes }]) => {
+    const findings: Finding[] = []
+    const path = ['pools', name, 'scopes']
+    if (!scopes.includes('openid')) findings.push(atValue(path, 'must contain openid: without it sign-in gets no ID token'))
+    if (scopes.includes('offline_access'))
+      findings.push(atValue(path, 'must not contain offline_access: Cognito does not know it and refuses the whole sign-in'))
+    return findings
+  })
+}
+
+function checkSession(draft: Draft): readonly Finding[] {
+  const { session } = draft.file
+  const [idle, age] = [
+    ['session', 'idleTimeoutSeconds'],
+    ['session', 'maxAgeSeconds'],
+  ] as const
+  if (session.idleTimeoutSeconds <= session.maxAgeSeconds || draft.leftOut(idle) || draft.leftOut(age)) return []
+  return [
+    atValue(
+      given(draft, idle) ? idle : age,
+      given(draft, idle)
+        ? `must not be longer than maxAgeSeconds (${session.maxAgeSeconds}): a session never lasts longer than that`
+        : `must not be shorter than idleTimeoutSeconds (${session.idleTimeoutSeconds}): set that too`,
+    ),
+  ]
+}
+
+const OWN_ENDPOINTS = [
+  'start',
+  'sign_up',
+  'forgot_password',
+  'sign_in',
+  'sign_out',
+  'signed_out',
+  'userinfo',
+  'diagnose',
+  'jwks.json',
+  'keys',
+  'auth',
+]
+
+/** The paths of the gateway's own, with the defaults that follow from the prefix. */
+export function endpointsOf({ endpoints }: Draft['file']): { prefix: string; callback: string; ping: string } {
+  const { prefix, callback = `${prefix}/callback`, ping = `${prefix}/ping` } = endpoints
+  return { prefix, callback, ping }
+}
+
+function checkEndpoints({ file }: Draft): readonly Finding[] {
+  const { prefix, callback, ping } = endpointsOf(file)
+  const findings: Finding[] = []
+  for (const [key, path] of [
+    ['callback', callback],
+    ['ping', ping],
+  ] as const) {
+    const taken = OWN_ENDPOINTS.find((name) => foldPath(path) === foldPath(`${prefix}/${name}`))
+    if (!path.startsWith(`${prefix}/`))
+      findings.push(atValue(['endpoints', key], `must begin with endpoints.prefix: ${prefix}/…`))
+    else if (taken !== undefined) findings.push(atValue(['endpoints', key], `must not be ${path}: that has another use`))
+  }
+  if (foldPath(callback) === foldPath(ping)) findings.push(atValue(['endpoints', 'ping'], 'must not be the callback'))
+  return findings
+}
+
+function checkApplication(application: DraftApplication, draft: Draft): readonly Finding[] {
+  const { at, own, routes, pool } = application
+  const findings: Finding[] = []
+  if (pool !== undefined && !Object.hasOwn(draft.file.pools, pool) && !draft.leftOut(['pools', pool]))
+    findings.push(atValue([...at, 'pool'], `must be one of the pools: ${Object.keys(draft.file.pools).join(', ')}`))
+  if (isWithinPrefix(application.path, draft))
+    findings.push(atValue([...at, 'path'], `is within endpoints.prefix ${draft.file.endpoints.prefix}: nothing there reaches an application`))
+  const served = own.access === undefined ? routes : [own, ...routes]
+  for (const route of served) findings.push(...checkUpstream(route, draft))
+  for (const route of routes) findings.push(...checkRoute(route, application, draft))
+  return uniqueFindings(findings)
+}
+
+function checkRoute(route: DraftRoute, application: DraftApplication, draft: Draft): readonly Finding[] {
+  const findings: Finding[] = []
+  const base = application.path === '/' ? '' : application.path
+  const folded = foldPath(route.path)
+  if (folded !== foldPath(base === '' ? '/' : base) && !folded.startsWith(`${foldPath(base)}/`))
+    findings.push(
+      atValue([...route.at, 'path'], `must begin with the application's path ${base}: write ${base}${route.path}`),
+    )
+  else if (isWithinPrefix(route.path, draft))
+    findings.push(atValue([...route.at, 'path'], `is within endpoints.prefix ${draft.file.endpoints.prefix}: nothing there reaches an application`))
+  if (route.access === undefined && !draft.leftOut([...route.at, 'access']) && !draft.leftOut([...application.at, 'access']))
+    findings.push(atKey(route.at, 'states no access, and neither does its application: write access: signedIn, or who may pass'))
+  return findings
+}
+
+function isWithinPrefix(path: string, { file }: Draft): boolean {
+  return `${foldPath(path)}/`.startsWith(`${foldPath(file.endpoints.prefix)}/`)
+}
+
+function checkUpstream(route: DraftRoute, draft: Draft): readonly Finding[] {
+  const upstream = route.keys.upstream
+  const url = typeof upstream === 'string' ? upstream : upstream?.url
+  const application = ['applications', route.application]
+  if (url === undefined) {
+    const leftOut = [['defaults'], application, route.at].some((level) => draft.leftOut([...level, 'upstream', 'url']))
+    return leftOut ? [] : [atKey(route.at, 'has no upstream: write upstream: http://host:port, the address of the application')]
+  }
+  const loop = loopsTo(new URL(url), draft)
+  if (loop === undefined) return []
+  const owner = [route.at, application, ['defaults']].find((level) => given(draft, [...level, 'upstream', 'url']))
+  return [atValue([...(owner ?? route.at), 'upstream', 'url'], loop)]
+}
+
+const given = ({ values }: Draft, path: Path): boolean => valueAt(values, path) !== undefined
+
+/** Why requests to this address would come back to the gateway; undefined where they do not. */
+function loopsTo(url: URL, { file: { publicUrl, listen, admin } }: Draft): string | undefined {
+  if (publicUrl !== undefined && url.origin === new URL(publicUrl).origin)
+    return "must not be publicUrl: write the application's own address"
+  const port = Number(url.port === '' ? (url.protocol === 'http:' ? 80 : 443) : url.port)
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const reaches = (listener: { host: string; port: number }): boolean =>
+    port === listener.port && (isWildcard(listener.host) ? isLocal(host) || isWildcard(host) : hostsOverlap(host, listener.host))
+  return reaches(listen) || reaches(admin)
+    ? "must not be the gateway's own listener: write the application's own address"
+    : undefined
+}
+
+function checkSamePlaces({ applications }: Draft): readonly Finding[] {
+  return applications.flatMap((application, index) => {
+    const other = applications
+      .slice(0, index)
+      .find(
+        ({ hosts, path }) =>
+          foldPath(path) === foldPath(application.path) && hosts.some((host) => application.hosts.includes(host)),
+      )
+    return other === undefined
+      ? []
+      : [atKey(application.at, `answers at the same host and path as ${other.name}: give it another path or host`)]
+  })
+}
+
+/** What the routes' own table says of them, at the later one of two. */
+function checkTable(draft: Draft): readonly Finding[] {
+  const same = new Set(checkSamePlaces(draft).map(({ path }) => path.at(-1)))
+  const places = draft.applications
+    .filter(({ name }) => !same.has(name))
+    .flatMap(({ own, routes, hosts }) => [own, ...routes].map((route) => ({ route, hosts })))
+  const stated = places.flatMap(({ route: { name, path, methods, access }, hosts }) =>
+    access === undefined ? [] : [{ name, hosts, path, methods, access }],
+  )
+  return checkRoutes(stated).flatMap(({ routes: [, second], message }) => {
+    const place = places.find(({ route }) => route.name === second)
+    return place === undefined ? [] : [atValue([...place.route.at, 'path'], message)]
+  })
+}
+
+/** An upstream of an application is wrong once, however many routes it has. */
+function uniqueFindings(findings: readonly Finding[]): readonly Finding[] {
+  const seen = new Set<string>()
+  return findings.filter(({ path, message }) => {
+    const id = JSON.stringify([path, message])
+    return seen.has(id) ? false : seen.add(id)
+  })
+}

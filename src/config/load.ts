@@ -1,0 +1,108 @@
+import { dirname, resolve } from 'node:path'
+import { assemble } from './assemble.ts'
+import { checkTogether } from './checks.ts'
+import { createDraft, type Draft } from './draft.ts'
+import { applyEnvironment, variableFault, type Environment, type Overridden } from './environment.ts'
+import { atValue, keyText, pathId, SettingsError, type Fault, type Finding } from './faults.ts'
+import type { Path } from './marks.ts'
+import { withUpstreamMaps } from './merge.ts'
+import { GatewayFile } from './schema.ts'
+import { readSecrets } from './secrets.ts'
+import type { Settings } from './settings.ts'
+import { readSource, type Source } from './source.ts'
+import { validate } from './validate.ts'
+import { findWarnings } from './warnings.ts'
+
+export { faultLine, SettingsError, type Fault } from './faults.ts'
+
+export interface LoadOptions {
+  readonly file: string
+  readonly environment: Environment
+}
+
+/** Settings without a fault, and what is unwise about them. */
+export interface Loaded {
+  readonly settings: Settings
+  readonly warnings: readonly Fault[]
+  /** For printing: what the file says once every level and default is in place. */
+  readonly draft: Draft
+  /** Where a value of the file came from: `gateway.yaml:12` or a variable's name; undefined where nobody gave it. */
+  origin(path: Path): string | undefined
+}
+
+/** Reads the file and the environment; throws a SettingsError with every fault. Paths in the file are relative to its folder. */
+export function loadSettings({ file, environment }: LoadOptions): Loaded {
+  const source = readSource(file)
+  const overridden = applyEnvironment(withUpstreamMaps(source.values), environment, GatewayFile)
+  const values = withUpstreamMaps(overridden.values)
+  const place = placer(source, overridden)
+
+  const wrong = validate(values, GatewayFile)
+  const draft = createDraft(values, wrong)
+  const secrets =
+    draft === undefined ? undefined : readSecrets(draft, { folder: dirname(resolve(file)), environment })
+  const findings = [
+    ...wrong,
+    ...oddNumberFindings(source, overridden),
+    ...(draft === undefined ? [] : checkTogether(draft)),
+    ...(secrets?.faults ?? []),
+  ]
+  const faults = [...overridden.faults, ...fileFaults(source), ...findings.map(place)]
+  if (faults.length > 0 || draft === undefined || secrets === undefined) throw new SettingsError(ordered(faults))
+  return {
+    settings: assemble(draft, secrets.at),
+    warnings: ordered([...findWarnings(draft), ...secrets.warnings].map(place)),
+    draft,
+    origin: (path) => originOf(path, source, overridden),
+  }
+}
+
+function fileFaults({ file, mode }: Source): readonly Fault[] {
+  if (process.platform === 'win32' || (mode & 0o002) === 0) return []
+  const message = 'this file can be written by everybody on this machine, and so can who may pass: chmod 644 it'
+  return [{ file, line: 1, column: 1, key: '', message }]
+}
+
+function oddNumberFindings({ oddNumbers }: Source, { variables }: Overridden): readonly Finding[] {
+  return oddNumbers
+    .filter((path) => !variables.has(pathId(path)))
+    .map((path) => atValue(path, 'must be a plain decimal number, or in quotes if it is a text'))
+}
+
+function placer(source: Source, { variables }: Overridden): (finding: Finding) => Fault {
+  return ({ path, message, at }) => {
+    const variable = variables.get(pathId(path))
+    if (variable !== undefined) return variableFault(variable, message)
+    return { file: source.file, ...source.place(path, at), key: keyText(path), message }
+  }
+}
+
+/** By place, one for each place: a value that is wrong in two ways is told about once. */
+function ordered(faults: readonly Fault[]): readonly Fault[] {
+  const seen = new Set<string>()
+  const once = faults.filter(({ line, column, key }) => {
+    const id = `${line}:${column}:${key}`
+    return seen.has(id) ? false : seen.add(id)
+  })
+  const last = (line: number): number => (line === 0 ? Number.POSITIVE_INFINITY : line)
+  return once.sort((a, b) => (a.line === b.line ? a.column - b.column : last(a.line) - last(b.line)))
+}
+
+function originOf(path: Path, source: Source, { variables }: Overridden): string | undefined {
+  for (let length = path.length; length > 0; length -= 1) {
+    const part = path.slice(0, length)
+    const variable = variables.get(pathId(part))
+    if (variable !== undefined) return variable
+    if (source.has(part)) return length === path.length || isScalarShorthand(path, length) ? placeText(source, part) : undefined
+  }
+  return undefined
+}
+
+/** `upstream: http://…` is short for upstream.url. */
+function isScalarShorthand(path: Path, length: number): boolean {
+  return length === path.length - 1 && path.at(-1) === 'url'
+}
+
+function placeText(source: Source, path: Path): string {
+  return `${source.file}:${source.place(path, 'value').line}`
+}

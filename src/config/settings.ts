@@ -1,0 +1,92 @@
+import type { AccessRule } from '../domain/access.ts'
+import type { Secret } from '../domain/secret.ts'
+
+/** The effective settings: everything merged, every default in place, every secret read, frozen. What the rest of the product reads. */
+export interface Settings {
+  /** An origin: lower-case host, no slash at the end, no default port. */
+  readonly publicUrl: string
+  readonly listen: {
+    readonly host: string
+    readonly port: number
+    readonly maxHeaderBytes: number
+    readonly keepAliveTimeoutSeconds: number
+    readonly headersTimeoutSeconds: number
+  }
+  readonly admin: { readonly host: string; readonly port: number }
+  /** In the file's order; the first is the default. */
+  readonly pools: readonly PoolSettings[]
+  readonly session: {
+    readonly store: 'cookie'
+    /** Each reveals 32 bytes as base64url. The first seals, every one opens. */
+    readonly keys: readonly Secret[]
+    readonly idleTimeoutSeconds: number
+    readonly maxAgeSeconds: number
+    readonly recheckSeconds: number
+    readonly refreshGraceSeconds: number
+  }
+  readonly endpoints: { readonly prefix: string; readonly callback: string; readonly ping: string }
+  readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
+  readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
+  readonly applications: readonly ApplicationSettings[]
+}
+
+export interface PoolSettings {
+  readonly name: string
+  readonly userPoolId: string
+  /** Where discovery is: the configured one, or Cognito's for this pool. */
+  readonly issuer: string
+  /** What `iss` may say: Cognito's two forms for this pool, or only the configured one. */
+  readonly acceptedIssuers: readonly string[]
+  readonly domain: string | undefined
+  readonly clientId: string
+  readonly clientSecret: Secret | undefined
+  readonly scopes: readonly string[]
+  readonly bearerClients: readonly string[]
+  readonly trustEmailFrom: readonly string[]
+  readonly identityProviders: readonly string[]
+}
+
+export interface ApplicationSettings {
+  readonly name: string
+  readonly hosts: readonly string[]
+  readonly path: string
+  /** The application's own route first, where it states an access; then those of the file, in order. */
+  readonly routes: readonly RouteSettings[]
+}
+
+export interface RouteSettings {
+  /** `wiki` for the application itself, `wiki/assets` for a route of it. */
+  readonly name: string
+  readonly application: string
+  /** The pool's name. */
+  readonly pool: string
+  readonly hosts: readonly string[]
+  /** Decoded; the application's own ends with `/*`. */
+  readonly path: string
+  /** Null: every method. HEAD stands wherever GET does. */
+  readonly methods: readonly string[] | null
+  readonly access: AccessRule
+  readonly upstream: {
+    readonly url: string
+    /** `preserve`, `upstream`, or the name to send. */
+    readonly host: string
+    readonly connectSeconds: number
+    readonly responseSeconds: number
+    readonly idleSeconds: number
+  }
+  readonly identity: {
+    /** Empty for none. */
+    readonly headers: readonly 'forwarded'[]
+    readonly user: 'sub' | 'email' | 'username' | `claim:${string}`
+    readonly groups: {
+      readonly only: readonly string[] | undefined
+      readonly rename: Readonly<Record<string, string>>
+      readonly separator: string
+      readonly max: number | undefined
+    }
+    readonly encoding: 'percent' | 'utf8' | 'latin1' | 'base64'
+  }
+  readonly onUnauthenticated: 'auto' | 'signIn' | '401'
+  readonly allowedOrigins: readonly string[]
+  readonly showMissing: boolean
+}

@@ -1,0 +1,108 @@
+import { isLoopbackHost } from './addresses.ts'
+import type { AccessEntry } from '../domain/access.ts'
+import type { Draft, DraftRoute } from './draft.ts'
+import { atKey, atValue, type Finding } from './faults.ts'
+
+const THIRTY_DAYS = 2_592_000
+
+/** What is legal but unwise. */
+export function findWarnings(draft: Draft): readonly Finding[] {
+  return [
+    ...warnOfLocalhost(draft),
+    ...warnOfSession(draft),
+    ...warnOfRotation(draft),
+    ...draft.applications.flatMap(({ own, routes }) => [own, ...routes].flatMap((route) => warnOfRules(route, draft))),
+    ...warnOfNothing(draft),
+  ]
+}
+
+/** People who try out the gateway with a pool on their own machine know that it is not in production. */
+function warnOfLocalhost({ file: { publicUrl, pools } }: Draft): readonly Finding[] {
+  const local = Object.values(pools).every(({ issuer }) => issuer !== undefined && isLoopbackHost(new URL(issuer).hostname))
+  return publicUrl?.startsWith('http:') === true && !local
+    ? [atValue(['publicUrl'], 'is for this machine only: people elsewhere need an https address here')]
+    : []
+}
+
+function warnOfSession({ file: { session } }: Draft): readonly Finding[] {
+  return session.maxAgeSeconds > THIRTY_DAYS
+    ? [
+        atValue(
+          ['session', 'maxAgeSeconds'],
+          'is more than 30 days, the life of a refresh token unless the app client says otherwise: a stolen cookie lasts as long',
+        ),
+      ]
+    : []
+}
+
+const LEAST_GRACE_SECONDS = 10
+
+function warnOfRotation({ file }: Draft): readonly Finding[] {
+  return Object.entries(file.pools).flatMap(([name, { refreshTokenRotation }]) =>
+    refreshTokenRotation !== undefined && refreshTokenRotation.graceSeconds < LEAST_GRACE_SECONDS
+      ? [
+          atValue(
+            ['pools', name, 'refreshTokenRotation', 'graceSeconds'],
+            `is short: with sessions in cookies, requests at the same moment may lose the session; set it to ${LEAST_GRACE_SECONDS} or more at the app client`,
+          ),
+        ]
+      : [],
+  )
+}
+
+function warnOfRules(route: DraftRoute, draft: Draft): readonly Finding[] {
+  const { access, at } = route
+  if (access === undefined || typeof access === 'string' || !states(draft, at)) return []
+  return access.flatMap((entry, index) => [
+    ...warnOfScopes(entry, [...at, 'access', index], draft),
+    ...warnOfClaims(entry, [...at, 'access', index]),
+  ])
+}
+
+/** A route that only inherits its rule is not warned about again. */
+function states({ file }: Draft, at: readonly (string | number)[]): boolean {
+  const [, application, , route] = at.map(String)
+  const given = file.applications?.[application ?? '']
+  return route === undefined || given?.routes[route]?.access !== undefined
+}
+
+function warnOfScopes(entry: AccessEntry, path: Finding['path'], { file }: Draft): readonly Finding[] {
+  const { scopes, groups, claims } = entry
+  if (scopes === undefined || groups !== undefined || claims !== undefined) return []
+  const asked = Object.values(file.pools).flatMap((pool) => pool.scopes)
+  const everybody = scopes.every((scope) => asked.includes(scope))
+  return [
+    atValue(
+      path,
+      everybody
+        ? 'lets every person of the pool in, because sign-in asks for these scopes: add groups or claims if only some may pass'
+        : 'lets every person in whose token has these scopes: scopes tell what an app client may do, not who somebody is; add groups or claims if only some may pass',
+    ),
+  ]
+}
+
+// People may write these themselves unless the app client forbids it; e-mail counts only when verified.
+const STANDARD_ATTRIBUTES = new Set(
+  (
+    'address birthdate family_name gender given_name locale middle_name name nickname phone_number ' +
+    'picture preferred_username profile updated_at website zoneinfo'
+  ).split(' '),
+)
+
+function warnOfClaims({ claims }: AccessEntry, path: Finding['path']): readonly Finding[] {
+  return Object.keys(claims ?? {})
+    .filter((name) => name.startsWith('custom:') || STANDARD_ATTRIBUTES.has(name))
+    .map((name) =>
+      atKey(
+        [...path, 'claims', name],
+        'is an attribute that people may be able to change themselves: make sure that no app client of the pool may write it',
+      ),
+    )
+}
+
+function warnOfNothing({ applications, file }: Draft): readonly Finding[] {
+  const reachable = applications.some(({ own, routes }) => [own, ...routes].some(({ access }) => access !== undefined))
+  return reachable || file.applications === undefined
+    ? []
+    : [atKey(['applications'], 'no application or route states an access: nothing can be reached')]
+}
