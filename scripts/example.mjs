@@ -114,7 +114,11 @@ const values = {
       replace: { '/old': '/new' },
       redirects: 'fix',
       requestHeaders: { set: { 'X-Env': 'live' }, setIfAbsent: { 'X-Lang': 'en' }, remove: ['X-Debug'] },
-      responseHeaders: { set: { 'X-Frame-Options': 'DENY' }, setIfAbsent: { 'Referrer-Policy': 'same-origin' }, remove: ['Server'] },
+      responseHeaders: {
+        set: { 'X-Frame-Options': 'DENY' },
+        setIfAbsent: { 'Referrer-Policy': 'same-origin' },
+        remove: ['Server'],
+      },
       cookies: { domain: 'drop', secure: true },
       paths: 'opaque',
       allowInPath: ['matrixParams'],
@@ -141,8 +145,12 @@ export function exampleFile(descriptions) {
   const writer = createWriter(descriptions)
   const lines = writer.map(values, { at: '', depth: 0, off: false })
   const missing = descriptions.filter(({ path }) => !writer.written.has(path))
-  if (missing.length > 0) throw new Error(`scripts/example.mjs has no value for ${missing.map(({ path }) => path).join(', ')}`)
-  return `${[...head, ...lines].join('\n').replace(/\n{3,}/g, '\n\n').replace(/:\n\n/g, ':\n')}\n`
+  if (missing.length > 0)
+    throw new Error(`scripts/example.mjs has no value for ${missing.map(({ path }) => path).join(', ')}`)
+  return `${[...head, ...lines]
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n')
+    .replace(/:\n\n/g, ':\n')}\n`
 }
 
 const head = [
@@ -177,9 +185,19 @@ function createWriter(descriptions) {
     const gap = depth === 0 || comment.length > 0 ? [''] : []
     if (isMap(value) && hasSettings(general)) return [...gap, ...comment, `${indent}${key}:`, ...map(value, inner)]
     if (Array.isArray(value) && value.some(isMap) && hasSettings(`${general}[]`) && unsupported)
-      return [...gap, ...comment, ...partSentences(`${general}[].`, '  '.repeat(depth)), `${indent}${key}: ${flow(value)}`]
+      return [
+        ...gap,
+        ...comment,
+        ...partSentences(`${general}[].`, '  '.repeat(depth)),
+        `${indent}${key}: ${flow(value)}`,
+      ]
     if (Array.isArray(value) && value.some(isMap) && hasSettings(`${general}[]`))
-      return [...gap, ...comment, `${indent}${key}:`, ...value.flatMap((entry) => item(entry, { ...inner, at: `${general}[]` }))]
+      return [
+        ...gap,
+        ...comment,
+        `${indent}${key}:`,
+        ...value.flatMap((entry) => item(entry, { ...inner, at: `${general}[]` })),
+      ]
     return [...gap, ...comment, `${indent}${key}: ${flow(value)}`]
   }
 
@@ -226,8 +244,14 @@ function wrap(text, indent) {
 
 function flow(value) {
   if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`
-  if (isMap(value)) return `{ ${Object.entries(value).map(([key, member]) => `${scalar(key)}: ${flow(member)}`).join(', ')} }`
+  if (isMap(value))
+    return `{ ${Object.entries(value)
+      .map(([key, member]) => `${scalar(key)}: ${flow(member)}`)
+      .join(', ')} }`
   return scalar(value)
 }
 
-const scalar = (value) => (typeof value === 'string' && !/^[A-Za-z/][\w./:*@-]*$|^\d[\w.]*[A-Za-z]\w*$/.test(value) ? JSON.stringify(value) : String(value))
+const scalar = (value) =>
+  typeof value === 'string' && !/^[A-Za-z/][\w./:*@-]*$|^\d[\w.]*[A-Za-z]\w*$/.test(value)
+    ? JSON.stringify(value)
+    : String(value)

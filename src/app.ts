@@ -96,11 +96,11 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     now,
     self,
     pool: pool.name,
-    prefix,
+    ownPrefix: prefix,
     callbackUrl: parts.callbackUrl,
     maxAgeSeconds,
   })
-  await app.register(userinfo, { prefix, limits: settings.session })
+  await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 
   // What goes on to the applications
   await app.register(forward, {

@@ -1,4 +1,4 @@
-import { loadSettings, SettingsError, type Fault } from '../config/load.ts'
+import { faultLine, loadSettings, SettingsError } from '../config/load.ts'
 import { printSettings } from '../config/print.ts'
 import { readArguments, required } from './arguments.ts'
 import type { Command } from './command.ts'
@@ -28,7 +28,7 @@ Ends with 0 when there is no fault, else with 1.
         print(JSON.stringify({ ok: true, faults: [], warnings: loaded.warnings }, null, 2))
         return 0
       }
-      for (const warning of loaded.warnings) complain(`warning: ${lineOf(warning)}`)
+      for (const warning of loaded.warnings) complain(`warning: ${faultLine(warning)}`)
       print(values.print === true ? printSettings(loaded, positionals[0]) : `${file}: no faults`)
       return 0
     } catch (error) {
@@ -38,8 +38,4 @@ Ends with 0 when there is no fault, else with 1.
       return 1
     }
   },
-}
-
-function lineOf({ file, line, column, key, message }: Fault): string {
-  return `${file}:${line}:${column} ${key}: ${message}`
 }

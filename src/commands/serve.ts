@@ -1,5 +1,5 @@
 import { createLog } from '../adapters/log.ts'
-import { loadSettings, SettingsError, type Loaded } from '../config/load.ts'
+import { faultLine, loadSettings, SettingsError, type Loaded } from '../config/load.ts'
 import { startGateway } from '../gateway.ts'
 import { readArguments, required } from './arguments.ts'
 import { portSentence, type Command, type CommandContext } from './command.ts'
@@ -32,7 +32,7 @@ export function settingsOrFaults(file: string, { environment, complain }: Comman
   try {
     const loaded = loadSettings({ file, environment })
     for (const warning of loaded.warnings)
-      complain(`warning: ${warning.file}:${warning.line}:${warning.column} ${warning.key}: ${warning.message}`)
+      complain(`warning: ${faultLine(warning)}`)
     return loaded
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error

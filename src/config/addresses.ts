@@ -48,7 +48,9 @@ function urlFault(value: string): string | undefined {
   if (authority.includes('@')) return 'must not contain a user or password'
   const host = authority.replace(/:\d+$/, '')
   if (host.endsWith('.')) return 'must not have a dot after the host'
-  return hostFault(host) === undefined && URL.canParse(value) ? undefined : 'must have a valid host, and a port from 1 to 65535'
+  return hostFault(host) === undefined && URL.canParse(value)
+    ? undefined
+    : 'must have a valid host, and a port from 1 to 65535'
 }
 
 /** What is wrong with a path of the gateway's own. */
@@ -65,7 +67,8 @@ export function pathPatternFault(value: string): string | undefined {
   if (/[?#\\]/.test(value)) return 'must be a path alone, without ?, # and \\'
   const base = value.replace(/\/\*$/, '')
   if (base.includes('*')) return 'may have * only as a final /*'
-  if (value !== '/' && base.endsWith('/')) return 'must not end with a slash: a route covers its path with and without one'
+  if (value !== '/' && base.endsWith('/'))
+    return 'must not end with a slash: a route covers its path with and without one'
   const segments = base.split('/').slice(1)
   if (value !== '/' && segments.includes('')) return 'must not contain //'
   if (segments.some((segment) => segment === '.' || segment === '..')) return 'must not contain . or .. segments'

@@ -42,7 +42,11 @@ function stated<T>(value: T | undefined, name: string): T {
   return value
 }
 
-function poolSettings(name: string, pool: Draft['file']['pools'][string], clientSecret: Secret | undefined): PoolSettings {
+function poolSettings(
+  name: string,
+  pool: Draft['file']['pools'][string],
+  clientSecret: Secret | undefined,
+): PoolSettings {
   const userPoolId = stated(pool.userPoolId, 'userPoolId')
   const [original, updated] = cognitoIssuers(userPoolId)
   return {

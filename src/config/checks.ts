@@ -22,10 +22,14 @@ export function checkTogether(draft: Draft): readonly Finding[] {
 function checkListeners(draft: Draft): readonly Finding[] {
   const { listen, admin } = draft.file
   if (listen.port === 0 || listen.port !== admin.port || !hostsOverlap(listen.host, admin.host)) return []
-  if (['listen', 'admin'].some((listener) => draft.leftOut([listener, 'port']) || draft.leftOut([listener, 'host']))) return []
+  if (['listen', 'admin'].some((listener) => draft.leftOut([listener, 'port']) || draft.leftOut([listener, 'host'])))
+    return []
   const [one, other] = given(draft, ['admin', 'port']) ? ['admin', 'listen'] : ['listen', 'admin']
   return [
-    atValue([one, 'port'], `must not be the port of ${other}, ${listen.port}: the admin pages are never on the public listener`),
+    atValue(
+      [one, 'port'],
+      `must not be the port of ${other}, ${listen.port}: the admin pages are never on the public listener`,
+    ),
   ]
 }
 
@@ -41,9 +45,12 @@ function checkPools({ file }: Draft): readonly Finding[] {
   return Object.entries(file.pools).flatMap(([name, { scopes }]) => {
     const findings: Finding[] = []
     const path = ['pools', name, 'scopes']
-    if (!scopes.includes('openid')) findings.push(atValue(path, 'must contain openid: without it sign-in gets no ID token'))
+    if (!scopes.includes('openid'))
+      findings.push(atValue(path, 'must contain openid: without it sign-in gets no ID token'))
     if (scopes.includes('offline_access'))
-      findings.push(atValue(path, 'must not contain offline_access: Cognito does not know it and refuses the whole sign-in'))
+      findings.push(
+        atValue(path, 'must not contain offline_access: Cognito does not know it and refuses the whole sign-in'),
+      )
     return findings
   })
 }
@@ -95,7 +102,8 @@ function checkEndpoints({ file }: Draft): readonly Finding[] {
     const taken = OWN_ENDPOINTS.find((name) => foldPath(path) === foldPath(`${prefix}/${name}`))
     if (!path.startsWith(`${prefix}/`))
       findings.push(atValue(['endpoints', key], `must begin with endpoints.prefix: ${prefix}/…`))
-    else if (taken !== undefined) findings.push(atValue(['endpoints', key], `must not be ${path}: that has another use`))
+    else if (taken !== undefined)
+      findings.push(atValue(['endpoints', key], `must not be ${path}: that has another use`))
   }
   if (foldPath(callback) === foldPath(ping)) findings.push(atValue(['endpoints', 'ping'], 'must not be the callback'))
   return findings
@@ -107,7 +115,12 @@ function checkApplication(application: DraftApplication, draft: Draft): readonly
   if (pool !== undefined && !Object.hasOwn(draft.file.pools, pool) && !draft.leftOut(['pools', pool]))
     findings.push(atValue([...at, 'pool'], `must be one of the pools: ${Object.keys(draft.file.pools).join(', ')}`))
   if (isWithinPrefix(application.path, draft))
-    findings.push(atValue([...at, 'path'], `is within endpoints.prefix ${draft.file.endpoints.prefix}: nothing there reaches an application`))
+    findings.push(
+      atValue(
+        [...at, 'path'],
+        `is within endpoints.prefix ${draft.file.endpoints.prefix}: nothing there reaches an application`,
+      ),
+    )
   const served = own.access === undefined ? routes : [own, ...routes]
   for (const route of served) findings.push(...checkUpstream(route, draft))
   for (const route of routes) findings.push(...checkRoute(route, application, draft))
@@ -123,9 +136,20 @@ function checkRoute(route: DraftRoute, application: DraftApplication, draft: Dra
       atValue([...route.at, 'path'], `must begin with the application's path ${base}: write ${base}${route.path}`),
     )
   else if (isWithinPrefix(route.path, draft))
-    findings.push(atValue([...route.at, 'path'], `is within endpoints.prefix ${draft.file.endpoints.prefix}: nothing there reaches an application`))
-  if (route.access === undefined && !draft.leftOut([...route.at, 'access']) && !draft.leftOut([...application.at, 'access']))
-    findings.push(atKey(route.at, 'states no access, and neither does its application: write access: signedIn, or who may pass'))
+    findings.push(
+      atValue(
+        [...route.at, 'path'],
+        `is within endpoints.prefix ${draft.file.endpoints.prefix}: nothing there reaches an application`,
+      ),
+    )
+  if (
+    route.access === undefined &&
+    !draft.leftOut([...route.at, 'access']) &&
+    !draft.leftOut([...application.at, 'access'])
+  )
+    findings.push(
+      atKey(route.at, 'states no access, and neither does its application: write access: signedIn, or who may pass'),
+    )
   return findings
 }
 
@@ -139,7 +163,9 @@ function checkUpstream(route: DraftRoute, draft: Draft): readonly Finding[] {
   const application = ['applications', route.application]
   if (url === undefined) {
     const leftOut = [['defaults'], application, route.at].some((level) => draft.leftOut([...level, 'upstream', 'url']))
-    return leftOut ? [] : [atKey(route.at, 'has no upstream: write upstream: http://host:port, the address of the application')]
+    return leftOut
+      ? []
+      : [atKey(route.at, 'has no upstream: write upstream: http://host:port, the address of the application')]
   }
   const loop = loopsTo(new URL(url), draft)
   if (loop === undefined) return []
@@ -156,7 +182,8 @@ function loopsTo(url: URL, { file: { publicUrl, listen, admin } }: Draft): strin
   const port = Number(url.port === '' ? (url.protocol === 'http:' ? 80 : 443) : url.port)
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   const reaches = (listener: { host: string; port: number }): boolean =>
-    port === listener.port && (isWildcard(listener.host) ? isLocal(host) || isWildcard(host) : hostsOverlap(host, listener.host))
+    port === listener.port &&
+    (isWildcard(listener.host) ? isLocal(host) || isWildcard(host) : hostsOverlap(host, listener.host))
   return reaches(listen) || reaches(admin)
     ? "must not be the gateway's own listener: write the application's own address"
     : undefined

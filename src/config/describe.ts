@@ -69,7 +69,9 @@ function describe(schema: z.core.$ZodType, path: string, supported: boolean): Se
 const schemaIsOptional = (schema: z.core.$ZodType): boolean => z.safeParse(schema, undefined).success
 
 function textOf(value: unknown): string {
-  return Array.isArray(value) ? `[${value.join(', ')}]` : JSON.stringify(value).replace(/^"([A-Za-z/][\w/.:-]*|[\d.]+)"$/, '$1')
+  return Array.isArray(value)
+    ? `[${value.join(', ')}]`
+    : JSON.stringify(value).replace(/^"([A-Za-z/][\w/.:-]*|[\d.]+)"$/, '$1')
 }
 
 /** What a setting does; for what is not built, also that, and what of it is. */
@@ -89,7 +91,8 @@ function limitOf(schema: z.core.$ZodType): string {
   if (notYet === undefined) return elementLimit(schema)
   if (notYet.says !== undefined) return `${notYet.says.charAt(0).toUpperCase()}${notYet.says.slice(1)}.`
   const value = defaultOf(schema)
-  if (value === undefined || isObject(value) || (Array.isArray(value) && value.length === 0)) return 'Not supported yet.'
+  if (value === undefined || isObject(value) || (Array.isArray(value) && value.length === 0))
+    return 'Not supported yet.'
   return `Not supported yet: anything but ${textOf(value)}.`
 }
 
@@ -99,7 +102,8 @@ function elementLimit(schema: z.core.$ZodType): string {
   const element = own instanceof z.ZodArray ? bare(own.element) : undefined
   if (!(element instanceof z.ZodEnum)) return ''
   const { notYet } = markOf(element)
-  const missing = notYet?.built === undefined ? [] : element.options.filter((word) => notYet.built?.(word, undefined) === false)
+  const missing =
+    notYet?.built === undefined ? [] : element.options.filter((word) => notYet.built?.(word, undefined) === false)
   return missing.length === 0 ? '' : `Not supported yet: ${missing.join(', ')}.`
 }
 
@@ -115,7 +119,8 @@ function typeOf(schema: z.core.$ZodType): string {
   if (own instanceof z.ZodBoolean) return 'true | false'
   if (own instanceof z.ZodEnum) return own.options.join(' | ')
   if (own instanceof z.ZodLiteral) return [...own.values].join(' | ')
-  if (own instanceof z.ZodUnion) return [...new Set(own.options.flatMap((option) => typeOf(option).split(' | ')))].join(' | ')
+  if (own instanceof z.ZodUnion)
+    return [...new Set(own.options.flatMap((option) => typeOf(option).split(' | ')))].join(' | ')
   if (own instanceof z.ZodArray) return `list of ${typeOf(own.element)}`
   if (own instanceof z.ZodRecord) return `map of ${typeOf(own.valueType)}`
   if (isSecretSource(own)) return 'secret'

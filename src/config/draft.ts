@@ -5,7 +5,8 @@ import { isObject, type Path } from './marks.ts'
 import { merge } from './merge.ts'
 import { GatewayFile } from './schema.ts'
 import { pool } from './schema-pool.ts'
-import { RouteKeys, type accessRule } from './schema-route.ts'
+import type { accessRule } from './schema-access.ts'
+import { RouteKeys } from './schema-route.ts'
 import { session } from './schema-session.ts'
 import { valueAt } from './validate.ts'
 
@@ -48,17 +49,27 @@ export interface Draft {
 }
 
 /** The readable part of a file; undefined where nothing of it can be read. */
-export function createDraft(values: Readonly<Record<string, unknown>>, findings: readonly Finding[]): Draft | undefined {
+export function createDraft(
+  values: Readonly<Record<string, unknown>>,
+  findings: readonly Finding[],
+): Draft | undefined {
   const dropped: Path[] = []
   let rest: unknown = values
-  let wrong: readonly Path[] = findings.flatMap(({ path, readable }) => (path.length > 0 && readable !== true ? [path] : []))
+  let wrong: readonly Path[] = findings.flatMap(({ path, readable }) =>
+    path.length > 0 && readable !== true ? [path] : [],
+  )
   for (let round = 0; round < 20; round += 1) {
     dropped.push(...wrong)
     rest = without(rest, wrong)
     const parsed = DraftFile.safeParse(rest)
     const known = isObject(rest) ? rest : {}
     if (parsed.success) return assemble(parsed.data, known, dropped)
-    wrong = parsed.error.issues.map((issue) => culprit(known, issue.path.map((key) => (typeof key === 'symbol' ? '' : key))))
+    wrong = parsed.error.issues.map((issue) =>
+      culprit(
+        known,
+        issue.path.map((key) => (typeof key === 'symbol' ? '' : key)),
+      ),
+    )
     if (wrong.some((path) => path.length === 0)) return undefined
   }
   return undefined

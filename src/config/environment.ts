@@ -25,7 +25,9 @@ export function applyEnvironment(
   const variables = new Map<string, string>()
   const faults: Fault[] = []
   let result = values
-  for (const name of Object.keys(environment).filter((key) => key.startsWith(PREFIX)).toSorted()) {
+  for (const name of Object.keys(environment)
+    .filter((key) => key.startsWith(PREFIX))
+    .toSorted()) {
     const fail = (message: string): void => void faults.push(variableFault(name, message))
     const target = findTarget(name.slice(PREFIX.length).split('__'), values, schema)
     if (!target.ok) {
@@ -59,12 +61,17 @@ function findTarget(segments: readonly string[], values: unknown, schema: z.core
     const key = known.find((name) => matches(segment, String(name)))
     const member = key === undefined ? undefined : memberOf(at, key)
     if (key === undefined || member === undefined)
-      return { ok: false, message: `is not a setting: ${segment === '' ? 'a name is missing' : advice(segment, known)}` }
+      return {
+        ok: false,
+        message: `is not a setting: ${segment === '' ? 'a name is missing' : advice(segment, known)}`,
+      }
     path.push(key)
     at = member
     here = isObject(here) ? here[key] : Array.isArray(here) ? here[Number(key)] : undefined
   }
-  return takesScalar(at) ? { ok: true, path } : { ok: false, message: 'is not one value: add the name of a setting below it' }
+  return takesScalar(at)
+    ? { ok: true, path }
+    : { ok: false, message: 'is not one value: add the name of a setting below it' }
 }
 
 function advice(segment: string, known: readonly (string | number)[]): string {
@@ -98,7 +105,8 @@ function readScalar(text: string): Scalar {
   if (nestsTooDeep(text)) return { ok: false, message: 'must be one value' }
   const { errors, warnings, contents } = parseDocument(text, { prettyErrors: false, version: '1.2' })
   if (errors.length > 0 || warnings.length > 0) return { ok: false, message: 'is not a YAML value: put it in quotes' }
-  if (!isScalar(contents)) return { ok: false, message: 'must be one value, not a list or map: put it in quotes if it is a text' }
+  if (!isScalar(contents))
+    return { ok: false, message: 'must be one value, not a list or map: put it in quotes if it is a text' }
   const { value } = contents
   if (value === null) return { ok: false, message: 'is empty: give it a value or unset it' }
   if (typeof value === 'number' && !isPlainDecimal(contents.source ?? ''))
@@ -106,7 +114,11 @@ function readScalar(text: string): Scalar {
   return { ok: true, value }
 }
 
-function withValue(values: Readonly<Record<string, unknown>>, path: Path, value: unknown): Readonly<Record<string, unknown>> {
+function withValue(
+  values: Readonly<Record<string, unknown>>,
+  path: Path,
+  value: unknown,
+): Readonly<Record<string, unknown>> {
   const changed = put(values, path, value)
   return isObject(changed) ? changed : values
 }

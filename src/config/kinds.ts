@@ -33,7 +33,8 @@ export const plainText = () => text({ expects: 'a text' })
 const wholeNumber = (min: number, max: number) => z.int().min(min).max(max)
 
 /** A time in seconds: more than nothing, and no more than `max`. */
-export const seconds = (max: number) => mark(wholeNumber(1, max), { expects: `seconds, a whole number from 1 to ${max}` })
+export const seconds = (max: number) =>
+  mark(wholeNumber(1, max), { expects: `seconds, a whole number from 1 to ${max}` })
 export const secondsOrNone = (max: number) =>
   mark(wholeNumber(0, max), { expects: `seconds, a whole number from 0 to ${max}` })
 export const count = (min: number, max: number) => wholeNumber(min, max)
@@ -63,7 +64,9 @@ export const secretSource = () =>
   mark(
     z
       .strictObject({
-        file: file().optional().describe('The file that holds the secret, from the folder of this file where it is relative.'),
+        file: file()
+          .optional()
+          .describe('The file that holds the secret, from the folder of this file where it is relative.'),
         env: text({ expects: "an environment variable's name", pattern: /^[A-Za-z_][A-Za-z0-9_]*$/ })
           .optional()
           .describe('The environment variable that holds the secret.'),

@@ -39,16 +39,15 @@ export function loadSettings({ file, environment }: LoadOptions): Loaded {
 
   const wrong = validate(values, GatewayFile)
   const draft = createDraft(values, wrong)
-  const secrets =
-    draft === undefined ? undefined : readSecrets(draft, { folder: dirname(resolve(file)), environment })
+  const secrets = readSecrets(values, { folder: dirname(resolve(file)), environment })
   const findings = [
     ...wrong,
     ...oddNumberFindings(source, overridden),
     ...(draft === undefined ? [] : checkTogether(draft)),
-    ...(secrets?.faults ?? []),
+    ...secrets.faults,
   ]
   const faults = [...overridden.faults, ...fileFaults(source), ...findings.map(place)]
-  if (faults.length > 0 || draft === undefined || secrets === undefined) throw new SettingsError(ordered(faults))
+  if (faults.length > 0 || draft === undefined) throw new SettingsError(ordered(faults))
   return {
     settings: assemble(draft, secrets.at),
     warnings: ordered([...findWarnings(draft), ...secrets.warnings].map(place)),
@@ -93,7 +92,8 @@ function originOf(path: Path, source: Source, { variables }: Overridden): string
     const part = path.slice(0, length)
     const variable = variables.get(pathId(part))
     if (variable !== undefined) return variable
-    if (source.has(part)) return length === path.length || isScalarShorthand(path, length) ? placeText(source, part) : undefined
+    if (source.has(part))
+      return length === path.length || isScalarShorthand(path, length) ? placeText(source, part) : undefined
   }
   return undefined
 }

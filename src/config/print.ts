@@ -64,7 +64,9 @@ function createPrinter(loaded: Loaded): Printer {
     })
     if (isSecret(value)) return [`${indent}${key}: [secret]  # ${sourceOfSecret(value)}, ${comment(sources)}`]
     if (Array.isArray(value) && value.some(isSecret)) {
-      const items = value.map((item, at) => `${indent}  - [secret]  # ${sourceOfSecret(item)}, ${comment(down(at).sources)}`)
+      const items = value.map(
+        (item, at) => `${indent}  - [secret]  # ${sourceOfSecret(item)}, ${comment(down(at).sources)}`,
+      )
       return [`${indent}${key}:`, ...items]
     }
     const inner = isObject(value) && Object.keys(value).length > 0 ? orderedKeys(value, schema) : []
@@ -96,12 +98,17 @@ function isUnbuilt(schema: z.core.$ZodType | undefined): boolean {
 }
 
 function isSecret(value: unknown): boolean {
-  return isObject(value) && (typeof value['file'] === 'string' || typeof value['env'] === 'string') && Object.keys(value).length === 1
+  return (
+    isObject(value) &&
+    (typeof value['file'] === 'string' || typeof value['env'] === 'string') &&
+    Object.keys(value).length === 1
+  )
 }
 
 function sourceOfSecret(value: unknown): string {
   const file = valueAt(value, ['file'])
-  return file === undefined ? `environment variable ${String(valueAt(value, ['env']))}` : `file ${String(file)}`
+  const env = valueAt(value, ['env'])
+  return typeof file === 'string' ? `file ${file}` : typeof env === 'string' ? `environment variable ${env}` : 'unknown'
 }
 
 function flow(value: unknown): string {
@@ -122,12 +129,11 @@ function topLevel(printer: Printer, { draft, settings }: Loaded): string[] {
     pools,
     endpoints: endpointsOf(draft.file),
   }
-  return orderedKeys(effective, GatewayFile)
-    .flatMap((key) => {
-      if (key !== 'pools') return printer.print(key, effective[key], placeOf([key], 0))
-      const each = Object.entries(pools).flatMap(([name, pool]) => printer.print(name, pool, placeOf(['pools', name], 1)))
-      return ['pools:', ...each]
-    })
+  return orderedKeys(effective, GatewayFile).flatMap((key) => {
+    if (key !== 'pools') return printer.print(key, effective[key], placeOf([key], 0))
+    const each = Object.entries(pools).flatMap(([name, pool]) => printer.print(name, pool, placeOf(['pools', name], 1)))
+    return ['pools:', ...each]
+  })
 }
 
 function placeOf(path: Path, depth: number, more: readonly Source[] = []): Place {
@@ -171,9 +177,11 @@ interface Levels {
 function printKeys(printer: Printer, { at, keys }: DraftRoute, { depth, levels, ownOnly = false }: Levels): string[] {
   const routeSchema = schemaAt(GatewayFile, at)
   if (routeSchema === undefined) return []
-  return orderedKeys(keys, routeSchema)
-    .flatMap((key) => {
-      const more = levels.map(({ path, level }): Source => ({ path: [...path, key], ...(level === undefined ? {} : { level }) }))
-      return printer.print(key, valueAt(keys, [key]), { ...placeOf([...at, key], depth, more), ownOnly })
-    })
+  return orderedKeys(keys, routeSchema).flatMap((key) => {
+    const more = levels.map(({ path, level }): Source => ({
+      path: [...path, key],
+      ...(level === undefined ? {} : { level }),
+    }))
+    return printer.print(key, valueAt(keys, [key]), { ...placeOf([...at, key], depth, more), ownOnly })
+  })
 }

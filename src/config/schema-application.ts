@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
 import { isObject, mark, notYet } from './marks.ts'
 import { pathPatternFault } from './addresses.ts'
-import { accessRule, routeKeys } from './schema-route.ts'
+import { accessRule } from './schema-access.ts'
+import { routeKeys } from './schema-route.ts'
 
 /** What holds for an application as a whole, and may stand in `defaults`, but not at a route. */
 const applicationKeys = {
@@ -29,14 +30,20 @@ const applicationKeys = {
       .describe('What strict paths let through for this application, where every reading leads to the same route.'),
   ),
   publicFiles: notYet(
-    list(ownPathLike()).default([]).describe('Paths that browsers ask for without cookies, such as /favicon.ico: public.'),
+    list(ownPathLike())
+      .default([])
+      .describe('Paths that browsers ask for without cookies, such as /favicon.ico: public.'),
   ),
   bindCookies: notYet(
-    list(plainText()).default([]).describe("The application's own session cookies: withheld from any session but theirs."),
+    list(plainText())
+      .default([])
+      .describe("The application's own session cookies: withheld from any session but theirs."),
   ),
   signOut: notYet(
     z
-      .strictObject({ paths: list(ownPathLike()).default([]).describe("The application's own sign-out: it ends ours too.") })
+      .strictObject({
+        paths: list(ownPathLike()).default([]).describe("The application's own sign-out: it ends ours too."),
+      })
       .optional()
       .describe('Ways to sign out at the application.'),
   ),
@@ -46,8 +53,7 @@ function ownPathLike() {
   return text({ expects: 'a path such as /favicon.ico', fault: pathPatternFault })
 }
 
-const methods = () =>
-  filledList(text({ expects: 'a method in capitals, such as GET', fault: methodFault }))
+const methods = () => filledList(text({ expects: 'a method in capitals, such as GET', fault: methodFault }))
 
 // Not node:http's METHODS: that list is another one in every version of Node.
 const METHODS = new Set(
@@ -70,7 +76,9 @@ const route = mark(
     path: routePath().describe(
       "Written decoded, and under the application's path. /x/* covers /x and everything below; without /* exactly that path; :name is one segment.",
     ),
-    methods: methods().optional().describe('The methods that this route takes; GET includes HEAD. Default: every method.'),
+    methods: methods()
+      .optional()
+      .describe('The methods that this route takes; GET includes HEAD. Default: every method.'),
     access: accessRule.optional().describe("Who may pass. Default: the application's."),
     ...routeKeys,
   }),
@@ -93,7 +101,9 @@ const application = z.strictObject({
   ...applicationKeys,
   routes: named(route)
     .default({})
-    .describe("Parts of it that differ: each with its path, and any of the settings above; what is missing is the application's."),
+    .describe(
+      "Parts of it that differ: each with its path, and any of the settings above; what is missing is the application's.",
+    ),
 })
 
 function applicationPath() {
@@ -118,7 +128,9 @@ export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }
   },
 })
   .prefault({})
-  .describe("What holds for every application that does not say otherwise: any of an application's settings but hosts, path, pool, access and routes.")
+  .describe(
+    "What holds for every application that does not say otherwise: any of an application's settings but hosts, path, pool, access and routes.",
+  )
 
 export const applications = mark(
   named(application).check(({ value, issues }) => {

@@ -1,5 +1,17 @@
 import { z } from 'zod'
-import { clientId, count, filledList, httpsOrigin, list, named, plainText, scope, secondsOrNone, secretSource, text } from './kinds.ts'
+import {
+  clientId,
+  count,
+  filledList,
+  httpsOrigin,
+  list,
+  named,
+  plainText,
+  scope,
+  secondsOrNone,
+  secretSource,
+  text,
+} from './kinds.ts'
 import { isLoopbackHost } from './addresses.ts'
 import { mark, notYet } from './marks.ts'
 
@@ -19,15 +31,14 @@ const ISSUER_EXPECTED =
   'must be an address such as https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI, without a slash at the end'
 
 export const pool = z.strictObject({
-  userPoolId: text({ expects: "a user pool's id such as eu-west-1_AbCdEfGhI: the region, _, letters and digits", pattern: USER_POOL_ID }).describe(
-    "The user pool's id; the region is its first part.",
-  ),
+  userPoolId: text({
+    expects: "a user pool's id such as eu-west-1_AbCdEfGhI: the region, _, letters and digits",
+    pattern: USER_POOL_ID,
+  }).describe("The user pool's id; the region is its first part."),
   issuer: text({ expects: "the pool's issuer", fault: issuerFault })
     .optional()
     .describe("Overrides the issuer of the pool's tokens and the base of discovery; http only on this machine."),
-  domain: httpsOrigin()
-    .optional()
-    .describe("The pool's login domain. Default: what the pool's discovery says."),
+  domain: httpsOrigin().optional().describe("The pool's login domain. Default: what the pool's discovery says."),
   clientId: clientId().describe("The id of the gateway's own app client."),
   clientSecret: secretSource().optional().describe('Its secret; leave it out for a public app client.'),
   scopes: filledList(scope())
@@ -43,14 +54,18 @@ export const pool = z.strictObject({
     .default([])
     .describe('Names of identity providers offered on the sign-in page and allowed as idp=.'),
   requestsPerSecond: notYet(
-    count(1, 10_000).optional().describe("How many requests a second this gateway sends to the pool's token endpoint at most."),
+    count(1, 10_000)
+      .optional()
+      .describe("How many requests a second this gateway sends to the pool's token endpoint at most."),
   ),
   refreshTokenRotation: z
     .strictObject({
       graceSeconds: secondsOrNone(60).describe('How long a refresh token stays good after it was used.'),
     })
     .optional()
-    .describe('What refresh token rotation is set to at the app client, where it is on; changes nothing, but is checked.'),
+    .describe(
+      'What refresh token rotation is set to at the app client, where it is on; changes nothing, but is checked.',
+    ),
 })
 
 export const pools = notYet(

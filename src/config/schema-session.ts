@@ -11,7 +11,9 @@ export const session = z
       'Session keys: files of 32 bytes as base64url (cognito-gateway keygen). The first seals, every one opens.',
     ),
     idleTimeoutSeconds: seconds(YEAR).default(28_800).describe('A session unused for this long has ended.'),
-    maxAgeSeconds: seconds(YEAR).default(43_200).describe('A session ends this long after its sign-in, however much it is used.'),
+    maxAgeSeconds: seconds(YEAR)
+      .default(43_200)
+      .describe('A session ends this long after its sign-in, however much it is used.'),
     recheckSeconds: seconds(86_400)
       .default(300)
       .describe("Claims are renewed at least this often, whatever the access token's life."),
@@ -22,13 +24,17 @@ export const session = z
       z
         .strictObject({
           url: secretSource().optional().describe('The address of Redis or Valkey, rediss:// with its password.'),
-          outageGraceSeconds: secondsOrNone(3_600).optional().describe('How long known sessions last while the store is away.'),
+          outageGraceSeconds: secondsOrNone(3_600)
+            .optional()
+            .describe('How long known sessions last while the store is away.'),
         })
         .optional()
         .describe('The store, for store: redis.'),
     ),
     revokeAllBefore: notYet(
-      plainText().optional().describe('Sessions that began before this time, such as 2026-11-23T03:00:00Z, have ended.'),
+      plainText()
+        .optional()
+        .describe('Sessions that began before this time, such as 2026-11-23T03:00:00Z, have ended.'),
     ),
   })
   .describe('Sessions of people who are signed in.')

@@ -23,7 +23,9 @@ function publicUrlFault(value: string): string | undefined {
   const fault = originFault(value)
   if (fault !== undefined) return fault
   const { protocol, hostname } = new URL(value)
-  return protocol === 'https:' || hostname === 'localhost' ? undefined : 'must begin with https://: http is for localhost only'
+  return protocol === 'https:' || hostname === 'localhost'
+    ? undefined
+    : 'must begin with https://: http is for localhost only'
 }
 
 const address = (defaultPort: number) => ({
@@ -58,7 +60,9 @@ const listen = z
 
 const trustedProxy = z.strictObject({
   cidr: plainText().describe('The network of the proxies, such as 10.0.0.0/8.'),
-  headers: filledList(z.enum(['for', 'proto', 'host', 'port'])).describe('Which X-Forwarded headers they are believed.'),
+  headers: filledList(z.enum(['for', 'proto', 'host', 'port'])).describe(
+    'Which X-Forwarded headers they are believed.',
+  ),
 })
 
 const endpoints = z
@@ -76,11 +80,15 @@ const endpoints = z
 
 /** The whole file: every setting once, with type, default, bounds and sentence. Everything else about settings is derived from it. */
 export const GatewayFile = z.strictObject({
-  publicUrl: text({ expects: 'the https address that people use, such as https://apps.example.com', fault: publicUrlFault }).describe(
-    'The one canonical address; callbacks are built from it. https, or http for localhost.',
-  ),
+  publicUrl: text({
+    expects: 'the https address that people use, such as https://apps.example.com',
+    fault: publicUrlFault,
+  }).describe('The one canonical address; callbacks are built from it. https, or http for localhost.'),
   listen,
-  admin: z.strictObject(address(9090)).prefault({}).describe('The private listener for health, metrics and read-only pages.'),
+  admin: z
+    .strictObject(address(9090))
+    .prefault({})
+    .describe('The private listener for health, metrics and read-only pages.'),
   control: notYet(
     z
       .strictObject({
@@ -100,7 +108,9 @@ export const GatewayFile = z.strictObject({
       .describe('A listener that answers other proxies who may pass.'),
   ),
   trustedProxies: notYet(
-    list(trustedProxy).default([]).describe('Proxies in front whose X-Forwarded headers are believed; nobody by default.'),
+    list(trustedProxy)
+      .default([])
+      .describe('Proxies in front whose X-Forwarded headers are believed; nobody by default.'),
   ),
   pools,
   session,
@@ -114,7 +124,12 @@ export const GatewayFile = z.strictObject({
       .optional()
       .describe('How requests to Cognito leave.'),
   ),
-  workers: notYet(z.union([count(1, 256), z.literal('auto')]).default(1).describe('Processes on this machine, or auto.')),
+  workers: notYet(
+    z
+      .union([count(1, 256), z.literal('auto')])
+      .default(1)
+      .describe('Processes on this machine, or auto.'),
+  ),
   shutdown: z
     .strictObject({
       drainDelaySeconds: secondsOrNone(300)
@@ -127,7 +142,9 @@ export const GatewayFile = z.strictObject({
   limits: notYet(
     z
       .strictObject({
-        signInsPerMinutePerAddress: count(1, 100_000).optional().describe('How many sign-ins one address may begin in a minute.'),
+        signInsPerMinutePerAddress: count(1, 100_000)
+          .optional()
+          .describe('How many sign-ins one address may begin in a minute.'),
       })
       .optional()
       .describe('Limits against abuse.'),
@@ -142,12 +159,16 @@ export const GatewayFile = z.strictObject({
   assertion: notYet(
     z
       .strictObject({
-        keys: list(secretSource()).default([]).describe('Files with the keys that sign; the first signs, all are published.'),
+        keys: list(secretSource())
+          .default([])
+          .describe('Files with the keys that sign; the first signs, all are published.'),
       })
       .optional()
       .describe('Keys of the signed assertion that applications may ask for.'),
   ),
-  include: notYet(list(plainText()).default([]).describe('More files with applications, such as applications.d/*.yaml.')),
+  include: notYet(
+    list(plainText()).default([]).describe('More files with applications, such as applications.d/*.yaml.'),
+  ),
   defaults,
   applications,
 })

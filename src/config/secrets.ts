@@ -1,11 +1,11 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Secret } from '../domain/secret.ts'
-import type { Draft } from './draft.ts'
 import type { Environment } from './environment.ts'
 import { atValue, keyText, pathId, type Finding } from './faults.ts'
-import type { Path } from './marks.ts'
+import { isObject, type Path } from './marks.ts'
 import { unreadable } from './source.ts'
+import { valueAt } from './validate.ts'
 
 const MAX_SECRET_BYTES = 65_536
 
@@ -27,28 +27,35 @@ interface Found {
 }
 
 /** Reads every secret that the settings name. A finding names the file or variable, never the content. */
-export function readSecrets({ file }: Draft, sources: SecretSources): Secrets {
+export function readSecrets(values: Readonly<Record<string, unknown>>, sources: SecretSources): Secrets {
   const found: Found[] = []
   const faults: Finding[] = []
   const warnings: Finding[] = []
-  const read = (path: Path, source: Source, faultIn: (text: string) => string | undefined): void => {
+  const read = (path: Path, faultIn: (text: string) => string | undefined): void => {
+    const source = sourceOf(valueAt(values, path))
+    if (source === undefined) return
     const { text, origin, fault, warning } = readOne(source, sources)
     if (warning !== undefined) warnings.push(atValue(path, warning))
     const wrong = fault ?? faultIn(text)
     if (wrong !== undefined) faults.push(atValue(path, `${origin} ${wrong}`))
     else found.push({ path, secret: new Secret(text, origin) })
   }
-  for (const [name, { clientSecret }] of Object.entries(file.pools))
-    if (clientSecret !== undefined) read(['pools', name, 'clientSecret'], clientSecret, plainFault)
-  for (const [index, key] of (file.session.keys ?? []).entries())
-    read(['session', 'keys', index], key, sessionKeyFault)
+  const { pools } = values
+  for (const name of isObject(pools) ? Object.keys(pools) : []) read(['pools', name, 'clientSecret'], plainFault)
+  const keys = valueAt(values, ['session', 'keys'])
+  for (const index of Array.isArray(keys) ? keys.keys() : []) read(['session', 'keys', index], sessionKeyFault)
   const at = new Map(found.map(({ path, secret }) => [pathId(path), secret]))
   return { at, faults: [...faults, ...repeated(found)], warnings }
 }
 
-interface Source {
-  readonly file?: string | undefined
-  readonly env?: string | undefined
+type Source = { readonly file: string } | { readonly env: string }
+
+/** A source in the right shape; every other is a fault of its own. */
+function sourceOf(value: unknown): Source | undefined {
+  if (!isObject(value) || Object.keys(value).length !== 1) return undefined
+  const { file, env } = value
+  if (typeof file === 'string' && file !== '' && !file.includes('\0')) return { file }
+  return typeof env === 'string' ? { env } : undefined
 }
 
 interface Reading {
@@ -58,10 +65,10 @@ interface Reading {
   readonly warning?: string
 }
 
-function readOne({ file, env }: Source, { folder, environment }: SecretSources): Reading {
-  if (file !== undefined) return readSecretFile(resolve(folder, file))
-  const origin = `environment variable ${env}`
-  const text = environment[env ?? '']
+function readOne(source: Source, { folder, environment }: SecretSources): Reading {
+  if ('file' in source) return readSecretFile(resolve(folder, source.file))
+  const origin = `environment variable ${source.env}`
+  const text = environment[source.env]
   if (text === undefined) return { text: '', origin, fault: 'is not set: set it to the secret' }
   return text.trim() === '' ? { text: '', origin, fault: 'is empty: set it to the secret' } : { text, origin }
 }
@@ -71,9 +78,15 @@ function readSecretFile(path: string): Reading {
   try {
     const stats = statSync(path)
     if (!stats.isFile()) return { text: '', origin, fault: 'is not a file: name the file that holds the secret' }
-    if (stats.size > MAX_SECRET_BYTES) return { text: '', origin, fault: `is larger than ${MAX_SECRET_BYTES} bytes: this is no secret` }
+    if (stats.size > MAX_SECRET_BYTES)
+      return { text: '', origin, fault: `is larger than ${MAX_SECRET_BYTES} bytes: this is no secret` }
     if (isWritableByOthers(stats.mode))
-      return { text: '', origin, fault: 'can be written by its group or by everybody: chmod 600 it, and make a new secret if it may have been changed' }
+      return {
+        text: '',
+        origin,
+        fault:
+          'can be written by its group or by everybody: chmod 600 it, and make a new secret if it may have been changed',
+      }
     const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
     if (text.trim() === '') return { text: '', origin, fault: 'is empty: put the secret into it' }
     if ((stats.mode & 0o004) === 0 || process.platform === 'win32') return { text, origin }
@@ -117,7 +130,10 @@ function repeated(secrets: readonly Found[]): readonly Finding[] {
   for (const { path, secret } of secrets) {
     const before = first.get(secret.reveal())
     if (before === undefined) first.set(secret.reveal(), path)
-    else findings.push(atValue(path, `${secret.origin} holds the same as ${keyText(before)}: every secret needs a value of its own`))
+    else
+      findings.push(
+        atValue(path, `${secret.origin} holds the same as ${keyText(before)}: every secret needs a value of its own`),
+      )
   }
   return findings
 }

@@ -1,6 +1,18 @@
 import { readFileSync, statSync } from 'node:fs'
 import { TextDecoder } from 'node:util'
-import { isAlias, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+} from 'yaml'
 import { SettingsError, type Fault } from './faults.ts'
 import { isObject, type Path } from './marks.ts'
 
@@ -29,7 +41,7 @@ export function readSource(file: string): Source {
   const { text, mode } = readText(file)
   const lines = new LineCounter()
   const document = parse(file, text, lines)
-  const faults = [...syntaxFaults(file, document, lines), ...keyFaults(file, document, lines)]
+  const faults = [...syntaxFaults(file, document, lines), ...nodeFaults(file, document, lines)]
   if (faults.length > 0) throw new SettingsError(faults.sort((a, b) => a.line - b.line || a.column - b.column))
   const values = toValues(file, document)
   return {
@@ -98,7 +110,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
 function syntaxFaults(file: string, document: Document, lines: LineCounter): Fault[] {
   const faults = [...document.errors, ...document.warnings].map(({ code, message, pos }) => {
     const { line, col } = lines.linePos(pos[0])
-    const says = REMEDIES[code] ?? `is not valid YAML: ${(message.split('\n')[0] ?? '').replace(/"[^"]{20,}"/g, '"…"')}`
+    // The parser quotes the text around a mistake, which may be a secret.
+    const says =
+      REMEDIES[code] ?? `is not valid YAML: ${(message.split('\n')[0] ?? '').replace(/: .*$|".*"|'.*'/g, ' …')}`
     return { file, line: Math.max(1, line), column: Math.max(1, col), key: '', message: says }
   })
   const version = document.directives?.yaml
@@ -107,24 +121,42 @@ function syntaxFaults(file: string, document: Document, lines: LineCounter): Fau
   return faults
 }
 
-/** Keys must be texts: everything else has no place in these settings. */
-function keyFaults(file: string, document: Document, lines: LineCounter): Fault[] {
+/** Keys must be texts, and aliases must name an anchor: everything else has no place in these settings. */
+function nodeFaults(file: string, document: Document, lines: LineCounter): Fault[] {
   const faults: Fault[] = []
   visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return
+      const { line, col } = lines.linePos(alias.range?.[0] ?? 0)
+      faults.push({
+        file,
+        line,
+        column: col,
+        key: '',
+        message: 'is an alias of nothing: put a text that begins with * in quotes',
+      })
+    },
     Pair: (_, { key, value }) => {
       const node = isNode(key) ? key : isNode(value) ? value : undefined
       const plain = isScalar(key) && typeof key.value === 'string' && key.value !== '__proto__'
       const numeric = isScalar(key) && typeof key.value === 'number'
       if (plain || numeric) return
       const { line, col } = lines.linePos(node?.range?.[0] ?? 0)
-      faults.push({ file, line: Math.max(1, line), column: Math.max(1, col), key: '', message: 'a key must be a plain text' })
+      faults.push({
+        file,
+        line: Math.max(1, line),
+        column: Math.max(1, col),
+        key: '',
+        message: 'a key must be a plain text',
+      })
     },
   })
   return faults
 }
 
 function toValues(file: string, document: Document): Readonly<Record<string, unknown>> {
-  if (document.contents === null) stop(file, 'is empty: it must at least have publicUrl, pools, session and applications')
+  if (document.contents === null)
+    stop(file, 'is empty: it must at least have publicUrl, pools, session and applications')
   let values: unknown
   try {
     values = document.toJS({ maxAliasCount: 50 })

@@ -13,7 +13,10 @@ export function validate(values: unknown, schema: z.core.$ZodType): readonly Fin
     .filter(({ path }) => !early.some((refused) => refused.readable !== true && isWithin(path, refused.path)))
   const all = [...early, ...wrong]
   // What is wrong with a map or list as a whole mostly follows from what is wrong in it.
-  return [...early, ...wrong.filter(({ path }) => !all.some((other) => other.path.length > path.length && isWithin(other.path, path)))]
+  return [
+    ...early,
+    ...wrong.filter(({ path }) => !all.some((other) => other.path.length > path.length && isWithin(other.path, path))),
+  ]
 }
 
 interface Context {
@@ -31,17 +34,29 @@ function findingsOf(issue: z.core.$ZodIssue, above: Path, context: Context): rea
     case 'custom':
       return [atValue(path, issue.message)]
     case 'invalid_key':
-      return [atKey(path, `${plainKey(String(path.at(-1)))} is no name here: it ${issue.issues[0]?.message ?? 'is not allowed'}`)]
+      return [
+        atKey(
+          path,
+          `${plainKey(String(path.at(-1)))} is no name here: it ${issue.issues[0]?.message ?? 'is not allowed'}`,
+        ),
+      ]
     case 'invalid_union':
       return unionFindings(issue, path, context) ?? [atValue(path, wrongType(value, around))]
     case 'too_small':
-      return [atValue(path, Array.isArray(value) ? 'must not be an empty list: say what it is for, or take the key out' : mustBe(around))]
+      return [
+        atValue(
+          path,
+          Array.isArray(value) ? 'must not be an empty list: say what it is for, or take the key out' : mustBe(around),
+        ),
+      ]
     case 'too_big':
       return [atValue(path, Array.isArray(value) ? `must have at most ${issue.maximum} entries` : mustBe(around))]
     case 'invalid_value':
     case 'invalid_type':
       return [atValue(path, wrongType(value, around))]
-    default:
+    case 'invalid_element':
+    case 'invalid_format':
+    case 'not_multiple_of':
       return [atValue(path, mustBe(around))]
   }
 }
@@ -77,7 +92,11 @@ function kindOf(value: unknown): string {
 }
 
 /** The findings of the one option that the value was meant for; undefined where it was meant for none, or nobody could say which. */
-function unionFindings(issue: z.core.$ZodIssueInvalidUnion, path: Path, context: Context): readonly Finding[] | undefined {
+function unionFindings(
+  issue: z.core.$ZodIssueInvalidUnion,
+  path: Path,
+  context: Context,
+): readonly Finding[] | undefined {
   const union = schemaAt(context.schema, path)
   const own = union === undefined ? undefined : bare(union)
   if (!(own instanceof z.ZodUnion)) return undefined

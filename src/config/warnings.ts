@@ -18,7 +18,9 @@ export function findWarnings(draft: Draft): readonly Finding[] {
 
 /** People who try out the gateway with a pool on their own machine know that it is not in production. */
 function warnOfLocalhost({ file: { publicUrl, pools } }: Draft): readonly Finding[] {
-  const local = Object.values(pools).every(({ issuer }) => issuer !== undefined && isLoopbackHost(new URL(issuer).hostname))
+  const local = Object.values(pools).every(
+    ({ issuer }) => issuer !== undefined && isLoopbackHost(new URL(issuer).hostname),
+  )
   return publicUrl?.startsWith('http:') === true && !local
     ? [atValue(['publicUrl'], 'is for this machine only: people elsewhere need an https address here')]
     : []

@@ -36,6 +36,7 @@ declare module 'node:http' {
 /** Where requests for applications and refused targets go inside; neither address can be asked for from outside. */
 export const FORWARD_PATH = '/'
 export const REFUSE_PATH = '/-/refused'
+const UNKNOWN_PATH = '/-/unknown'
 
 /**
  * Parses the target before Fastify's router sees it. The router knows only our own endpoints, the one mount and the refusal; which
@@ -47,7 +48,9 @@ export function createRewriteUrl(ownPrefix: string): (raw: IncomingMessage) => s
     const target = parseTarget(raw.url ?? '')
     raw.gatewayTarget = target
     if (!target.ok) return REFUSE_PATH
-    return target.path === own || target.path.startsWith(`${own}/`) ? target.rawPath + target.query : FORWARD_PATH
+    if (target.path !== own && !target.path.startsWith(`${own}/`)) return FORWARD_PATH
+    // Our own addresses have one spelling. Fastify's router would decode others.
+    return target.rawPath.includes('%') ? UNKNOWN_PATH : target.rawPath + target.query
   }
 }
 

@@ -38,7 +38,8 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
 
   await app.register(httpProxy, {
     upstream: '',
-    prefix: '/',
+    // Everything for applications was rewritten to this one address; whatever else the router does not know is our own 404.
+    routes: ['/'],
     httpMethods: [...methods],
     config: { access: 'signedIn' },
     handler: send,

@@ -27,7 +27,7 @@ export interface SignOutOptions {
   readonly now: () => number
   readonly self: ReturnToSelf
   readonly pool: string
-  readonly prefix: string
+  readonly ownPrefix: string
   readonly callbackUrl: string
   readonly maxAgeSeconds: number
 }
@@ -38,24 +38,24 @@ const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
-  const { cognito, store, refresher, csrf, states, metrics, log, now, self, prefix } = options
+  const { cognito, store, refresher, csrf, states, metrics, log, now, self, ownPrefix } = options
   const headers = pageHeaders({ https: self.publicUrl.startsWith('https:') })
   const open = { config: { access: 'public' } } as const
   await app.register(formbody)
 
-  app.get(`${prefix}/sign_out`, open, async (request, reply) => {
+  app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
     return reply.headers(headers).send(
       confirmSignOutPage({
         who: session === null ? undefined : (session.person.email ?? session.person.username),
-        action: `${prefix}/sign_out`,
+        action: `${ownPrefix}/sign_out`,
         csrfToken: session === null ? '' : csrf.tokenFor(session.id),
         home: '/',
       }),
     )
   })
 
-  app.post(`${prefix}/sign_out`, open, async (request, reply) => {
+  app.post(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const form = fieldsOf(request.body)
     const session = request.signedInSession
     if (session !== null) {
@@ -68,8 +68,8 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     return form['switch'] === '1' ? switchPerson(reply, form) : leave(reply)
   })
 
-  app.get(`${prefix}/signed_out`, open, async (_request, reply) =>
-    reply.headers(headers).send(signedOutPage({ signInHref: `${prefix}/start` })),
+  app.get(`${ownPrefix}/signed_out`, open, async (_request, reply) =>
+    reply.headers(headers).send(signedOutPage({ signInHref: `${ownPrefix}/start` })),
   )
 
   function requireOwnForm(request: FastifyRequest, session: Session, form: Fields): void {
@@ -104,7 +104,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   }
 
   async function leave(reply: FastifyReply): Promise<FastifyReply> {
-    const signedOut = `${self.publicUrl}${prefix}/signed_out`
+    const signedOut = `${self.publicUrl}${ownPrefix}/signed_out`
     return reply.redirect(await cognito.signOutUrl(signedOut).catch(() => signedOut), 303)
   }
 
@@ -124,7 +124,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     })
     const url = await cognito
       .switchUrl({ redirectUri: options.callbackUrl, state })
-      .catch(() => `${self.publicUrl}${prefix}/start?rd=${encodeURIComponent(returnTo)}`)
+      .catch(() => `${self.publicUrl}${ownPrefix}/start?rd=${encodeURIComponent(returnTo)}`)
     return reply.redirect(url, 303)
   }
 }

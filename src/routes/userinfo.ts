@@ -3,13 +3,13 @@ import { GatewayError } from '../domain/errors.ts'
 import type { SessionLimits } from '../domain/session.ts'
 
 export interface UserinfoOptions {
-  readonly prefix: string
+  readonly ownPrefix: string
   readonly limits: SessionLimits
 }
 
 /** Who is signed in, for the scripts of applications. Never a token. */
-export const userinfo: FastifyPluginAsync<UserinfoOptions> = async (app, { prefix, limits }) => {
-  app.get(`${prefix}/userinfo`, { config: { access: 'signedIn' } }, async (request, reply) => {
+export const userinfo: FastifyPluginAsync<UserinfoOptions> = async (app, { ownPrefix, limits }) => {
+  app.get(`${ownPrefix}/userinfo`, { config: { access: 'signedIn' } }, async (request, reply) => {
     const { identity, signedInSession } = request
     if (identity?.kind !== 'person') throw new GatewayError('GW_INTERNAL', { detail: 'a permit without a person' })
     const { subject, email, groups, preferredUsername, username, pool } = identity

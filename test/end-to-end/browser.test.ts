@@ -128,12 +128,13 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     )
     t.ok(streamed.length > 0)
     const socket = await page.evaluate(
-      async () =>
+      async (address) =>
         new Promise<string>((resolve) => {
-          const one = new WebSocket(`ws://${location.host}/ws`)
+          const one = new WebSocket(address)
           one.addEventListener('close', () => resolve('refused'))
           one.addEventListener('open', () => resolve('open'))
         }),
+      `ws://${new URL(url).host}/ws`,
     )
     t.equal(socket, 'refused', 'WebSockets are not offered yet, and never hang')
   })

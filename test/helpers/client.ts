@@ -73,8 +73,8 @@ export class Client {
     throw new Error(`redirected without end: ${this.trail.slice(-4).join(' → ')}`)
   }
 
-  /** Sends the first form of a page with its hidden fields and these values, and follows where it leads. */
-  async submit(page: Reply, values: Readonly<Record<string, string>>, options: { form?: RegExp } = {}): Promise<Reply> {
+  /** Sends the first form of a page with its hidden fields and these values, and follows where it leads unless told not to. */
+  async submit(page: Reply, values: Readonly<Record<string, string>>, options: { form?: RegExp; follow?: boolean } = {}): Promise<Reply> {
     const forms = [...page.text.matchAll(/<form\b[^>]*>[\s\S]*?<\/form>/g)].map((match) => match[0])
     const form = forms.find((text) => (options.form ?? /method="?post/i).test(text))
     if (form === undefined) throw new Error(`no form on ${page.url}: ${page.text.slice(0, 300)}`)
@@ -86,11 +86,12 @@ export class Client {
     }
     for (const [name, value] of Object.entries(values)) fields.set(name, value)
     const target = new URL(action, page.url)
-    return this.visit(target.href, {
+    const asked = {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded', origin: new URL(page.url).origin, 'sec-fetch-site': 'same-origin' },
       body: fields.toString(),
-    })
+    }
+    return options.follow === false ? this.ask(target.href, asked) : this.visit(target.href, asked)
   }
 
   /** Visits an address, signs in at the user pool's page when it comes, and returns where that led. */

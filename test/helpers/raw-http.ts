@@ -32,17 +32,22 @@ export async function sendRaw(port: number, bytes: string | Buffer, options: { w
   })
 }
 
-function isWhole(text: string): boolean {
+/** Without the answers that only announce the answer. */
+const final = (text: string): string => text.replace(/^(?:HTTP\/1\.1 1\d\d[^\r]*\r\n(?:[^\r]+\r\n)*\r\n)+/, '')
+
+function isWhole(received: string): boolean {
+  const text = final(received)
   const end = text.indexOf('\r\n\r\n')
   if (end === -1) return false
   const head = text.slice(0, end)
   const length = /^content-length: (\d+)/im.exec(head)?.[1]
   if (length !== undefined) return text.length >= end + 4 + Number(length)
   if (/^transfer-encoding: chunked/im.test(head)) return text.endsWith('0\r\n\r\n')
-  return /^HTTP\/1\.1 (?:204|304|1\d\d)/.test(head)
+  return /^HTTP\/1\.1 (?:204|304)/.test(head)
 }
 
-function parse(text: string, closed: boolean): RawAnswer {
+function parse(received: string, closed: boolean): RawAnswer {
+  const text = final(received)
   const end = text.indexOf('\r\n\r\n')
   const head = end === -1 ? text : text.slice(0, end)
   return {

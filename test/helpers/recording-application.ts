@@ -26,7 +26,7 @@ export type Answer = (request: IncomingMessage, response: ServerResponse, body: 
 /** An application that writes down what reaches it and answers with it as JSON, or as told. */
 export async function startRecordingApplication(t: Teardown, answer?: Answer): Promise<RecordingApplication> {
   const seen: RecordedRequest[] = []
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: 131_072 }, (request, response) => {
     const chunks: Buffer[] = []
     request.on('error', () => undefined)
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
