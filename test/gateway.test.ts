@@ -13,16 +13,19 @@ t.test('the gateway is ready once it listens and has the keys of the pool', asyn
   t.equal((await client().ask(`${url}/oauth2/ping`, { method: 'HEAD' })).status, 200)
 })
 
-t.test('a start while Cognito is away serves what can be served and becomes ready by itself after twenty seconds', async (t) => {
-  const { adminUrl, url, pool, clock, client } = await startWorld(t, { pool: { faults: [] } as never })
-  pool.faults.push({ on: 'jwks', times: 1000, reset: true })
-  const own = await startWorld(t)
-  own.pool.faults.push({ on: 'discovery', times: 1000, reset: true }, { on: 'jwks', times: 1000, reset: true })
-  t.equal((await own.client().ask(`${own.url}/public/x`)).status, 200)
-  clock.advance(21)
-  t.equal((await fetch(`${adminUrl}/readyz`)).status, 200)
-  t.equal((await client().ask(`${url}/public/x`)).status, 200)
-})
+t.test(
+  'a start while Cognito is away serves what can be served and becomes ready by itself after twenty seconds',
+  async (t) => {
+    const { adminUrl, url, pool, clock, client } = await startWorld(t, { pool: { faults: [] } as never })
+    pool.faults.push({ on: 'jwks', times: 1000, reset: true })
+    const own = await startWorld(t)
+    own.pool.faults.push({ on: 'discovery', times: 1000, reset: true }, { on: 'jwks', times: 1000, reset: true })
+    t.equal((await own.client().ask(`${own.url}/public/x`)).status, 200)
+    clock.advance(21)
+    t.equal((await fetch(`${adminUrl}/readyz`)).status, 200)
+    t.equal((await client().ask(`${url}/public/x`)).status, 200)
+  },
+)
 
 t.test('draining: unready at once, still serving, answers close their connections, then the end', async (t) => {
   let finish: (() => void) | undefined
@@ -64,10 +67,13 @@ t.test('a client that never leaves does not hold up the end for longer than the 
     },
   })
   await new Promise<void>((resolve) => {
-    const request = httpRequest({ port: world.port, host: '127.0.0.1', path: '/public/events', headers: { host: 'localhost' } }, (response) => {
-      response.on('error', () => undefined)
-      response.once('data', () => resolve())
-    })
+    const request = httpRequest(
+      { port: world.port, host: '127.0.0.1', path: '/public/events', headers: { host: 'localhost' } },
+      (response) => {
+        response.on('error', () => undefined)
+        response.once('data', () => resolve())
+      },
+    )
     request.on('error', () => undefined)
     request.end()
   })

@@ -23,8 +23,7 @@ export function originFault(value: string): string | undefined {
   const fault = urlFault(value)
   if (fault !== undefined) return fault
   const authority = value.slice(value.indexOf('://') + 3).replace(/\/$/, '')
-  if (/[/]/.test(authority)) return 'must end after the host: take the path away'
-  return undefined
+  return authority.includes('/') ? 'must end after the host: take the path away' : undefined
 }
 
 /** What is wrong with the address of an application. */

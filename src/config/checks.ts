@@ -41,10 +41,11 @@ function hostsOverlap(one: string, other: string): boolean {
   return (one === 'localhost' && isLocal(other)) || (other === 'localhost' && isLocal(one))
 }
 
-function checkPools({ file }: Draft): readonly Finding[] {
-  return Object.entries(file.pools).flatMap(([name, { scopes }]) => {
+function checkPools(draft: Draft): readonly Finding[] {
+  return Object.entries(draft.file.pools).flatMap(([name, { scopes }]) => {
     const findings: Finding[] = []
     const path = ['pools', name, 'scopes']
+    if (draft.leftOut(path)) return findings
     if (!scopes.includes('openid'))
       findings.push(atValue(path, 'must contain openid: without it sign-in gets no ID token'))
     if (scopes.includes('offline_access'))

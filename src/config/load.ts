@@ -39,7 +39,7 @@ export function loadSettings({ file, environment }: LoadOptions): Loaded {
 
   const wrong = validate(values, GatewayFile)
   const draft = createDraft(values, wrong)
-  const secrets = readSecrets(values, { folder: dirname(resolve(file)), environment })
+  const secrets = readSecrets(values, { folder: dirname(resolve(file)), environment, wrong })
   const findings = [
     ...wrong,
     ...oddNumberFindings(source, overridden),

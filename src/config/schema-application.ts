@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
 import { isObject, mark, notYet } from './marks.ts'
-import { pathPatternFault } from './addresses.ts'
+import { hostFault, pathPatternFault } from './addresses.ts'
 import { accessRule } from './schema-access.ts'
 import { routeKeys } from './schema-route.ts'
 
@@ -117,7 +117,10 @@ function applicationPath() {
 function onlyPublicHost(value: unknown, file: unknown): boolean {
   const publicUrl = isObject(file) ? file['publicUrl'] : undefined
   if (!Array.isArray(value) || typeof publicUrl !== 'string' || !URL.canParse(publicUrl)) return true
-  return value.every((host) => typeof host !== 'string' || host.toLowerCase() === new URL(publicUrl).hostname)
+  return value.every(
+    (host) =>
+      typeof host !== 'string' || hostFault(host) !== undefined || host.toLowerCase() === new URL(publicUrl).hostname,
+  )
 }
 
 export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }), {

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Secret } from '../domain/secret.ts'
 import type { Environment } from './environment.ts'
-import { atValue, keyText, pathId, type Finding } from './faults.ts'
+import { atValue, isWithin, keyText, pathId, type Finding } from './faults.ts'
 import { isObject, type Path } from './marks.ts'
 import { unreadable } from './source.ts'
 import { valueAt } from './validate.ts'
@@ -13,6 +13,8 @@ export interface SecretSources {
   /** Files are relative to this folder. */
   readonly folder: string
   readonly environment: Environment
+  /** What is wrong with the settings: a source with a fault of its own is not read. */
+  readonly wrong: readonly Finding[]
 }
 
 export interface Secrets {
@@ -32,7 +34,9 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   const faults: Finding[] = []
   const warnings: Finding[] = []
   const read = (path: Path, faultIn: (text: string) => string | undefined): void => {
-    const source = sourceOf(valueAt(values, path))
+    const source = sources.wrong.some((finding) => isWithin(finding.path, path))
+      ? undefined
+      : sourceOf(valueAt(values, path))
     if (source === undefined) return
     const { text, origin, fault, warning } = readOne(source, sources)
     if (warning !== undefined) warnings.push(atValue(path, warning))
@@ -54,7 +58,7 @@ type Source = { readonly file: string } | { readonly env: string }
 function sourceOf(value: unknown): Source | undefined {
   if (!isObject(value) || Object.keys(value).length !== 1) return undefined
   const { file, env } = value
-  if (typeof file === 'string' && file !== '' && !file.includes('\0')) return { file }
+  if (typeof file === 'string') return { file }
   return typeof env === 'string' ? { env } : undefined
 }
 

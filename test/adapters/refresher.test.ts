@@ -28,14 +28,22 @@ const session = (more: Partial<Session> = {}): Session => ({
 
 /** A refresher over a user pool whose answers the test gives by hand. */
 function scripted() {
-  const calls: { readonly session: Session; readonly answer: (outcome: RefreshOutcome) => void; readonly fail: (error: Error) => void }[] = []
+  const calls: {
+    readonly session: Session
+    readonly answer: (outcome: RefreshOutcome) => void
+    readonly fail: (error: Error) => void
+  }[] = []
   const refresher = createRefresher({
     now: clock.now,
-    refresh: async (one) => new Promise((resolve, reject) => calls.push({ session: one, answer: resolve, fail: reject })),
+    refresh: async (one) =>
+      new Promise((resolve, reject) => calls.push({ session: one, answer: resolve, fail: reject })),
   })
   return { refresher, calls }
 }
-const renewed = (from: Session): RefreshOutcome => ({ kind: 'renewed', session: { ...from, claimsAt: from.claimsAt + 1000, refreshToken: 'new' } })
+const renewed = (from: Session): RefreshOutcome => ({
+  kind: 'renewed',
+  session: { ...from, claimsAt: from.claimsAt + 1000, refreshToken: 'new' },
+})
 
 t.test('forty requests at once cause one call to the user pool and all get its result', async (t) => {
   const { refresher, calls } = scripted()

@@ -25,7 +25,8 @@ t.test('the format is a standard JWE: another implementation opens ours and ours
 })
 
 t.test('C03 a value that lacks any number of characters at its end is no value', async (t) => {
-  for (let length = 0; length < text.length; length += 1) t.equal(seal.open(text.slice(0, length)), null, `${length} of ${text.length}`)
+  for (let length = 0; length < text.length; length += 1)
+    t.equal(seal.open(text.slice(0, length)), null, `${length} of ${text.length}`)
 })
 
 t.test('C33 every changed character is noticed, and all malformed values look alike', async (t) => {
@@ -33,7 +34,20 @@ t.test('C33 every changed character is noticed, and all malformed values look al
     const other = text[at] === 'A' ? 'B' : 'A'
     t.equal(seal.open(text.slice(0, at) + other + text.slice(at + 1)), null, `at ${at}`)
   }
-  const nasty = ['', '.', '....', '.....', 'a.b.c.d.e', text + '.', text + '=', ` ${text}`, text.replace('..', '.x.'), `${text}${text}`, '\0', '%00']
+  const nasty = [
+    '',
+    '.',
+    '....',
+    '.....',
+    'a.b.c.d.e',
+    text + '.',
+    text + '=',
+    ` ${text}`,
+    text.replace('..', '.x.'),
+    `${text}${text}`,
+    '\0',
+    '%00',
+  ]
   for (const value of nasty) t.equal(seal.open(value), null, JSON.stringify(value).slice(0, 30))
 })
 
@@ -41,14 +55,19 @@ t.test('C33 a short tag or another spelling of the same bytes does not open', as
   const parts = text.split('.')
   const tag = Buffer.from(parts[4] ?? '', 'base64url')
   for (const length of [4, 8, 12, 13, 14, 15]) {
-    t.equal(seal.open([...parts.slice(0, 4), tag.subarray(0, length).toString('base64url')].join('.')), null, `${length} bytes`)
+    t.equal(
+      seal.open([...parts.slice(0, 4), tag.subarray(0, length).toString('base64url')].join('.')),
+      null,
+      `${length} bytes`,
+    )
   }
   t.equal(seal.open([...parts.slice(0, 4), `${parts[4]}==`].join('.')), null, 'padding')
   t.equal(seal.open([...parts.slice(0, 3), `${parts[3]}!`, parts[4]].join('.')), null, 'junk that decoders skip')
 })
 
 t.test('C04 a value for one purpose is nothing for another', async (t) => {
-  for (const purpose of ['state', 'attempt', 'csrf'] as const) t.equal(createSeal([master], purpose, 'app').open(text), null, purpose)
+  for (const purpose of ['state', 'attempt', 'csrf'] as const)
+    t.equal(createSeal([master], purpose, 'app').open(text), null, purpose)
 })
 
 t.test('C05 a value of another gateway, pool or client is nothing here, even under the same master key', async (t) => {

@@ -11,7 +11,13 @@ const storeWith = (maxTextBytes = 7_900) =>
   createCookieStore({ seal: createSeal([randomBytes(32)], 'session', 'app'), now: clock.now, maxTextBytes })
 
 /** As long and as incompressible as Cognito's. */
-const refreshToken = ['eyJjdHkiOiJKV1QiLCJlbmMiOiJBMjU2R0NNIiwiYWxnIjoiUlNBLU9BRVAifQ', randomBytes(256), randomBytes(12), randomBytes(990), randomBytes(16)]
+const refreshToken = [
+  'eyJjdHkiOiJKV1QiLCJlbmMiOiJBMjU2R0NNIiwiYWxnIjoiUlNBLU9BRVAifQ',
+  randomBytes(256),
+  randomBytes(12),
+  randomBytes(990),
+  randomBytes(16),
+]
   .map((part) => (typeof part === 'string' ? part : part.toString('base64url')))
   .join('.')
 
@@ -46,7 +52,8 @@ const read = (store: ReturnType<typeof storeWith>, text: string): StoredSession 
   if (stored instanceof Promise) throw new Error('the cookie store never waits')
   return stored
 }
-const groupNames = (count: number): readonly string[] => Array.from({ length: count }, (_, at) => `department-${at}-of-the-company`)
+const groupNames = (count: number): readonly string[] =>
+  Array.from({ length: count }, (_, at) => `department-${at}-of-the-company`)
 
 t.test('a session comes back as it was written', async (t) => {
   const seal = createSeal([randomBytes(32)], 'session', 'app')
@@ -63,7 +70,10 @@ t.test('a session with a refresh token of real size and 200 groups fits one cook
 
 t.test('a session that does not fit says how large it is and what helps', async (t) => {
   const many = Array.from({ length: 400 }, () => randomBytes(16).toString('hex'))
-  t.throws(() => storeWith().write(session({}, many)), { code: 'GW_SESSION_TOO_LARGE', detail: /needs \d+ bytes .* fewer groups/ } as unknown as GatewayError)
+  t.throws(() => storeWith().write(session({}, many)), {
+    code: 'GW_SESSION_TOO_LARGE',
+    detail: /needs \d+ bytes .* fewer groups/,
+  } as unknown as GatewayError)
 })
 
 t.test('C07 an ended session is none, however often its cookie was copied, and cannot be written again', async (t) => {

@@ -12,7 +12,9 @@ async function machineToken(world: World): Promise<string> {
   return answer.json().access_token
 }
 const ask = async (world: World, token: string, path = '/api/orders/1') =>
-  world.client().ask(`${world.url}${path}`, { headers: { authorization: `Bearer ${token}`, 'sec-fetch-dest': 'document' } })
+  world
+    .client()
+    .ask(`${world.url}${path}`, { headers: { authorization: `Bearer ${token}`, 'sec-fetch-dest': 'document' } })
 
 t.test('a bearer token that is ours decides alone, and its refusal is never a redirect', async (t) => {
   const world = await startWorld(t)
@@ -24,14 +26,17 @@ t.test('a bearer token that is ours decides alone, and its refusal is never a re
   t.equal(broken.header('www-authenticate'), 'Bearer error="invalid_token"')
   const browser = world.client()
   await browser.signIn(`${world.url}/`)
-  const both = await browser.ask(`${world.url}/page`, { headers: { authorization: `Bearer ${token.slice(0, -4)}AAAA` } })
+  const both = await browser.ask(`${world.url}/page`, {
+    headers: { authorization: `Bearer ${token.slice(0, -4)}AAAA` },
+  })
   t.equal(both.status, 401, 'a session does not step in for it')
 })
 
 t.test('T08 an ID token is no access token, and the code says so', async (t) => {
   const world = await startWorld(t)
   let idToken = ''
-  world.pool.tamper = (kind, claims) => (kind === 'access' ? { ...claims, token_use: 'id', aud: 'orders-batch' } : claims)
+  world.pool.tamper = (kind, claims) =>
+    kind === 'access' ? { ...claims, token_use: 'id', aud: 'orders-batch' } : claims
   idToken = await machineToken(world)
   const answer = await ask(world, idToken)
   t.equal(answer.status, 401)
@@ -59,29 +64,40 @@ t.test('tokens of clients that are not listed, of other pools, or past their tim
 
 t.test('T05 T10 what is no token of ours proves nothing and belongs to the application', async (t) => {
   const world = await startWorld(t)
-  for (const token of ['opaque', 'a.b.c', randomBytes(40).toString('base64url'), 'eyJhbGciOiJub25lIn0.e30.', 'a.b.c.d.e']) {
-    const answer = await world.client().ask(`${world.url}/api/orders/1`, { headers: { authorization: `Bearer ${token}` } })
+  for (const token of [
+    'opaque',
+    'a.b.c',
+    randomBytes(40).toString('base64url'),
+    'eyJhbGciOiJub25lIn0.e30.',
+    'a.b.c.d.e',
+  ]) {
+    const answer = await world
+      .client()
+      .ask(`${world.url}/api/orders/1`, { headers: { authorization: `Bearer ${token}` } })
     t.equal(answer.status, 401, token)
     t.equal(answer.json().code, 'GW_SIGN_IN_REQUIRED')
   }
 })
 
-t.test('T26 a new signing key is picked up by itself, and a flood of forged key ids hides it from nobody', async (t) => {
-  const world = await startWorld(t)
-  await ask(world, await machineToken(world))
-  world.clock.advance(11)
-  const before = world.pool.calls['jwks'] ?? 0
-  const [, payload = ''] = (await machineToken(world)).split('.')
-  for (let at = 0; at < 30; at += 1) {
-    const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: `forged-${at}` })).toString('base64url')
-    const answer = await ask(world, `${header}.${payload}.${randomBytes(256).toString('base64url')}`)
-    t.ok([401, 503].includes(answer.status))
-  }
-  t.ok((world.pool.calls['jwks'] ?? 0) - before <= 1, 'one fetch in ten seconds')
-  await world.pool.rotateKeys({ keep: 1 })
-  world.clock.advance(11)
-  t.equal((await ask(world, await machineToken(world))).status, 200)
-})
+t.test(
+  'T26 a new signing key is picked up by itself, and a flood of forged key ids hides it from nobody',
+  async (t) => {
+    const world = await startWorld(t)
+    await ask(world, await machineToken(world))
+    world.clock.advance(11)
+    const before = world.pool.calls['jwks'] ?? 0
+    const [, payload = ''] = (await machineToken(world)).split('.')
+    for (let at = 0; at < 30; at += 1) {
+      const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: `forged-${at}` })).toString('base64url')
+      const answer = await ask(world, `${header}.${payload}.${randomBytes(256).toString('base64url')}`)
+      t.ok([401, 503].includes(answer.status))
+    }
+    t.ok((world.pool.calls['jwks'] ?? 0) - before <= 1, 'one fetch in ten seconds')
+    await world.pool.rotateKeys({ keep: 1 })
+    world.clock.advance(11)
+    t.equal((await ask(world, await machineToken(world))).status, 200)
+  },
+)
 
 t.test('T25 keys that cannot be fetched are our trouble: 503 with a pause, not 401', async (t) => {
   const world = await startWorld(t)

@@ -13,7 +13,8 @@ t.test('G01 no token, cookie, code, state or secret stands in the log, the metri
   const browser = world.client()
   const canaries = new Set<string>([CLIENT_SECRET, 'Passw0rd!'])
   const remember = (): void => {
-    for (const jar of browser.cookies.values()) for (const value of jar.values()) if (value.length > 16) canaries.add(value)
+    for (const jar of browser.cookies.values())
+      for (const value of jar.values()) if (value.length > 16) canaries.add(value)
     for (const address of browser.trail) {
       for (const name of ['state', 'code', 'nonce', 'code_challenge']) {
         const value = new URL(address).searchParams.get(name)
@@ -30,13 +31,26 @@ t.test('G01 no token, cookie, code, state or secret stands in the log, the metri
   t.ok(callback, 'the journey was seen')
   await browser.ask(callback, { headers: page })
   browser.jarOf(host).delete('nothing')
-  pool.faults.push({ on: 'token', status: 400, body: { error: 'invalid_grant', error_description: 'canary-of-the-pool' } })
+  pool.faults.push({
+    on: 'token',
+    status: 400,
+    body: { error: 'invalid_grant', error_description: 'canary-of-the-pool' },
+  })
   clock.advance(301)
   await browser.ask(`${url}/page`)
-  await browser.ask(`${url}/oauth2/callback?code=canary-code&state=canary-state&error_description=canary-words`, { headers: page })
+  await browser.ask(`${url}/oauth2/callback?code=canary-code&state=canary-state&error_description=canary-words`, {
+    headers: page,
+  })
   await browser.ask(`${url}/nothing?code=canary-code`, { headers: { authorization: 'Bearer canary.token.here' } })
   await browser.visit(`${url}/oauth2/sign_out`)
-  for (const canary of ['canary-in-the-query', 'canary-of-the-pool', 'canary-code', 'canary-state', 'canary.token.here']) canaries.add(canary)
+  for (const canary of [
+    'canary-in-the-query',
+    'canary-of-the-pool',
+    'canary-code',
+    'canary-state',
+    'canary.token.here',
+  ])
+    canaries.add(canary)
 
   const places: Readonly<Record<string, string>> = { log: log.join(''), metrics: await world.metrics() }
   for (const [place, text] of Object.entries(places)) {
@@ -91,17 +105,32 @@ t.test("G05 a request id of the client's own is not taken over", async (t) => {
 
 t.test('G07 the admin port answers no page of another site', async (t) => {
   const { gateway } = await startWorld(t)
-  const ask = async (host: string) => sendRaw(gateway.adminPort, `GET /metrics HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
-  for (const host of ['127.0.0.1', `localhost:${gateway.adminPort}`, '[::1]:9090', '10.0.0.7:9090']) t.equal((await ask(host)).status, 200, host)
-  for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example']) t.equal((await ask(host)).status, 421, host)
-  const cors = await sendRaw(gateway.adminPort, 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\nConnection: close\r\n\r\n')
+  const ask = async (host: string) =>
+    sendRaw(gateway.adminPort, `GET /metrics HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  for (const host of ['127.0.0.1', `localhost:${gateway.adminPort}`, '[::1]:9090', '10.0.0.7:9090'])
+    t.equal((await ask(host)).status, 200, host)
+  for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example'])
+    t.equal((await ask(host)).status, 421, host)
+  const cors = await sendRaw(
+    gateway.adminPort,
+    'GET /metrics HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\nConnection: close\r\n\r\n',
+  )
   t.equal(cors.header('access-control-allow-origin'), undefined)
-  t.equal((await sendRaw(gateway.adminPort, 'POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')).status, 404)
+  t.equal(
+    (
+      await sendRaw(
+        gateway.adminPort,
+        'POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
+      )
+    ).status,
+    404,
+  )
 })
 
 t.test('G08 random paths, hosts, methods and people make no new labels', async (t) => {
   const world = await startWorld(t)
-  const series = async (): Promise<number> => (await world.metrics()).split('\n').filter((line) => line.startsWith('cognito_gateway_')).length
+  const series = async (): Promise<number> =>
+    (await world.metrics()).split('\n').filter((line) => line.startsWith('cognito_gateway_')).length
   const visitor = world.client()
   await visitor.ask(`${world.url}/public/a`)
   await visitor.ask(`${world.url}/a`)
@@ -137,7 +166,13 @@ t.test('G09 errors tell strangers nothing about the inside', async (t) => {
 
 t.test('G11 trace headers of strangers are begun anew and baggage is dropped', async (t) => {
   const { url, application, client } = await startWorld(t)
-  await client().ask(`${url}/public/x`, { headers: { traceparent: '00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01', tracestate: 'x=1', baggage: 'k=v' } })
+  await client().ask(`${url}/public/x`, {
+    headers: {
+      traceparent: '00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01',
+      tracestate: 'x=1',
+      baggage: 'k=v',
+    },
+  })
   const { headers } = application.last()
   t.notMatch(headers.traceparent, 'aaaa')
   t.equal(headers.baggage, undefined)

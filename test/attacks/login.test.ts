@@ -23,14 +23,22 @@ async function comeBack(on: World = world, username = 'alice') {
 }
 const page = { 'sec-fetch-dest': 'document', accept: 'text/html' }
 const tokenCalls = (on: World = world): number => on.pool.calls['token'] ?? 0
-const session = (reply: Reply): boolean => [reply.headers['set-cookie'] ?? []].flat().some((line) => /^__Host-gateway=[^;]/.test(line))
+const session = (reply: Reply): boolean =>
+  [reply.headers['set-cookie'] ?? []].flat().some((line) => /^__Host-gateway=[^;]/.test(line))
 
 t.test('L01 a callback without a genuine state is a page, asks no token and sets no session', async (t) => {
   const { browser, state } = await begin()
   const before = tokenCalls()
   const other = await startWorld(t)
   const foreign = (await begin('', other)).state
-  const queries = [`code=abc`, `code=abc&state=`, `code=abc&state=${state}&state=${state}`, `code=abc&state=${foreign}`, `code=abc&state=${state.slice(0, -2)}`, `code=abc&state=${'A'.repeat(5000)}`]
+  const queries = [
+    `code=abc`,
+    `code=abc&state=`,
+    `code=abc&state=${state}&state=${state}`,
+    `code=abc&state=${foreign}`,
+    `code=abc&state=${state.slice(0, -2)}`,
+    `code=abc&state=${'A'.repeat(5000)}`,
+  ]
   for (const query of queries) {
     const answer = await browser.ask(`${url}/oauth2/callback?${query}`, { headers: page })
     t.equal(answer.status, 400, query.slice(0, 40))
@@ -45,7 +53,9 @@ t.test('L02 a malformed code never reaches the token endpoint', async (t) => {
   const before = tokenCalls()
   for (const code of ['', 'a'.repeat(8192), 'a%00b', '%3Cscript%3E']) {
     const { browser, state } = await begin()
-    const answer = await browser.ask(`${url}/oauth2/callback?code=${code.slice(0, 4000)}&state=${state}`, { headers: page })
+    const answer = await browser.ask(`${url}/oauth2/callback?code=${code.slice(0, 4000)}&state=${state}`, {
+      headers: page,
+    })
     t.ok([400, 414].includes(answer.status), code.slice(0, 20))
   }
   const { browser, state } = await begin()
@@ -110,11 +120,18 @@ t.test('L06 L08 L09 L10 tokens that are not exactly right never become a session
   const now = (): number => Math.floor(world.clock.now() / 1000)
   const foreignKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   type Claims = Record<string, unknown>
-  const without = (name: string) => (claims: Claims): Claims => Object.fromEntries(Object.entries(claims).filter(([key]) => key !== name))
+  const without =
+    (name: string) =>
+    (claims: Claims): Claims =>
+      Object.fromEntries(Object.entries(claims).filter(([key]) => key !== name))
   const cases: readonly (readonly [string, 'id' | 'access', (claims: Claims) => Claims])[] = [
     ['L06 another nonce', 'id', (claims) => ({ ...claims, nonce: 'x' })],
     ['L06 no nonce', 'id', without('nonce')],
-    ['L10 another issuer', 'id', (claims) => ({ ...claims, iss: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other' })],
+    [
+      'L10 another issuer',
+      'id',
+      (claims) => ({ ...claims, iss: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Other' }),
+    ],
     ['L10 no issuer', 'id', without('iss')],
     ['L10 another audience', 'id', (claims) => ({ ...claims, aud: 'another' })],
     ['L10 two audiences', 'id', (claims) => ({ ...claims, aud: [claims['aud'], 'another'] })],
@@ -148,7 +165,11 @@ t.test('L06 L08 L09 L10 tokens that are not exactly right never become a session
 
 t.test('L08 no ID token, no session', async (t) => {
   const { browser, callback } = await comeBack()
-  pool.faults.push({ on: 'token', status: 200, body: { access_token: 'x', token_type: 'Bearer', expires_in: 3600 } } as (typeof pool.faults)[number])
+  pool.faults.push({
+    on: 'token',
+    status: 200,
+    body: { access_token: 'x', token_type: 'Bearer', expires_in: 3600 },
+  } as (typeof pool.faults)[number])
   const answer = await browser.ask(callback, { headers: page })
   t.equal(answer.status, 502)
   t.notOk(session(answer))
@@ -161,12 +182,20 @@ t.test('L13 whatever the token endpoint answers, a sign-in ends in a page', asyn
     ['the client may not', { status: 400, body: { error: 'unauthorized_client' } }, 'GW_SIGN_IN_MISCONFIGURED'],
     ['throttled', { status: 429, body: { message: 'Rate exceeded' } }, 'GW_POOL_UNAVAILABLE'],
     ['broken', { status: 500, body: { error: 'server_error' } }, 'GW_POOL_UNAVAILABLE'],
-    ['a page instead of JSON', { status: 502, rawBody: '<html>', headers: { 'content-type': 'text/html' } }, 'GW_POOL_UNAVAILABLE'],
+    [
+      'a page instead of JSON',
+      { status: 502, rawBody: '<html>', headers: { 'content-type': 'text/html' } },
+      'GW_POOL_UNAVAILABLE',
+    ],
     ['reset', { reset: true }, 'GW_POOL_UNAVAILABLE'],
     ['cut off', { status: 200, rawBody: '{"access_token":', headers: { 'content-type': 'application/json' } }, ''],
     ['a list', { status: 200, body: [] }, ''],
     ['another token type', { status: 200, body: { token_type: 'mac', access_token: 'x', id_token: 'x' } }, ''],
-    ['far too long', { status: 200, rawBody: `{"x":"${'x'.repeat(5_000_000)}"}`, headers: { 'content-type': 'application/json' } }, 'GW_POOL_UNAVAILABLE'],
+    [
+      'far too long',
+      { status: 200, rawBody: `{"x":"${'x'.repeat(5_000_000)}"}`, headers: { 'content-type': 'application/json' } },
+      'GW_POOL_UNAVAILABLE',
+    ],
   ]
   for (const [what, fault, code] of faults) {
     const { browser, callback } = await comeBack()
@@ -192,7 +221,9 @@ t.test('L14 errors of Cognito end in a page of fixed words', async (t) => {
   for (const [query, code] of cases) {
     for (const withState of [true, false]) {
       const { browser, state } = await begin()
-      const answer = await browser.ask(`${url}/oauth2/callback?${query}${withState ? `&state=${state}` : ''}`, { headers: page })
+      const answer = await browser.ask(`${url}/oauth2/callback?${query}${withState ? `&state=${state}` : ''}`, {
+        headers: page,
+      })
       t.equal(answer.header('x-gateway-code'), code, `${query.slice(0, 40)} ${withState ? 'with' : 'without'} state`)
       t.notMatch(answer.text, /<script|<img|javascript:|canary-text|xxxx/)
     }
@@ -206,18 +237,21 @@ t.test('a person who cancels at the other provider reads that, and can sign in a
   t.match(answer.text, /\/oauth2\/start\?rd=%2Fpage/)
 })
 
-t.test('L16 whoever signs in again and again without bringing the session back gets a page, not another round', async (t) => {
-  const loop = await startWorld(t)
-  const browser = loop.client()
-  let answer = await browser.signIn(`${loop.url}/page`)
-  t.equal(answer.status, 200)
-  for (let round = 0; round < 6 && answer.status === 200; round += 1) {
-    browser.jarOf(new URL(loop.url).host).clear()
-    answer = await browser.visit(`${loop.url}/page`)
-  }
-  t.equal(answer.status, 400)
-  t.equal(answer.header('x-gateway-code'), 'GW_SIGN_IN_COOKIES_BLOCKED')
-})
+t.test(
+  'L16 whoever signs in again and again without bringing the session back gets a page, not another round',
+  async (t) => {
+    const loop = await startWorld(t)
+    const browser = loop.client()
+    let answer = await browser.signIn(`${loop.url}/page`)
+    t.equal(answer.status, 200)
+    for (let round = 0; round < 6 && answer.status === 200; round += 1) {
+      browser.jarOf(new URL(loop.url).host).clear()
+      answer = await browser.visit(`${loop.url}/page`)
+    }
+    t.equal(answer.status, 400)
+    t.equal(answer.header('x-gateway-code'), 'GW_SIGN_IN_COOKIES_BLOCKED')
+  },
+)
 
 t.test('L17 of twenty tabs five sign-ins are kept, in small cookies, and every tab ends where it wanted', async (t) => {
   const tabs = await startWorld(t)
@@ -256,7 +290,10 @@ t.test('L20 the answer to a callback keeps the code out of history, caches and r
 
 t.test('L21 L32 a callback by POST is refused, and so are tokens in the query', async (t) => {
   const { browser, state } = await begin()
-  t.equal((await browser.ask(`${url}/oauth2/callback?code=x&state=${state}`, { method: 'POST', headers: page })).status, 405)
+  t.equal(
+    (await browser.ask(`${url}/oauth2/callback?code=x&state=${state}`, { method: 'POST', headers: page })).status,
+    405,
+  )
   for (const query of ['id_token=x', 'access_token=x']) {
     t.equal((await browser.ask(`${url}/oauth2/callback?${query}&code=x&state=${state}`, { headers: page })).status, 400)
   }
@@ -270,7 +307,9 @@ t.test('L22 the callback address comes from the settings, never from what the cl
 })
 
 t.test('L24 a sign-in begun by somebody else goes to our pool and back to our site only', async (t) => {
-  const answer = await world.client().ask(`${url}/oauth2/start?iss=https://evil.example&target_link_uri=https://evil.example/&rd=https://evil.example/`)
+  const answer = await world
+    .client()
+    .ask(`${url}/oauth2/start?iss=https://evil.example&target_link_uri=https://evil.example/&rd=https://evil.example/`)
   t.equal(new URL(answer.header('location') ?? '').origin, pool.url)
 })
 
@@ -310,7 +349,11 @@ t.test('L28 thirty seconds of clock difference are forgiven, five minutes are no
 })
 
 t.test('L30 a person is known by subject, never by e-mail', async (t) => {
-  const { url: site, client, application: seen } = await startWorld(t, {
+  const {
+    url: site,
+    client,
+    application: seen,
+  } = await startWorld(t, {
     pool: {
       users: {
         one: { password: 'Passw0rd!', groups: [], attributes: { email: 'same@example.com', email_verified: 'true' } },
@@ -330,7 +373,9 @@ t.test('L34 no page of ours can be framed', async (t) => {
     t.match(answer.header('content-security-policy'), "frame-ancestors 'none'", path)
     t.equal(answer.header('x-frame-options'), 'DENY')
   }
-  const framed = await world.client().ask(`${url}/page`, { headers: { 'sec-fetch-dest': 'iframe', accept: 'text/html' } })
+  const framed = await world
+    .client()
+    .ask(`${url}/page`, { headers: { 'sec-fetch-dest': 'iframe', accept: 'text/html' } })
   t.equal(framed.status, 401)
   t.match(framed.text, 'target="_top"')
 })
@@ -340,7 +385,14 @@ t.test('L36 C25 many sign-ins at once never mix people up', async (t) => {
   const crowd = await startWorld(t, {
     pool: {
       users: Object.fromEntries(
-        names.map((name) => [name, { password: 'Passw0rd!', groups: [name], attributes: { email: `${name}@example.com`, email_verified: 'true' } }]),
+        names.map((name) => [
+          name,
+          {
+            password: 'Passw0rd!',
+            groups: [name],
+            attributes: { email: `${name}@example.com`, email_verified: 'true' },
+          },
+        ]),
       ),
     },
   })
@@ -349,7 +401,8 @@ t.test('L36 C25 many sign-ins at once never mix people up', async (t) => {
       const browser = crowd.client()
       const landed = await browser.signIn(`${crowd.url}/${name}`, name)
       const told = landed.json().headers
-      if (told['x-forwarded-email'] !== `${name}@example.com` || told['x-forwarded-groups'] !== name) t.fail(`${name} became ${told['x-forwarded-email']}`)
+      if (told['x-forwarded-email'] !== `${name}@example.com` || told['x-forwarded-groups'] !== name)
+        t.fail(`${name} became ${told['x-forwarded-email']}`)
       t.equal(landed.json().url, `/${name}`)
     }),
   )
@@ -375,5 +428,9 @@ t.test('L12 a pool whose discovery cannot be trusted signs nobody in, and the ga
 })
 
 t.test('the application saw only people who were signed in', async (t) => {
-  t.ok(application.seen.every((request) => request.headers['x-forwarded-user'] !== undefined || request.url.startsWith('/public')))
+  t.ok(
+    application.seen.every(
+      (request) => request.headers['x-forwarded-user'] !== undefined || request.url.startsWith('/public'),
+    ),
+  )
 })

@@ -34,7 +34,20 @@ t.test('C01 the session cookie is host-bound, hidden from scripts, and fits', as
 t.test('C03 C33 no truncated, changed or invented cookie is a session, and all of them look alike', async (t) => {
   const { cookie } = await signedIn()
   const bodies = new Set<string>()
-  const values = [cookie.slice(0, -1), cookie.slice(0, 100), cookie.slice(1), `${cookie}A`, `A${cookie.slice(1)}`, `${cookie}=`, `"${cookie}"`, '', '.', '....', 'x'.repeat(4000), randomBytes(200).toString('base64url')]
+  const values = [
+    cookie.slice(0, -1),
+    cookie.slice(0, 100),
+    cookie.slice(1),
+    `${cookie}A`,
+    `A${cookie.slice(1)}`,
+    `${cookie}=`,
+    `"${cookie}"`,
+    '',
+    '.',
+    '....',
+    'x'.repeat(4000),
+    randomBytes(200).toString('base64url'),
+  ]
   for (const value of values) {
     const answer = await asked(`__Host-gateway=${value}`)
     t.equal(answer.status, 401, value.slice(0, 20))
@@ -51,7 +64,10 @@ t.test('C04 the cookie of a sign-in is no session, and a session is no sign-in',
   t.match(name, /^__Host-gateway-login-/)
   t.equal((await asked(`__Host-gateway=${attempt}`)).status, 401)
   const { cookie } = await signedIn()
-  const answer = await sendRaw(port, `GET /oauth2/callback?code=x&state=${cookie.replaceAll('.', '-')} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${name}=${cookie}\r\n\r\n`)
+  const answer = await sendRaw(
+    port,
+    `GET /oauth2/callback?code=x&state=${cookie.replaceAll('.', '-')} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${name}=${cookie}\r\n\r\n`,
+  )
   t.equal(answer.status, 400)
 })
 
@@ -94,7 +110,9 @@ t.test('C08 C09 a sign-in makes a new session, and the one that was there before
 })
 
 t.test('C11 a session ends when it is idle and when it is old, to the second', async (t) => {
-  const own = await startWorld(t, { settings: { session: { keys: [{ file: 'session-key' }], idleTimeoutSeconds: 600, maxAgeSeconds: 1500 } } })
+  const own = await startWorld(t, {
+    settings: { session: { keys: [{ file: 'session-key' }], idleTimeoutSeconds: 600, maxAgeSeconds: 1500 } },
+  })
   const { browser } = await signedIn(own)
   own.clock.advance(599)
   t.equal((await browser.ask(`${own.url}/page`)).status, 200)
@@ -112,21 +130,30 @@ t.test('C11 a session ends when it is idle and when it is old, to the second', a
 const manyGroups = Array.from({ length: 170 }, () => randomBytes(12).toString('hex'))
 t.test('a session that is too large for one cookie takes a second', async (t) => {
   const large = await startWorld(t, {
-    pool: { users: { alice: { password: 'Passw0rd!', groups: manyGroups, attributes: { email: 'alice@example.com', email_verified: 'true' } } } },
+    pool: {
+      users: {
+        alice: {
+          password: 'Passw0rd!',
+          groups: manyGroups,
+          attributes: { email: 'alice@example.com', email_verified: 'true' },
+        },
+      },
+    },
   })
   const at = new URL(large.url)
   const { browser, jar } = await signedIn(large)
   const [first, second] = [jar.get('__Host-gateway') ?? '', jar.get('__Host-gateway.1') ?? '']
   t.ok(first.length > 3_900 && second.length > 0, `${first.length} and ${second.length} bytes`)
   t.equal((await browser.ask(`${large.url}/page`)).status, 200)
-  const ask = async (cookie: string) => sendRaw(large.port, `GET /page HTTP/1.1\r\nHost: ${at.host}\r\nCookie: ${cookie}\r\n\r\n`)
+  const ask = async (cookie: string) =>
+    sendRaw(large.port, `GET /page HTTP/1.1\r\nHost: ${at.host}\r\nCookie: ${cookie}\r\n\r\n`)
 
   t.test('C13 in pieces, in disorder or with a piece too many it is none, and every piece is cleared', async (t) => {
     const other = await signedIn(large)
     const cases: Readonly<Record<string, string>> = {
       'without the second': `__Host-gateway=${first}`,
       'without the first': `__Host-gateway.1=${second}`,
-      'exchanged': `__Host-gateway=${second}; __Host-gateway.1=${first}`,
+      exchanged: `__Host-gateway=${second}; __Host-gateway.1=${first}`,
       'the second of another session': `__Host-gateway=${first}; __Host-gateway.1=${other.jar.get('__Host-gateway.1')}`,
       'the second twice': `__Host-gateway=${first}; __Host-gateway.1=${second}; __Host-gateway.1=${second}`,
     }
@@ -136,24 +163,43 @@ t.test('a session that is too large for one cookie takes a second', async (t) =>
       t.match(answer.text, /set-cookie: __Host-gateway=; Max-Age=0/i)
       t.match(answer.text, /set-cookie: __Host-gateway\.1=; Max-Age=0/i)
     }
-    t.equal((await ask(`__Host-gateway.1=${second}; __Host-gateway=${first}`)).status, 200, 'the order of the cookies does not matter')
-    t.equal((await ask(`__Host-gateway=${first}; __Host-gateway.1=${second}; __Host-gateway.2=x`)).status, 200, 'a third is not ours')
+    t.equal(
+      (await ask(`__Host-gateway.1=${second}; __Host-gateway=${first}`)).status,
+      200,
+      'the order of the cookies does not matter',
+    )
+    t.equal(
+      (await ask(`__Host-gateway=${first}; __Host-gateway.1=${second}; __Host-gateway.2=x`)).status,
+      200,
+      'a third is not ours',
+    )
   })
 
-  t.test('C15 C16 when it shrinks to one cookie the second is deleted with the attributes it was set with', async (t) => {
-    large.pool.setUser('alice', { groups: ['admins'] })
-    large.clock.advance(301)
-    const answer = await browser.ask(`${large.url}/page`)
-    t.ok([answer.headers['set-cookie'] ?? []].flat().includes('__Host-gateway.1=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax'))
-    t.equal(jar.has('__Host-gateway.1'), false)
-    t.equal((await browser.ask(`${large.url}/page`)).status, 200)
-  })
+  t.test(
+    'C15 C16 when it shrinks to one cookie the second is deleted with the attributes it was set with',
+    async (t) => {
+      large.pool.setUser('alice', { groups: ['admins'] })
+      large.clock.advance(301)
+      const answer = await browser.ask(`${large.url}/page`)
+      t.ok(
+        [answer.headers['set-cookie'] ?? []]
+          .flat()
+          .includes('__Host-gateway.1=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax'),
+      )
+      t.equal(jar.has('__Host-gateway.1'), false)
+      t.equal((await browser.ask(`${large.url}/page`)).status, 200)
+    },
+  )
 })
 
 t.test('a session that fits no two cookies is a clear error with its size in the log', async (t) => {
   const groups = Array.from({ length: 420 }, () => randomBytes(12).toString('hex'))
   const huge = await startWorld(t, {
-    pool: { users: { alice: { password: 'Passw0rd!', groups, attributes: { email: 'a@example.com', email_verified: 'true' } } } },
+    pool: {
+      users: {
+        alice: { password: 'Passw0rd!', groups, attributes: { email: 'a@example.com', email_verified: 'true' } },
+      },
+    },
   })
   const answer = await huge.client().signIn(`${huge.url}/`)
   t.equal(answer.status, 500)
@@ -163,20 +209,32 @@ t.test('a session that fits no two cookies is a clear error with its size in the
 
 t.test('C17 two cookies with our name are no session, whichever comes first', async (t) => {
   const { cookie } = await signedIn()
-  for (const header of [`__Host-gateway=x; __Host-gateway=${cookie}`, `__Host-gateway=${cookie}; __Host-gateway=x`, `__Host-gateway=${cookie}; __host-gateway=x`, `__Host-gateway=${cookie}; __Host-gateway =x`]) {
+  for (const header of [
+    `__Host-gateway=x; __Host-gateway=${cookie}`,
+    `__Host-gateway=${cookie}; __Host-gateway=x`,
+    `__Host-gateway=${cookie}; __host-gateway=x`,
+    `__Host-gateway=${cookie}; __Host-gateway =x`,
+  ]) {
     t.equal((await asked(header)).status, 401, header.slice(0, 40))
   }
 })
 
 t.test('C19 only the name with the prefix is read', async (t) => {
   const { cookie } = await signedIn()
-  for (const name of ['gateway', '__Secure-gateway', 'Host-gateway', '__host-gateway']) t.equal((await asked(`${name}=${cookie}`)).status, 401, name)
+  for (const name of ['gateway', '__Secure-gateway', 'Host-gateway', '__host-gateway'])
+    t.equal((await asked(`${name}=${cookie}`)).status, 401, name)
 })
 
 t.test('C21 a form of another site that posts with the cookie is refused', async (t) => {
   const { browser } = await signedIn()
-  const post = async (headers: Record<string, string>) => browser.ask(`${url}/form`, { method: 'POST', headers, body: 'a=1' })
-  for (const headers of [{ origin: 'https://evil.example' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }]) {
+  const post = async (headers: Record<string, string>) =>
+    browser.ask(`${url}/form`, { method: 'POST', headers, body: 'a=1' })
+  for (const headers of [
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+  ]) {
     const answer = await post(headers)
     t.equal(answer.status, 403, JSON.stringify(headers))
     t.equal(answer.header('x-gateway-code'), 'GW_CROSS_ORIGIN')
@@ -196,7 +254,11 @@ t.test('C27 a rotated refresh token whose answer got lost still works from the o
   const { browser, cookie } = await signedIn(own)
   own.clock.advance(301)
   t.equal((await browser.ask(`${own.url}/page`)).status, 200)
-  const ask = async () => sendRaw(own.port, `GET /page HTTP/1.1\r\nHost: ${new URL(own.url).host}\r\nCookie: __Host-gateway=${cookie}\r\n\r\n`)
+  const ask = async () =>
+    sendRaw(
+      own.port,
+      `GET /page HTTP/1.1\r\nHost: ${new URL(own.url).host}\r\nCookie: __Host-gateway=${cookie}\r\n\r\n`,
+    )
   t.equal((await ask()).status, 200, 'the result of the first refresh is shared')
   own.clock.advance(60)
   t.equal((await ask()).status, 401, 'later it is a clean new sign-in, not a loop')
@@ -265,35 +327,38 @@ t.test('C29 refreshed tokens for anybody else, or of another sign-in, end the se
   }
 })
 
-t.test('C31 C32 refreshed cookies travel on every answer but never on one that a shared cache keeps as it is', async (t) => {
-  const own = await startWorld(t, {
-    answer: (request, response) => {
-      if (request.url === '/static.css') response.setHeader('cache-control', 'public, max-age=600')
-      response.end('ok')
-    },
-  })
-  const { browser } = await signedIn(own)
-  own.clock.advance(299)
-  const idle = await startWorld(t, {
-    settings: { session: { keys: [{ file: 'session-key' }], idleTimeoutSeconds: 600 } },
-    answer: (_request, response) => {
-      response.setHeader('cache-control', 'public, max-age=600')
-      response.end('ok')
-    },
-  })
-  const lazy = await signedIn(idle)
-  idle.clock.advance(61)
-  const cached = await lazy.browser.ask(`${idle.url}/static.css`)
-  t.equal(cached.header('set-cookie'), undefined, 'a mere renewal waits for another answer')
-  t.equal(cached.header('cache-control'), 'public, max-age=600')
-  own.clock.advance(2)
-  const refreshed = await browser.ask(`${own.url}/static.css`)
-  t.ok(refreshed.header('set-cookie'), 'a refreshed session must not be lost')
-  t.equal(refreshed.header('cache-control'), 'private, no-cache', 'so the answer is no longer for everybody')
-  own.clock.advance(301)
-  const refused = await (await signedIn(own, 'bob')).browser.ask(`${own.url}/admin/x`)
-  t.equal(refused.status, 403)
-})
+t.test(
+  'C31 C32 refreshed cookies travel on every answer but never on one that a shared cache keeps as it is',
+  async (t) => {
+    const own = await startWorld(t, {
+      answer: (request, response) => {
+        if (request.url === '/static.css') response.setHeader('cache-control', 'public, max-age=600')
+        response.end('ok')
+      },
+    })
+    const { browser } = await signedIn(own)
+    own.clock.advance(299)
+    const idle = await startWorld(t, {
+      settings: { session: { keys: [{ file: 'session-key' }], idleTimeoutSeconds: 600 } },
+      answer: (_request, response) => {
+        response.setHeader('cache-control', 'public, max-age=600')
+        response.end('ok')
+      },
+    })
+    const lazy = await signedIn(idle)
+    idle.clock.advance(61)
+    const cached = await lazy.browser.ask(`${idle.url}/static.css`)
+    t.equal(cached.header('set-cookie'), undefined, 'a mere renewal waits for another answer')
+    t.equal(cached.header('cache-control'), 'public, max-age=600')
+    own.clock.advance(2)
+    const refreshed = await browser.ask(`${own.url}/static.css`)
+    t.ok(refreshed.header('set-cookie'), 'a refreshed session must not be lost')
+    t.equal(refreshed.header('cache-control'), 'private, no-cache', 'so the answer is no longer for everybody')
+    own.clock.advance(301)
+    const refused = await (await signedIn(own, 'bob')).browser.ask(`${own.url}/admin/x`)
+    t.equal(refused.status, 403)
+  },
+)
 
 t.test('C32 a refusal after a refresh carries the refreshed cookie too', async (t) => {
   const own = await startWorld(t)
@@ -320,7 +385,10 @@ t.test('keys rotate without anybody noticing, and a session on the old key is se
   const { browser, cookie } = await signedIn(own)
   await own.gateway.close()
   writeFileSync(join(dirname(own.settingsFile), 'next-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
-  const text = readFileSync(own.settingsFile, 'utf8').replace('"file": "session-key"', '"file": "next-key" }, { "file": "session-key"')
+  const text = readFileSync(own.settingsFile, 'utf8').replace(
+    '"file": "session-key"',
+    '"file": "next-key" }, { "file": "session-key"',
+  )
   writeFileSync(own.settingsFile, text)
   const { settings } = loadSettings({ file: own.settingsFile, environment: {} })
   const next = await startGateway({ settings, log: pino({ level: 'silent' }), version: 'test', now: own.clock.now })

@@ -8,7 +8,11 @@ t.test('O01 C21 only a form of our own page signs out', async (t) => {
   const browser = client()
   await browser.signIn(`${url}/`)
   const post = async (headers: Record<string, string>, body = '') =>
-    browser.ask(`${url}/oauth2/sign_out`, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body })
+    browser.ask(`${url}/oauth2/sign_out`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      body,
+    })
   t.equal((await browser.ask(`${url}/oauth2/sign_out`, { headers: page })).status, 200, 'a link only shows the page')
   t.equal((await post({ origin: 'https://evil.example' })).status, 403)
   t.equal((await post({ 'sec-fetch-site': 'cross-site' })).status, 403)

@@ -62,7 +62,9 @@ t.test('check says everything that is wrong, with line and column, and ends with
 
 t.test('check --print shows what holds and where it came from, without a secret', async (t) => {
   const { settingsFile } = await startWorld(t)
-  const run = runCommand(t, ['check', '--config', settingsFile, '--print'], { env: { COGNITO_GATEWAY__SESSION__IDLETIMEOUTSECONDS: '777' } })
+  const run = runCommand(t, ['check', '--config', settingsFile, '--print'], {
+    env: { COGNITO_GATEWAY__SESSION__IDLETIMEOUTSECONDS: '777' },
+  })
   t.equal(await run.ended, 0)
   t.match(run.out(), /idleTimeoutSeconds: 777/)
   t.match(run.out(), 'COGNITO_GATEWAY__SESSION__IDLETIMEOUTSECONDS')
@@ -73,7 +75,9 @@ t.test('check --print shows what holds and where it came from, without a secret'
 t.test('serve runs until SIGTERM, drains, and ends with 0; its log is JSON', async (t) => {
   const world = await startWorld(t)
   await world.gateway.close()
-  const run = runCommand(t, ['serve', '--config', world.settingsFile], { env: { COGNITO_GATEWAY__ADMIN__PORT: String(await freePort()) } })
+  const run = runCommand(t, ['serve', '--config', world.settingsFile], {
+    env: { COGNITO_GATEWAY__ADMIN__PORT: String(await freePort()) },
+  })
   await run.shows('"event":"listening"')
   t.equal((await world.client().ask(`${world.url}/public/x`)).status, 200)
   run.child.kill('SIGTERM')
@@ -92,36 +96,50 @@ t.test('a taken port is one clear sentence, not a stack', async (t) => {
 
 t.test('K19 serve refuses to run where others could read along', async (t) => {
   const { settingsFile } = await startWorld(t)
-  for (const env of [{ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, { SSLKEYLOGFILE: '/tmp/keys' }, { NODE_OPTIONS: '--insecure-http-parser' }]) {
+  for (const env of [
+    { NODE_TLS_REJECT_UNAUTHORIZED: '0' },
+    { SSLKEYLOGFILE: '/tmp/keys' },
+    { NODE_OPTIONS: '--insecure-http-parser' },
+  ]) {
     const run = runCommand(t, ['serve', '--config', settingsFile], { env })
     t.equal(await run.ended, 1, JSON.stringify(env))
     t.match(run.err(), Object.keys(env)[0] === 'NODE_OPTIONS' ? '--insecure-http-parser' : Object.keys(env)[0])
   }
 })
 
-t.test('npm start shows the whole product, Ctrl-C stops it cleanly, and a taken port is told in a sentence', async (t) => {
-  const run = runCommand(t, [], { script: 'scripts/start.mjs' })
-  await run.shows('Ctrl-C stops everything')
-  for (const part of ['http://localhost:8080', 'http://127.0.0.1:9229', 'alice / Passw0rd!', 'bob   / Passw0rd!', 'Five things to try']) t.match(run.out(), part)
+t.test(
+  'npm start shows the whole product, Ctrl-C stops it cleanly, and a taken port is told in a sentence',
+  async (t) => {
+    const run = runCommand(t, [], { script: 'scripts/start.mjs' })
+    await run.shows('Ctrl-C stops everything')
+    for (const part of [
+      'http://localhost:8080',
+      'http://127.0.0.1:9229',
+      'alice / Passw0rd!',
+      'bob   / Passw0rd!',
+      'Five things to try',
+    ])
+      t.match(run.out(), part)
 
-  const second = runCommand(t, ['demo'])
-  t.equal(await second.ended, 1)
-  t.match(second.err(), /^Port 9229 on 127\.0\.0\.1 is taken\./)
+    const second = runCommand(t, ['demo'])
+    t.equal(await second.ended, 1)
+    t.match(second.err(), /^Port 9229 on 127\.0\.0\.1 is taken\./)
 
-  const { Client } = await import('../helpers/client.ts')
-  const browser = new Client(t)
-  const landed = await browser.signIn('http://localhost:8080/')
-  t.equal(landed.status, 200)
-  t.match(landed.text, 'alice@example.com')
-  t.equal((await browser.ask('http://localhost:8080/admin/')).status, 200)
-  t.equal((await new Client(t).signIn('http://localhost:8080/admin/', 'bob')).status, 403)
-  t.equal((await fetch('http://localhost:9090/readyz')).status, 200)
+    const { Client } = await import('../helpers/client.ts')
+    const browser = new Client(t)
+    const landed = await browser.signIn('http://localhost:8080/')
+    t.equal(landed.status, 200)
+    t.match(landed.text, 'alice@example.com')
+    t.equal((await browser.ask('http://localhost:8080/admin/')).status, 200)
+    t.equal((await new Client(t).signIn('http://localhost:8080/admin/', 'bob')).status, 403)
+    t.equal((await fetch('http://localhost:9090/readyz')).status, 200)
 
-  // A terminal sends Ctrl-C to every process of the group.
-  run.child.kill('SIGINT')
-  run.child.kill('SIGTERM')
-  t.equal(await run.ended, 0)
-})
+    // A terminal sends Ctrl-C to every process of the group.
+    run.child.kill('SIGINT')
+    run.child.kill('SIGTERM')
+    t.equal(await run.ended, 0)
+  },
+)
 
 t.test('local-pool runs alone and says where', async (t) => {
   const run = runCommand(t, ['local-pool'])

@@ -26,7 +26,8 @@ t.test('an upgrade needs both headers', async (t) => {
 
 t.test('C21 a request by cookie that changes something must come from the application itself', async (t) => {
   const allowed = ['https://app.example']
-  const foreign = (method: string, headers: Record<string, string>, upgrade = false): boolean => isCrossOrigin(headers, { method, upgrade, allowed })
+  const foreign = (method: string, headers: Record<string, string>, upgrade = false): boolean =>
+    isCrossOrigin(headers, { method, upgrade, allowed })
   t.notOk(foreign('GET', { origin: 'https://evil.example' }), 'reading is not changing')
   t.ok(foreign('POST', { origin: 'https://evil.example' }))
   t.ok(foreign('POST', { origin: 'null' }))

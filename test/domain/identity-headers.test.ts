@@ -46,7 +46,12 @@ function permitFor(identity: Identity | null) {
 }
 
 /** The headers as the application sees them: lower-case names to lists of values. */
-function received(raw: readonly string[], identity: Identity | null = alice, more: Partial<IdentityHeaders> = {}, extra: Partial<Forwarding> = {}) {
+function received(
+  raw: readonly string[],
+  identity: Identity | null = alice,
+  more: Partial<IdentityHeaders> = {},
+  extra: Partial<Forwarding> = {},
+) {
   const out = withIdentity(raw, permitFor(identity), { ...rule, ...more }, { ...forwarding, ...extra })
   const seen: Record<string, string[]> = {}
   for (let at = 0; at < out.length; at += 2) (seen[(out[at] ?? '').toLowerCase()] ??= []).push(out[at + 1] ?? '')
@@ -63,17 +68,59 @@ t.test('an application is told who is there', async (t) => {
   t.same(seen['host'], ['wiki.example.com'])
 })
 
-t.test('H01 H02 H03 H05 H15 identity headers of a client are removed in every spelling, and ours is the only one', async (t) => {
-  const spellings = ['X-Forwarded-User', 'x-forwarded-user', 'X_Forwarded_User', 'x_forwarded-user', 'x-forwarded.user', 'x~forwarded~user', 'x!forwarded!user', 'x`forwarded`user', "x'forwarded'user", 'x*forwarded*user', 'x+forwarded+user', 'x|forwarded|user', 'x^forwarded^user', 'x#forwarded#user', 'x$forwarded$user', 'x%forwarded%user', 'x&forwarded&user']
-  for (const spelling of spellings) {
-    const seen = received([spelling, 'mallory', spelling, 'root'])
-    t.same(seen['x-forwarded-user'], ['sub-alice'], spelling)
-    if (spelling.toLowerCase() !== 'x-forwarded-user') t.equal(seen[spelling.toLowerCase()], undefined, `${spelling} is gone`)
-  }
-})
+t.test(
+  'H01 H02 H03 H05 H15 identity headers of a client are removed in every spelling, and ours is the only one',
+  async (t) => {
+    const spellings = [
+      'X-Forwarded-User',
+      'x-forwarded-user',
+      'X_Forwarded_User',
+      'x_forwarded-user',
+      'x-forwarded.user',
+      'x~forwarded~user',
+      'x!forwarded!user',
+      'x`forwarded`user',
+      "x'forwarded'user",
+      'x*forwarded*user',
+      'x+forwarded+user',
+      'x|forwarded|user',
+      'x^forwarded^user',
+      'x#forwarded#user',
+      'x$forwarded$user',
+      'x%forwarded%user',
+      'x&forwarded&user',
+    ]
+    for (const spelling of spellings) {
+      const seen = received([spelling, 'mallory', spelling, 'root'])
+      t.same(seen['x-forwarded-user'], ['sub-alice'], spelling)
+      if (spelling.toLowerCase() !== 'x-forwarded-user')
+        t.equal(seen[spelling.toLowerCase()], undefined, `${spelling} is gone`)
+    }
+  },
+)
 
 t.test('H06 H27 whole families are reserved, whether or not anything of them is sent', async (t) => {
-  const names = ['X-Gateway-Anything-New', 'X-Auth-Request-User', 'X-Authenticated-User', 'Remote-User', 'X-Remote-User', 'X-Amzn-Oidc-Data', 'Cf-Access-Jwt-Assertion', 'X-Goog-Authenticated-User-Email', 'X-Goog-Iap-Jwt-Assertion', 'X-Authentik-Username', 'X-Pomerium-Claim-Email', 'X-Ms-Client-Principal', 'X-Ms-Client-Principal-Name', 'SSL-Client-Verify', 'X-SSL-Client-CN', 'X-Client-Cert', 'X-Forwarded-Groups', 'X-WEBAUTH-USER', 'REMOTE_USER']
+  const names = [
+    'X-Gateway-Anything-New',
+    'X-Auth-Request-User',
+    'X-Authenticated-User',
+    'Remote-User',
+    'X-Remote-User',
+    'X-Amzn-Oidc-Data',
+    'Cf-Access-Jwt-Assertion',
+    'X-Goog-Authenticated-User-Email',
+    'X-Goog-Iap-Jwt-Assertion',
+    'X-Authentik-Username',
+    'X-Pomerium-Claim-Email',
+    'X-Ms-Client-Principal',
+    'X-Ms-Client-Principal-Name',
+    'SSL-Client-Verify',
+    'X-SSL-Client-CN',
+    'X-Client-Cert',
+    'X-Forwarded-Groups',
+    'X-WEBAUTH-USER',
+    'REMOTE_USER',
+  ]
   for (const name of names) t.equal(received([name, 'mallory'], null)[name.toLowerCase()], undefined, name)
 })
 
@@ -89,7 +136,16 @@ t.test('H09 a claim that is missing means no header, never the one that the clie
 })
 
 t.test('H10 H11 H13 what Connection names is dropped, and naming ours does not remove it', async (t) => {
-  const raw = ['Connection', 'close, X-Forwarded-User', 'connection', ',, x-FOO ,\tx-forwarded-email', 'X-Foo', '1', 'X-Bar', '2']
+  const raw = [
+    'Connection',
+    'close, X-Forwarded-User',
+    'connection',
+    ',, x-FOO ,\tx-forwarded-email',
+    'X-Foo',
+    '1',
+    'X-Bar',
+    '2',
+  ]
   const seen = received(raw)
   t.same(seen['x-forwarded-user'], ['sub-alice'])
   t.same(seen['x-forwarded-email'], ['alice@example.com'])
@@ -98,25 +154,77 @@ t.test('H10 H11 H13 what Connection names is dropped, and naming ours does not r
 })
 
 t.test('H14 headers for one hop only are not passed on', async (t) => {
-  const names = ['Keep-Alive', 'Proxy-Connection', 'TE', 'Trailer', 'Proxy-Authorization', 'Proxy-Authenticate', 'Upgrade', 'Transfer-Encoding', 'HTTP2-Settings', 'Expect', 'Proxy']
+  const names = [
+    'Keep-Alive',
+    'Proxy-Connection',
+    'TE',
+    'Trailer',
+    'Proxy-Authorization',
+    'Proxy-Authenticate',
+    'Upgrade',
+    'Transfer-Encoding',
+    'HTTP2-Settings',
+    'Expect',
+    'Proxy',
+  ]
   for (const name of names) t.equal(received([name, 'x'])[name.toLowerCase()], undefined, name)
 })
 
 t.test("H25 H26 a client's own forwarding headers are dropped and made anew", async (t) => {
-  const names = ['X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto', 'X-Forwarded-Port', 'X-Forwarded-Prefix', 'X-Forwarded-Uri', 'X-Forwarded-Method', 'Forwarded', 'X-Real-IP', 'True-Client-IP', 'CF-Connecting-IP', 'X-Client-IP', 'X-Cluster-Client-IP', 'Via', 'X_Forwarded_Proto', 'X.Real.IP']
+  const names = [
+    'X-Forwarded-For',
+    'X-Forwarded-Host',
+    'X-Forwarded-Proto',
+    'X-Forwarded-Port',
+    'X-Forwarded-Prefix',
+    'X-Forwarded-Uri',
+    'X-Forwarded-Method',
+    'Forwarded',
+    'X-Real-IP',
+    'True-Client-IP',
+    'CF-Connecting-IP',
+    'X-Client-IP',
+    'X-Cluster-Client-IP',
+    'Via',
+    'X_Forwarded_Proto',
+    'X.Real.IP',
+  ]
   const seen = received(names.flatMap((name) => [name, '6.6.6.6']))
   t.notOk(Object.values(seen).flat().includes('6.6.6.6'))
   t.same(seen['x-forwarded-for'], ['192.0.2.1'])
 })
 
 t.test('P30 headers that make frameworks see another path or method are dropped', async (t) => {
-  const names = ['X-Original-URL', 'X-Rewrite-URL', 'X-Original-Uri', 'X-Forwarded-Uri', 'X-Override-URL', 'X-Envoy-Original-Path', 'X-Forwarded-Path', 'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-Method-Override']
+  const names = [
+    'X-Original-URL',
+    'X-Rewrite-URL',
+    'X-Original-Uri',
+    'X-Forwarded-Uri',
+    'X-Override-URL',
+    'X-Envoy-Original-Path',
+    'X-Forwarded-Path',
+    'X-HTTP-Method-Override',
+    'X-HTTP-Method',
+    'X-Method-Override',
+  ]
   const seen = received(names.flatMap((name) => [name, '/public']))
   t.notOk(Object.values(seen).flat().includes('/public'))
 })
 
 t.test('H23 a claim that headers cannot carry is percent-encoded so that decoding gives it back', async (t) => {
-  const claims = ['a\r\nX-Forwarded-Groups: admins', 'a\0b', '\u010A\u560A', '😀', '\u202Egnp', ' lead', 'trail ', '"quoted"', '=?utf-8?q?x?=', '100%', 'ü'.repeat(4096)]
+  const claims = [
+    'a\r\nX-Forwarded-Groups: admins',
+    'a\0b',
+    '\u010A\u560A',
+    '😀',
+    '\u202Egnp',
+    ' lead',
+    'trail ',
+    '"quoted"',
+    '=?utf-8?q?x?=',
+    '100%',
+    'ü'.repeat(4096),
+  ]
   for (const claim of claims) {
     const [value = ''] = received([], { ...alice, subject: claim })['x-forwarded-user'] ?? []
     t.match(value, /^[\x20-\x7e]*$/, JSON.stringify(claim).slice(0, 40))
@@ -131,9 +239,15 @@ t.test('H23 the list of groups cannot be split by the name of a group', async (t
 
 t.test('other encodings carry what they can and leave out the rest, control bytes always', async (t) => {
   const groups = new Set(['ä', 'a,b', 'c'])
-  t.same(received([], { ...alice, groups }, { encoding: 'utf8' })['x-forwarded-groups'], [Buffer.from('ä,c').toString('latin1')])
-  t.same(received([], { ...alice, groups: new Set(['ä', '日本']) }, { encoding: 'latin1' })['x-forwarded-groups'], ['ä'])
-  t.same(received([], { ...alice, subject: 'ä' }, { encoding: 'base64' })['x-forwarded-user'], [Buffer.from('ä').toString('base64')])
+  t.same(received([], { ...alice, groups }, { encoding: 'utf8' })['x-forwarded-groups'], [
+    Buffer.from('ä,c').toString('latin1'),
+  ])
+  t.same(received([], { ...alice, groups: new Set(['ä', '日本']) }, { encoding: 'latin1' })['x-forwarded-groups'], [
+    'ä',
+  ])
+  t.same(received([], { ...alice, subject: 'ä' }, { encoding: 'base64' })['x-forwarded-user'], [
+    Buffer.from('ä').toString('base64'),
+  ])
   t.equal(received([], { ...alice, subject: 'a\nb' }, { encoding: 'utf8' })['x-forwarded-user'], undefined)
   t.equal(received([], { ...alice, subject: 'a\x85b' }, { encoding: 'latin1' })['x-forwarded-user'], undefined)
 })
@@ -144,7 +258,9 @@ t.test('the user can be another claim, and groups can be chosen, renamed and cou
   t.same(received([], alice, { user: 'claim:custom:tenant' })['x-forwarded-user'], ['acme'])
   t.equal(received([], alice, { user: 'claim:custom:none' })['x-forwarded-user'], undefined)
   const groups = { only: ['ops', 'admins'], rename: { ops: 'Operations' }, separator: ';', max: 1 }
-  t.same(received([], { ...alice, groups: new Set(['x', 'ops', 'admins']) }, { groups })['x-forwarded-groups'], ['Operations'])
+  t.same(received([], { ...alice, groups: new Set(['x', 'ops', 'admins']) }, { groups })['x-forwarded-groups'], [
+    'Operations',
+  ])
 })
 
 t.test('a machine is named by its client and has no name, address or groups', async (t) => {
@@ -189,7 +305,17 @@ t.test('our cookies are known by name', async (t) => {
 })
 
 t.test('ordinary headers are not reserved', async (t) => {
-  for (const name of ['Accept', 'Content-Type', 'X-Requested-With', 'X-CSRF-Token', 'If-None-Match', 'Origin', 'Referer', 'User-Agent', 'Range']) {
+  for (const name of [
+    'Accept',
+    'Content-Type',
+    'X-Requested-With',
+    'X-CSRF-Token',
+    'If-None-Match',
+    'Origin',
+    'Referer',
+    'User-Agent',
+    'Range',
+  ]) {
     t.notOk(isReservedHeader(name), name)
   }
 })

@@ -7,7 +7,14 @@ const base = {
   trustEmailFrom: [] as readonly string[],
   keepClaims: [] as readonly string[],
 }
-const access = { sub: 'u1', client_id: 'app', username: 'alice', scope: 'openid  email', auth_time: 7, 'cognito:groups': ['ops'] }
+const access = {
+  sub: 'u1',
+  client_id: 'app',
+  username: 'alice',
+  scope: 'openid  email',
+  auth_time: 7,
+  'cognito:groups': ['ops'],
+}
 const id = { 'cognito:username': 'alice', email: 'a@example.com', email_verified: true }
 const personOf = (more: Record<string, unknown> = {}) => {
   const identity = identityFromClaims({ ...base, access, id: { ...id, ...more } })
@@ -58,6 +65,11 @@ t.test('an unverified address counts where its identity provider is trusted', as
 
 t.test('only the claims that are needed are kept, and lists stay lists', async (t) => {
   const claims = { 'custom:a': 'x', 'custom:b': ['p', 'q', 3], 'custom:c': { deep: true }, other: 'no' }
-  const identity = identityFromClaims({ ...base, keepClaims: ['custom:a', 'custom:b', 'custom:c', 'toString'], access, id: { ...id, ...claims } })
+  const identity = identityFromClaims({
+    ...base,
+    keepClaims: ['custom:a', 'custom:b', 'custom:c', 'toString'],
+    access,
+    id: { ...id, ...claims },
+  })
   t.same(identity?.kind === 'person' && identity.claims, { 'custom:a': 'x', 'custom:b': ['p', 'q'] })
 })

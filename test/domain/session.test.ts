@@ -1,7 +1,12 @@
 import t from 'tap'
 import { freshness, renewalDue, survivesOutage, type Session, type SessionLimits } from '../../src/domain/session.ts'
 
-const limits: SessionLimits = { idleTimeoutSeconds: 1800, maxAgeSeconds: 36_000, recheckSeconds: 300, refreshGraceSeconds: 300 }
+const limits: SessionLimits = {
+  idleTimeoutSeconds: 1800,
+  maxAgeSeconds: 36_000,
+  recheckSeconds: 300,
+  refreshGraceSeconds: 300,
+}
 const started = 1_700_000_000_000
 const session: Session = {
   id: 's1',
@@ -23,7 +28,8 @@ const session: Session = {
   accessExpiresAt: started + 3_600_000,
   refreshToken: 'r',
 }
-const at = (seconds: number, more: Partial<Session> = {}): string => freshness({ ...session, ...more }, limits, started + seconds * 1000)
+const at = (seconds: number, more: Partial<Session> = {}): string =>
+  freshness({ ...session, ...more }, limits, started + seconds * 1000)
 
 t.test('C11 a session ends when it was idle too long, to the second', async (t) => {
   t.equal(at(1799, { claimsAt: started + 1_799_000 }), 'fresh')
@@ -32,7 +38,11 @@ t.test('C11 a session ends when it was idle too long, to the second', async (t) 
 })
 
 t.test('C11 activity never extends a session beyond its age', async (t) => {
-  const active = (seconds: number): Partial<Session> => ({ seenAt: started + seconds * 1000, claimsAt: started + seconds * 1000, accessExpiresAt: started + 9e7 })
+  const active = (seconds: number): Partial<Session> => ({
+    seenAt: started + seconds * 1000,
+    claimsAt: started + seconds * 1000,
+    accessExpiresAt: started + 9e7,
+  })
   t.equal(at(35_999, active(35_999)), 'fresh')
   t.equal(at(36_000, active(36_000)), 'aged')
 })
@@ -52,7 +62,8 @@ t.test('a session is refreshed before its access token expires', async (t) => {
 
 t.test('C12 a record with impossible times has ended', async (t) => {
   for (const odd of [Number.NaN, Number.POSITIVE_INFINITY, -1, 0, 1.5]) {
-    for (const field of ['startedAt', 'seenAt', 'claimsAt', 'accessExpiresAt'] as const) t.equal(at(1, { [field]: odd }), 'aged', `${field} ${odd}`)
+    for (const field of ['startedAt', 'seenAt', 'claimsAt', 'accessExpiresAt'] as const)
+      t.equal(at(1, { [field]: odd }), 'aged', `${field} ${odd}`)
   }
 })
 

@@ -39,7 +39,10 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     t.notMatch(text, '__Host-gateway')
     await picture(page, 'sample-application')
     const cookies = await page.context().cookies(url)
-    t.match(cookies.filter((cookie) => cookie.name.startsWith('__Host-gateway')), [{ name: '__Host-gateway', httpOnly: true, secure: true, sameSite: 'Lax' }])
+    t.match(
+      cookies.filter((cookie) => cookie.name.startsWith('__Host-gateway')),
+      [{ name: '__Host-gateway', httpOnly: true, secure: true, sameSite: 'Lax' }],
+    )
   })
 
   t.test('bob may not open the admin page, and goes on as alice', async (t) => {
@@ -71,7 +74,10 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     await page.goto(`${url}/`)
     await page.getByLabel('Username').waitFor()
     t.ok(page.url().startsWith(`${pool.url}/login`))
-    t.same((await page.context().cookies(url)).filter((cookie) => cookie.name === '__Host-gateway'), [])
+    t.same(
+      (await page.context().cookies(url)).filter((cookie) => cookie.name === '__Host-gateway'),
+      [],
+    )
   })
 
   t.test('two tabs that sign in at once both end where they wanted', async (t) => {
@@ -146,7 +152,20 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     await page.goto(`${url}/`)
     await signIn(page, 'alice', 'Passw0rd!')
     await page.waitForURL(`${url}/`)
-    const hostile = ['https://evil.example', '//evil.example', '/\\evil.example', '/%09/evil.example', '/%5cevil.example', '/x/..//evil.example', 'javascript:alert(1)', 'https:evil.example', '/.//evil.example', '〵evil.example', `${url}@evil.example/`, 'data:text/html,x']
+    const hostile = [
+      'https://evil.example',
+      '//evil.example',
+      '/\\evil.example',
+      '/%09/evil.example',
+      '/%5cevil.example',
+      '/x/..//evil.example',
+      'javascript:alert(1)',
+      'https:evil.example',
+      '/.//evil.example',
+      '〵evil.example',
+      `${url}@evil.example/`,
+      'data:text/html,x',
+    ]
     for (const target of hostile) {
       await page.goto(`${url}/oauth2/start?rd=${encodeURIComponent(target)}`)
       t.equal(new URL(page.url()).origin, url, target)
@@ -154,7 +173,9 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
   })
 
   t.test('the pages for people read well', async (t) => {
-    const { url, pool } = await startSample(t, { settings: { pools: { local: { identityProviders: ['COGNITO', 'ExampleCorp'] } } } })
+    const { url, pool } = await startSample(t, {
+      settings: { pools: { local: { identityProviders: ['COGNITO', 'ExampleCorp'] } } },
+    })
     const page = await (await browser.newContext()).newPage()
     await page.goto(`${url}/`)
     t.ok(page.url().startsWith(`${url}/oauth2/sign_in`))

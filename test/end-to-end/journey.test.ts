@@ -70,7 +70,11 @@ t.test('a program without a session is told where to sign in and is never redire
   const answer = await client().ask(`${url}/api/things`, { headers: { referer: `${url}/page?x=1`, accept: '*/*' } })
   t.equal(answer.status, 401)
   t.equal(answer.header('www-authenticate'), 'Bearer')
-  t.match(answer.json(), { code: 'GW_SIGN_IN_REQUIRED', signIn: `${url}/oauth2/start?rd=%2Fpage%3Fx%3D1`, requestId: String })
+  t.match(answer.json(), {
+    code: 'GW_SIGN_IN_REQUIRED',
+    signIn: `${url}/oauth2/start?rd=%2Fpage%3Fx%3D1`,
+    requestId: String,
+  })
   t.equal(answer.header('set-cookie'), undefined)
   t.equal(answer.header('cache-control'), 'no-store')
 })
@@ -91,7 +95,12 @@ t.test('the scripts of a page can ask who is signed in and never get a token', a
   t.equal((await browser.ask(`${url}/oauth2/userinfo`)).status, 401)
   await browser.signIn(`${url}/`)
   const answer = await browser.ask(`${url}/oauth2/userinfo`)
-  t.match(answer.json(), { email: 'alice@example.com', groups: ['admins', 'ops'], preferredUsername: 'alice', pool: 'local' })
+  t.match(answer.json(), {
+    email: 'alice@example.com',
+    groups: ['admins', 'ops'],
+    preferredUsername: 'alice',
+    pool: 'local',
+  })
   t.notMatch(answer.text, /eyJ/)
 })
 
@@ -172,5 +181,8 @@ t.test('the request for a sign-in carries PKCE, state and nonce', async (t) => {
   t.match(to.searchParams.get('state'), /^[\w-]+$/, 'nothing in it that a second encoding could break')
   t.match(to.searchParams.get('nonce'), /^[\w-]{43}$/)
   t.equal(to.searchParams.get('redirect_uri'), `${url}/oauth2/callback`)
-  t.match(answer.header('set-cookie'), /^__Host-gateway-login-[\w-]{8}=[^;]+; Max-Age=600; Path=\/; Secure; HttpOnly; SameSite=Lax$/)
+  t.match(
+    answer.header('set-cookie'),
+    /^__Host-gateway-login-[\w-]{8}=[^;]+; Max-Age=600; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+  )
 })

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { freePort, startWorld } from '../helpers/world.ts'
 
-const skip = existsSync('/usr/sbin/nginx') && existsSync('/usr/sbin/fcgiwrap') ? false : 'no nginx and fcgiwrap on this machine'
+const skip =
+  existsSync('/usr/sbin/nginx') && existsSync('/usr/sbin/fcgiwrap') ? false : 'no nginx and fcgiwrap on this machine'
 
 /** Debian's nginx with a CGI that prints its environment: an application that nobody here wrote, and that folds header names. */
 async function startNginx(t: { teardown(fn: () => unknown): unknown }): Promise<string> {
@@ -55,18 +56,32 @@ async function accepts(port: number): Promise<boolean> {
   })
 }
 
-t.test('an application that nobody here wrote learns who is there, and no forged header becomes its environment', { skip }, async (t) => {
-  const { url, client } = await startWorld(t, { upstream: await startNginx(t) })
-  const browser = client()
-  await browser.signIn(`${url}/cgi`)
-  const forged = { 'X-Forwarded-Email': 'mallory@x', X_Forwarded_Email: 'mallory@x', 'X.Forwarded.Email': 'mallory@x', Remote_User: 'mallory', Proxy: 'http://evil' }
-  const answer = await browser.ask(`${url}/cgi?x=%20y`, { method: 'POST', headers: { ...forged, 'content-type': 'text/plain', origin: url }, body: 'gr\xfc\xdfe' })
-  t.equal(answer.status, 200)
-  t.match(answer.text, 'HTTP_X_FORWARDED_EMAIL=alice@example.com')
-  t.match(answer.text, 'HTTP_X_FORWARDED_GROUPS=admins,ops')
-  t.match(answer.text, 'QUERY_STRING=x=%20y')
-  t.match(answer.text, 'CONTENT_TYPE=text/plain')
-  t.notMatch(answer.text, /mallory|HTTP_PROXY|__Host-gateway/)
-  const stranger = await client().ask(`${url}/public/x`, { headers: forged })
-  t.notMatch(stranger.text, /HTTP_X_FORWARDED_EMAIL|mallory|HTTP_PROXY/)
-})
+t.test(
+  'an application that nobody here wrote learns who is there, and no forged header becomes its environment',
+  { skip },
+  async (t) => {
+    const { url, client } = await startWorld(t, { upstream: await startNginx(t) })
+    const browser = client()
+    await browser.signIn(`${url}/cgi`)
+    const forged = {
+      'X-Forwarded-Email': 'mallory@x',
+      X_Forwarded_Email: 'mallory@x',
+      'X.Forwarded.Email': 'mallory@x',
+      Remote_User: 'mallory',
+      Proxy: 'http://evil',
+    }
+    const answer = await browser.ask(`${url}/cgi?x=%20y`, {
+      method: 'POST',
+      headers: { ...forged, 'content-type': 'text/plain', origin: url },
+      body: 'gr\xfc\xdfe',
+    })
+    t.equal(answer.status, 200)
+    t.match(answer.text, 'HTTP_X_FORWARDED_EMAIL=alice@example.com')
+    t.match(answer.text, 'HTTP_X_FORWARDED_GROUPS=admins,ops')
+    t.match(answer.text, 'QUERY_STRING=x=%20y')
+    t.match(answer.text, 'CONTENT_TYPE=text/plain')
+    t.notMatch(answer.text, /mallory|HTTP_PROXY|__Host-gateway/)
+    const stranger = await client().ask(`${url}/public/x`, { headers: forged })
+    t.notMatch(stranger.text, /HTTP_X_FORWARDED_EMAIL|mallory|HTTP_PROXY/)
+  },
+)

@@ -74,7 +74,11 @@ export class Client {
   }
 
   /** Sends the first form of a page with its hidden fields and these values, and follows where it leads unless told not to. */
-  async submit(page: Reply, values: Readonly<Record<string, string>>, options: { form?: RegExp; follow?: boolean } = {}): Promise<Reply> {
+  async submit(
+    page: Reply,
+    values: Readonly<Record<string, string>>,
+    options: { form?: RegExp; follow?: boolean } = {},
+  ): Promise<Reply> {
     const forms = [...page.text.matchAll(/<form\b[^>]*>[\s\S]*?<\/form>/g)].map((match) => match[0])
     const form = forms.find((text) => (options.form ?? /method="?post/i).test(text))
     if (form === undefined) throw new Error(`no form on ${page.url}: ${page.text.slice(0, 300)}`)
@@ -82,13 +86,18 @@ export class Client {
     const fields = new URLSearchParams()
     for (const [input] of form.matchAll(/<input\b[^>]*>/g)) {
       const name = /\bname="([^"]*)"/.exec(input)?.[1]
-      if (name !== undefined && /type="hidden"/.test(input)) fields.set(name, unescape(/\bvalue="([^"]*)"/.exec(input)?.[1] ?? ''))
+      if (name !== undefined && /type="hidden"/.test(input))
+        fields.set(name, unescape(/\bvalue="([^"]*)"/.exec(input)?.[1] ?? ''))
     }
     for (const [name, value] of Object.entries(values)) fields.set(name, value)
     const target = new URL(action, page.url)
     const asked = {
       method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: new URL(page.url).origin, 'sec-fetch-site': 'same-origin' },
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        origin: new URL(page.url).origin,
+        'sec-fetch-site': 'same-origin',
+      },
       body: fields.toString(),
     }
     return options.follow === false ? this.ask(target.href, asked) : this.visit(target.href, asked)
@@ -111,8 +120,12 @@ function keep(jar: Map<string, string>, line: string): void {
   const [pair = '', ...attributes] = line.split(';').map((part) => part.trim())
   const equals = pair.indexOf('=')
   const name = pair.slice(0, equals)
-  const maxAge = attributes.map((attribute) => /^max-age=(-?\d+)$/i.exec(attribute)?.[1]).find((value) => value !== undefined)
-  const expires = attributes.map((attribute) => /^expires=(.*)$/i.exec(attribute)?.[1]).find((value) => value !== undefined)
+  const maxAge = attributes
+    .map((attribute) => /^max-age=(-?\d+)$/i.exec(attribute)?.[1])
+    .find((value) => value !== undefined)
+  const expires = attributes
+    .map((attribute) => /^expires=(.*)$/i.exec(attribute)?.[1])
+    .find((value) => value !== undefined)
   const gone = maxAge === undefined ? expires !== undefined && Date.parse(expires) <= Date.now() : Number(maxAge) <= 0
   if (gone) jar.delete(name)
   else jar.set(name, pair.slice(equals + 1))

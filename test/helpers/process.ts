@@ -18,7 +18,11 @@ export interface Run {
 export const root = join(import.meta.dirname, '..', '..', '..')
 
 /** Runs the command as people do, from the compiled sources. */
-export function runCommand(t: Teardown, args: readonly string[], options: { env?: Record<string, string>; script?: string; node?: readonly string[] } = {}): Run {
+export function runCommand(
+  t: Teardown,
+  args: readonly string[],
+  options: { env?: Record<string, string>; script?: string; node?: readonly string[] } = {},
+): Run {
   const script = join(root, options.script ?? 'dist/main.js')
   const child = spawn(process.execPath, [...(options.node ?? []), script, ...args], {
     cwd: root,

@@ -10,7 +10,11 @@ export interface RawAnswer {
 }
 
 /** Sends bytes as they are, which no HTTP client would, and reads one answer. Resolves when it is whole or the connection ends. */
-export async function sendRaw(port: number, bytes: string | Buffer, options: { waitForClose?: boolean } = {}): Promise<RawAnswer> {
+export async function sendRaw(
+  port: number,
+  bytes: string | Buffer,
+  options: { waitForClose?: boolean } = {},
+): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     const chunks: Buffer[] = []

@@ -44,7 +44,14 @@ export async function startRecordingApplication(t: Teardown, answer?: Answer): P
         return
       }
       response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, body: body.toString('latin1') }))
+      response.end(
+        JSON.stringify({
+          method: request.method,
+          url: request.url,
+          headers: request.headers,
+          body: body.toString('latin1'),
+        }),
+      )
     })
   })
   await new Promise<void>((resolve) => {

@@ -53,7 +53,13 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
   const pool = await startPool(t, url, clock, options)
   const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const settingsFile = writeSettings(folder, { url, port, pool, upstream: options.upstream ?? application.url, more: options.settings ?? {} })
+  const settingsFile = writeSettings(folder, {
+    url,
+    port,
+    pool,
+    upstream: options.upstream ?? application.url,
+    more: options.settings ?? {},
+  })
   const { settings } = loadSettings({ file: settingsFile, environment: {} })
 
   const log: string[] = []

@@ -8,7 +8,10 @@ import { startWorld } from '../helpers/world.ts'
 const page = { 'sec-fetch-dest': 'document', accept: 'text/html' }
 
 /** An application that speaks bytes of the test's choosing to whoever connects. */
-async function rawUpstream(t: { teardown(fn: () => unknown): unknown }, speak: (socket: Socket) => void): Promise<string> {
+async function rawUpstream(
+  t: { teardown(fn: () => unknown): unknown },
+  speak: (socket: Socket) => void,
+): Promise<string> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -28,7 +31,14 @@ async function rawUpstream(t: { teardown(fn: () => unknown): unknown }, speak: (
 t.test('every method, status and several cookies pass as they are', async (t) => {
   const { url, port, application, client } = await startWorld(t, {
     answer: (request, response) => {
-      response.writeHead(Number(/status=(\d+)/.exec(request.url ?? '')?.[1] ?? 200), ['Set-Cookie', 'a=1', 'Set-Cookie', 'b=2', 'X-Method', request.method ?? ''])
+      response.writeHead(Number(/status=(\d+)/.exec(request.url ?? '')?.[1] ?? 200), [
+        'Set-Cookie',
+        'a=1',
+        'Set-Cookie',
+        'b=2',
+        'X-Method',
+        request.method ?? '',
+      ])
       response.end(request.method === 'HEAD' ? undefined : 'body')
     },
   })
@@ -38,75 +48,100 @@ t.test('every method, status and several cookies pass as they are', async (t) =>
     t.equal(answer.header('x-method'), method)
     t.same(answer.headers['set-cookie'], ['a=1', 'b=2'])
   }
-  const head = await sendRaw(port, `HEAD /public/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`, { waitForClose: true })
+  const head = await sendRaw(port, `HEAD /public/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`, {
+    waitForClose: true,
+  })
   t.equal(head.status, 200)
   t.equal(head.body, '')
-  for (const status of [201, 204, 301, 304, 400, 404, 418, 500, 503]) t.equal((await client().ask(`${url}/public/x?status=${status}`)).status, status)
+  for (const status of [201, 204, 301, 304, 400, 404, 418, 500, 503])
+    t.equal((await client().ask(`${url}/public/x?status=${status}`)).status, status)
   t.equal(application.seen.filter((seen) => seen.url.includes('503')).length, 1, 'nothing is ever sent twice')
 })
 
 t.test('bodies of every content type arrive byte for byte, counted or chunked', async (t) => {
   const { url, port, application, client } = await startWorld(t)
   const bytes = randomBytes(300_000)
-  for (const type of ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/plain', 'text/plain; charset=latin1', 'application/octet-stream', 'x/unknown']) {
-    const answer = await client().ask(`${url}/public/up`, { method: 'POST', headers: { 'content-type': type }, body: bytes })
+  for (const type of [
+    'application/json',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'text/plain',
+    'text/plain; charset=latin1',
+    'application/octet-stream',
+    'x/unknown',
+  ]) {
+    const answer = await client().ask(`${url}/public/up`, {
+      method: 'POST',
+      headers: { 'content-type': type },
+      body: bytes,
+    })
     t.equal(answer.status, 200, type)
     t.ok(application.last().body.equals(bytes), type)
     t.equal(application.last().headers['content-type'], type)
     t.equal(application.last().headers['content-length'], String(bytes.length))
   }
-  const chunked = await sendRaw(port, 'POST /public/up HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;ext=1\r\n\xe4\xf6\xfc\r\n0\r\n\r\n')
+  const chunked = await sendRaw(
+    port,
+    'POST /public/up HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;ext=1\r\n\xe4\xf6\xfc\r\n0\r\n\r\n',
+  )
   t.equal(chunked.status, 200)
   t.same(application.last().body, Buffer.from('hello\xe4\xf6\xfc', 'latin1'))
   await sendRaw(port, 'POST /public/up HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n')
   t.equal(application.last().body.length, 0)
-  const expecting = await sendRaw(port, 'POST /public/up HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi', { waitForClose: true })
+  const expecting = await sendRaw(
+    port,
+    'POST /public/up HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi',
+    { waitForClose: true },
+  )
   t.match(expecting.text, /HTTP\/1\.1 200 OK/)
   t.equal(application.last().body.toString(), 'hi')
 })
 
-t.test('a large download arrives whole, and a slow reader slows the application down instead of filling the gateway', async (t) => {
-  const size = 64 * 1024 * 1024
-  const chunk = randomBytes(65_536)
-  let sent = 0
-  const { port } = await startWorld(t, {
-    answer: (_request, response) => {
-      const more = (): void => {
-        while (sent < size) {
-          sent += chunk.length
-          if (!response.write(chunk)) {
-            response.once('drain', more)
-            return
+t.test(
+  'a large download arrives whole, and a slow reader slows the application down instead of filling the gateway',
+  async (t) => {
+    const size = 64 * 1024 * 1024
+    const chunk = randomBytes(65_536)
+    let sent = 0
+    const { port } = await startWorld(t, {
+      answer: (_request, response) => {
+        const more = (): void => {
+          while (sent < size) {
+            sent += chunk.length
+            if (!response.write(chunk)) {
+              response.once('drain', more)
+              return
+            }
           }
+          response.end()
         }
-        response.end()
-      }
-      more()
-    },
-  })
-  const hash = createHash('sha256')
-  let received = 0
-  let sentWhilePaused = 0
-  await new Promise<void>((resolve, reject) => {
-    httpRequest({ port, host: '127.0.0.1', path: '/public/big', headers: { host: 'localhost' } }, (response) => {
-      response.once('data', () => {
-        response.pause()
-        setTimeout(() => {
-          sentWhilePaused = sent
-          response.resume()
-        }, 400)
-      })
-      response.on('data', (data: Buffer) => {
-        received += data.length
-        hash.update(data)
-      })
-      response.on('end', resolve)
-      response.on('error', reject)
-    }).end()
-  })
-  t.equal(received, size)
-  t.ok(sentWhilePaused < size / 2, `${sentWhilePaused} bytes were sent while the reader paused`)
-})
+        more()
+      },
+    })
+    const hash = createHash('sha256')
+    let received = 0
+    let sentWhilePaused = 0
+    await new Promise<void>((resolve, reject) => {
+      httpRequest({ port, host: '127.0.0.1', path: '/public/big', headers: { host: 'localhost' } }, (response) => {
+        response.once('data', () => {
+          response.pause()
+          setTimeout(() => {
+            sentWhilePaused = sent
+            response.resume()
+          }, 400)
+        })
+        response.on('data', (data: Buffer) => {
+          received += data.length
+          hash.update(data)
+        })
+        response.on('end', resolve)
+        response.on('error', reject)
+      }).end()
+    })
+    t.equal(received, size)
+    t.ok(sentWhilePaused < size / 2, `${sentWhilePaused} bytes were sent while the reader paused`)
+  },
+)
 
 t.test('server-sent events arrive one by one, and the application learns when the reader leaves', async (t) => {
   let left: (() => void) | undefined
@@ -123,18 +158,21 @@ t.test('server-sent events arrive one by one, and the application learns when th
     },
   })
   await new Promise<void>((resolve) => {
-    const request = httpRequest({ port, host: '127.0.0.1', path: '/public/events', headers: { host: 'localhost' } }, (response) => {
-      response.once('data', (first: Buffer) => {
-        t.equal(first.toString(), 'data: 1\n\n', 'before the second was even written')
-        response.once('data', (second: Buffer) => {
-          t.equal(second.toString(), 'data: 2\n\n')
-          request.destroy()
-          resolve()
+    const request = httpRequest(
+      { port, host: '127.0.0.1', path: '/public/events', headers: { host: 'localhost' } },
+      (response) => {
+        response.once('data', (first: Buffer) => {
+          t.equal(first.toString(), 'data: 1\n\n', 'before the second was even written')
+          response.once('data', (second: Buffer) => {
+            t.equal(second.toString(), 'data: 2\n\n')
+            request.destroy()
+            resolve()
+          })
+          next?.()
         })
-        next?.()
-      })
-      response.on('error', () => undefined)
-    })
+        response.on('error', () => undefined)
+      },
+    )
     request.on('error', () => undefined)
     request.end()
   })
@@ -171,7 +209,11 @@ t.test('RL03 an application that refuses, resets or speaks nonsense is a 502 in 
     ['resets', (socket) => socket.resetAndDestroy(), 'GW_UPSTREAM_UNREACHABLE'],
     ['closes', (socket) => socket.end(), 'GW_UPSTREAM_UNREACHABLE'],
     ['speaks nonsense', (socket) => socket.end('garbage\r\n\r\n'), 'GW_UPSTREAM_INVALID'],
-    ['sends two lengths', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc'), 'GW_UPSTREAM_INVALID'],
+    [
+      'sends two lengths',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc'),
+      'GW_UPSTREAM_INVALID',
+    ],
     ['sends half of a short answer', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'), ''],
   ]
   for (const [what, speak, code] of cases) {
@@ -197,8 +239,8 @@ t.test('an application that does not answer in time is a 504', async (t) => {
 
 t.test('RL01 RL02 S06 an answer that breaks off never looks complete', async (t) => {
   const heads = {
-    'counted': 'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n',
-    'chunked': 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n',
+    counted: 'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n',
+    chunked: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n',
   }
   for (const [what, head] of Object.entries(heads)) {
     const upstream = await rawUpstream(t, (socket) => {
@@ -228,7 +270,9 @@ t.test('S01 trailers of an application do not end the gateway', async (t) => {
 
 t.test('S08 answers that only announce the answer do no harm', async (t) => {
   const { url, client } = await startWorld(t, {
-    upstream: await rawUpstream(t, (socket) => socket.end('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')),
+    upstream: await rawUpstream(t, (socket) =>
+      socket.end('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
+    ),
   })
   t.equal((await client().ask(`${url}/public/x`)).text, 'ok')
 })
@@ -265,24 +309,27 @@ t.test("the application sees the browser's Host, or the one that the settings na
   t.equal(application.last().headers.host, 'legacy.internal')
 })
 
-t.test('a method that no route lists is refused with those that are, and never falls through to a wider route', async (t) => {
-  const { url, application, client } = await startWorld(t, {
-    settings: {
-      applications: {
-        app: {
-          upstream: '%UPSTREAM%',
-          access: 'public',
-          routes: { only: { path: '/only/*', methods: ['GET', 'PUT'], access: 'public' } },
+t.test(
+  'a method that no route lists is refused with those that are, and never falls through to a wider route',
+  async (t) => {
+    const { url, application, client } = await startWorld(t, {
+      settings: {
+        applications: {
+          app: {
+            upstream: '%UPSTREAM%',
+            access: 'public',
+            routes: { only: { path: '/only/*', methods: ['GET', 'PUT'], access: 'public' } },
+          },
         },
       },
-    },
-  })
-  const refused = await client().ask(`${url}/only/x`, { method: 'DELETE' })
-  t.equal(refused.status, 405)
-  t.equal(refused.header('allow'), 'GET, HEAD, PUT')
-  t.equal(application.seen.length, 0)
-  t.equal((await client().ask(`${url}/only/x`, { method: 'HEAD' })).status, 200)
-})
+    })
+    const refused = await client().ask(`${url}/only/x`, { method: 'DELETE' })
+    t.equal(refused.status, 405)
+    t.equal(refused.header('allow'), 'GET, HEAD, PUT')
+    t.equal(application.seen.length, 0)
+    t.equal((await client().ask(`${url}/only/x`, { method: 'HEAD' })).status, 200)
+  },
+)
 
 t.test('a path without a route is not found, for people and programs alike', async (t) => {
   const { url, client } = await startWorld(t, {

@@ -1,0 +1,92 @@
+import t from 'tap'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parse } from 'yaml'
+import { createWorkspace, isMap, type Values, type Workspace } from './workspace.ts'
+
+const root = join(import.meta.dirname, '..', '..', '..')
+const uncommented = (text: string): string => text.replaceAll(/^( *)#(\w+:)/gm, '$1$2')
+
+type Path = readonly (string | number)[]
+
+function paths(value: unknown, above: Path = []): Path[] {
+  const members: readonly (readonly [string | number, unknown])[] = Array.isArray(value)
+    ? value.map((member: unknown, at) => [at, member] as const)
+    : isMap(value)
+      ? Object.entries(value)
+      : []
+  return [...(above.length > 0 ? [above] : []), ...members.flatMap(([key, member]) => paths(member, [...above, key]))]
+}
+
+function replaced(value: unknown, [key, ...rest]: Path, by: unknown): unknown {
+  if (key === undefined) return by
+  if (Array.isArray(value))
+    return value.map((member: unknown, at) => (at === key ? replaced(member, rest, by) : member))
+  const map: Values = isMap(value) ? value : {}
+  return { ...map, [key]: replaced(map[key], rest, by) }
+}
+
+const wrong: readonly (readonly [string, unknown])[] = [
+  ['null', null],
+  ['a list', ['canary-value']],
+  ['a map', { 'canary-key': 'canary-value' }],
+  ['a long text', 'x'.repeat(3_000)],
+  ['a text of odd characters', '\u0000\u202e\ud800"\'{}[]'],
+  ['an odd number', 1e300],
+  ['a list of lists', [[['canary-value']]]],
+  ['a fraction', -0.5],
+]
+
+const example = readFileSync(join(root, 'config/gateway.example.yaml'), 'utf8')
+const good = replaced(parse(example), ['session', 'keys', 0, 'file'], 'session-key')
+const everything: unknown = parse(uncommented(example))
+const environment = { CLIENT_SECRET: 'example-secret' }
+const scalars = paths(good).filter((path) => typeof at(good, path) !== 'object')
+
+/** What is wrong with how these settings are refused; undefined where nothing is. YAML reads JSON. */
+function complaint(workspace: Workspace, settings: unknown): string | undefined {
+  const faults = workspace.faults(JSON.stringify(settings), environment)
+  if (faults.length === 0) return 'accepted'
+  return faults.find((line) => /canary-value|x{200}|^ +at /.test(line))?.slice(0, 300)
+}
+
+for (const [title, value] of wrong.slice(0, 4)) {
+  t.test(`K22 ${title} in the place of any single value is refused, without a crash`, async (t) => {
+    const workspace = createWorkspace(t)
+    for (const path of scalars) {
+      const said = complaint(workspace, replaced(good, path, value))
+      if (said !== undefined) t.fail(`${path.join('.')}: ${said}`)
+    }
+    t.ok(scalars.length > 40)
+  })
+}
+
+t.test('K22 something odd in the place of any setting, supported or not, is refused, without a crash', async (t) => {
+  const workspace = createWorkspace(t)
+  const places = paths(everything)
+  for (const [index, path] of places.entries()) {
+    const [title, value] = wrong[index % wrong.length] ?? []
+    const said = complaint(workspace, replaced(everything, path, value))
+    if (said !== undefined) t.fail(`${title} at ${path.join('.')}: ${said}`)
+  }
+  t.ok(places.length > 150)
+})
+
+t.test('K22 a value of another kind is refused in its own place, by one fault', async (t) => {
+  const workspace = createWorkspace(t)
+  for (const path of scalars) {
+    for (const value of [null, { 'canary-key': 1 }]) {
+      const faults = workspace.faults(JSON.stringify(replaced(good, path, value)), environment)
+      const key = path.findLast((each) => typeof each === 'string') ?? ''
+      if (faults.length !== 1 || !faults[0]?.includes(key)) t.fail(`${path.join('.')}: ${faults.join(' | ')}`)
+    }
+  }
+  t.ok(scalars.length > 40)
+})
+
+function at(value: unknown, path: Path): unknown {
+  let here = value
+  for (const key of path)
+    here = Array.isArray(here) ? (here[Number(key)] as unknown) : isMap(here) ? here[key] : undefined
+  return here
+}

@@ -1,0 +1,750 @@
+import t from 'tap'
+import { minimal, minimalWith, createWorkspace, withRoutes } from './workspace.ts'
+import { loadSettings, SettingsError } from '../../src/config/load.ts'
+
+t.test('the least settings load, with every default in place', async (t) => {
+  const { settings, warnings } = createWorkspace(t).load(minimalWith({}))
+  t.same(warnings, [])
+  t.equal(settings.publicUrl, 'https://apps.example.com')
+  t.same(settings.listen, {
+    host: '0.0.0.0',
+    port: 8080,
+    maxHeaderBytes: 65_536,
+    keepAliveTimeoutSeconds: 75,
+    headersTimeoutSeconds: 15,
+  })
+  t.same(settings.admin, { host: '127.0.0.1', port: 9090 })
+  t.same(settings.endpoints, { prefix: '/oauth2', callback: '/oauth2/callback', ping: '/oauth2/ping' })
+  t.same(settings.shutdown, { drainDelaySeconds: 10, shutdownTimeoutSeconds: 30 })
+  t.same(settings.log, { level: 'info', people: 'hash' })
+  const { keys, ...times } = settings.session
+  t.equal(keys.length, 1)
+  t.same(times, {
+    store: 'cookie',
+    idleTimeoutSeconds: 28_800,
+    maxAgeSeconds: 43_200,
+    recheckSeconds: 300,
+    refreshGraceSeconds: 300,
+  })
+  t.same(settings.pools[0]?.scopes, ['openid', 'email', 'profile'])
+  t.equal(settings.pools[0]?.issuer, 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI')
+  t.same(settings.pools[0]?.acceptedIssuers, [
+    'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI',
+    'https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI',
+  ])
+  t.same(settings.applications, [
+    {
+      name: 'wiki',
+      hosts: ['apps.example.com'],
+      path: '/',
+      routes: [
+        {
+          name: 'wiki',
+          application: 'wiki',
+          pool: 'staff',
+          hosts: ['apps.example.com'],
+          path: '/*',
+          methods: null,
+          access: 'signedIn',
+          upstream: {
+            url: 'http://wiki.internal:8080',
+            host: 'preserve',
+            connectSeconds: 5,
+            responseSeconds: 60,
+            idleSeconds: 300,
+          },
+          identity: {
+            headers: ['forwarded'],
+            user: 'sub',
+            groups: { only: undefined, rename: {}, separator: ',', max: undefined },
+            encoding: 'percent',
+          },
+          onUnauthenticated: 'auto',
+          allowedOrigins: [],
+          showMissing: false,
+        },
+      ],
+    },
+  ])
+})
+
+t.test('settings are frozen to the last list', async (t) => {
+  const { settings } = createWorkspace(t).load(minimalWith({}))
+  const frozen = (value: unknown): boolean =>
+    typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen))
+  t.ok(frozen(settings))
+})
+
+t.test('publicUrl is kept as an origin: host in lower case, without default port and final slash', async (t) => {
+  const workspace = createWorkspace(t)
+  const publicUrl = (text: string): string => workspace.load(minimalWith({ publicUrl: text })).settings.publicUrl
+  t.equal(publicUrl('https://Apps.Example.com:443/'), 'https://apps.example.com')
+  t.equal(publicUrl('https://apps.example.com:8443'), 'https://apps.example.com:8443')
+  t.equal(publicUrl('http://localhost:8080'), 'http://localhost:8080')
+})
+
+t.test('an issuer that is given is the only one accepted', async (t) => {
+  const issuer = 'http://127.0.0.1:9229/us-east-1_Local00001'
+  const { settings } = createWorkspace(t).load(minimalWith({ 'pools.staff.issuer': issuer }))
+  t.equal(settings.pools[0]?.issuer, issuer)
+  t.same(settings.pools[0]?.acceptedIssuers, [issuer])
+})
+
+t.test('GET in methods includes HEAD', async (t) => {
+  const { settings } = createWorkspace(t).load(withRoutes({ read: { path: '/r', methods: ['GET', 'POST'] } }))
+  t.same(settings.applications[0]?.routes[1]?.methods, ['GET', 'HEAD', 'POST'])
+})
+
+t.test('an application without access contributes its routes only', async (t) => {
+  const text = minimalWith({
+    'applications.wiki': { upstream: 'http://wiki.internal', routes: { a: { path: '/a/*', access: 'public' } } },
+  })
+  t.same(
+    createWorkspace(t)
+      .load(text)
+      .settings.applications[0]?.routes.map(({ name, path }) => [name, path]),
+    [['wiki/a', '/a/*']],
+  )
+})
+
+t.test('a route has the access of its application unless it states its own', async (t) => {
+  const { settings } = createWorkspace(t).load(
+    withRoutes({
+      a: { path: '/a' },
+      b: { path: '/b', access: [{ groups: ['ops'], claims: { email: ['x@example.com'] } }] },
+    }),
+  )
+  t.same(
+    settings.applications[0]?.routes.map(({ access }) => access),
+    ['signedIn', 'signedIn', [{ groups: ['ops'], claims: { email: ['x@example.com'] } }]],
+  )
+})
+
+t.test('defaults, application and route merge: maps by key, lists and single values as a whole', async (t) => {
+  const { settings } = createWorkspace(t).load(
+    minimalWith({
+      defaults: {
+        upstream: { connectSeconds: 2, responseSeconds: 20, idleSeconds: 200 },
+        allowedOrigins: ['https://a.example.com'],
+        identity: { groups: { rename: { a: '1', b: '1' }, only: ['x', 'y'] }, user: 'email' },
+      },
+      'applications.wiki': {
+        upstream: 'http://wiki.internal',
+        access: 'signedIn',
+        identity: { groups: { rename: { b: '2' }, only: ['z'] } },
+        routes: {
+          slow: {
+            path: '/slow',
+            upstream: { responseSeconds: 600 },
+            allowedOrigins: [],
+            identity: { user: 'claim:custom:id' },
+          },
+        },
+      },
+    }),
+  )
+  const [own, slow] = settings.applications[0]?.routes ?? []
+  t.match(own?.upstream, { url: 'http://wiki.internal', connectSeconds: 2, responseSeconds: 20, idleSeconds: 200 })
+  t.match(slow?.upstream, { url: 'http://wiki.internal', connectSeconds: 2, responseSeconds: 600, idleSeconds: 200 })
+  t.same(own?.identity.groups, { only: ['z'], rename: { a: '1', b: '2' }, separator: ',', max: undefined })
+  t.same(own?.allowedOrigins, ['https://a.example.com'])
+  t.same(slow?.allowedOrigins, [])
+  t.equal(own?.identity.user, 'email')
+  t.equal(slow?.identity.user, 'claim:custom:id')
+})
+
+t.test('headers: [none] tells the application nobody', async (t) => {
+  const { settings } = createWorkspace(t).load(minimalWith({ 'applications.wiki.identity': { headers: ['none'] } }))
+  t.same(settings.applications[0]?.routes[0]?.identity.headers, [])
+})
+
+t.test('onUnauthenticated: 401 may be written without quotes', async (t) => {
+  const { settings } = createWorkspace(t).load(minimalWith({ 'applications.wiki.onUnauthenticated': 401 }))
+  t.equal(settings.applications[0]?.routes[0]?.onUnauthenticated, '401')
+})
+
+t.test('callback and ping follow the prefix', async (t) => {
+  const { settings } = createWorkspace(t).load(minimalWith({ endpoints: { prefix: '/auth' } }))
+  t.same(settings.endpoints, { prefix: '/auth', callback: '/auth/callback', ping: '/auth/ping' })
+})
+
+t.test('what is not built may be given with its default', async (t) => {
+  const faults = createWorkspace(t).faults(
+    minimalWith({
+      'session.store': 'cookie',
+      workers: 1,
+      include: [],
+      trustedProxies: [],
+      limits: {},
+      'listen.http2': false,
+      'applications.wiki.paths': 'strict',
+      'applications.wiki.authorization': 'auto',
+      'applications.wiki.identity': { assertion: false },
+      'applications.wiki.hosts': ['APPS.example.com'],
+    }),
+  )
+  t.same(faults, [])
+})
+
+t.test('what is not built is refused, never ignored', async (t) => {
+  const workspace = createWorkspace(t)
+  for (const [path, value] of Object.entries({
+    'session.store': 'redis',
+    workers: 2,
+    include: ['more.yaml'],
+    'listen.tls': { certFile: 'a', keyFile: 'b' },
+    'listen.http2': true,
+    control: { port: 9091 },
+    forwardAuth: { proxy: 'nginx' },
+    trustedProxies: [{ cidr: '10.0.0.0/8', headers: ['for'] }],
+    outbound: { caFile: 'x' },
+    limits: { signInsPerMinutePerAddress: 60 },
+    assertion: { keys: [{ file: 'x' }] },
+    'session.redis': { url: { env: 'X' } },
+    'pools.staff.requestsPerSecond': 5,
+    'applications.wiki.paths': 'opaque',
+    'applications.wiki.authorization': 'drop',
+    'applications.wiki.clientBasic': true,
+    'applications.wiki.strip': '/x',
+    'applications.wiki.webSocket': { allow: true },
+    'applications.wiki.cors': { preflight: 'refuse' },
+    'applications.wiki.reportOnly': { until: '2027-01-01' },
+    'applications.wiki.bindCookies': ['JSESSIONID'],
+    'defaults.redirects': 'keep',
+    'applications.wiki.upstream': { url: 'http://wiki.internal', insecureSkipVerify: 'i-accept-the-risk' },
+  })) {
+    const faults = workspace.faults(minimalWith({ [path]: value }))
+    t.equal(faults.length, 1, path)
+    t.match(faults[0], new RegExp(`${path.split('.').at(-1)}.*: is not supported yet`), path)
+  }
+})
+
+t.test('what is half built says which half is missing', async (t) => {
+  const workspace = createWorkspace(t)
+  const { staff } = minimal()['pools'] as { staff: object }
+  t.match(workspace.faults(minimalWith({ 'pools.other': staff }))[0], 'pools: more than one pool is not supported yet')
+  t.match(workspace.faults(minimalWith({ 'applications.wiki.hosts': ['wiki.example.com'] })), [
+    /hosts: other hosts than publicUrl's are not supported yet/,
+  ])
+  t.match(workspace.faults(minimalWith({ 'applications.wiki.identity.headers': ['forwarded', 'alb'] })), [
+    /identity\.headers\[1\]: alb is not supported yet/,
+  ])
+  t.match(
+    workspace.faults(minimalWith({ 'applications.wiki.access': [{ groups: ['a'], emailDomains: ['example.com'] }] })),
+    [/access\[0\]\.emailDomains: is not supported yet/],
+  )
+})
+
+t.test('every fault is told at once, in the order of the file, each with line, column, key and remedy', async (t) => {
+  const workspace = createWorkspace(t)
+  const text = `publicUrl: http://apps.example.com
+listn: { port: 8080 }
+pools:
+  staff:
+    userPoolId: nowhere
+    clientSecret: { file: missing }
+session:
+  maxAgeSeconds: 30s
+  keys: [{ file: session-key }, { env: NO_SUCH_KEY }]
+applications:
+  wiki:
+    upstream: http://wiki.internal:8080
+    routes:
+      assets: { path: assets, acces: public }
+`
+  t.same(workspace.faults(text, { COGNITO_GATEWAY__LOG__LEVEL: 'loud' }), [
+    '1:12 publicUrl: must begin with https://: http is for localhost only',
+    '2:1 listn: unknown key; did you mean listen?',
+    "4:3 pools.staff.clientId: is missing: it must be an app client's id",
+    "5:17 pools.staff.userPoolId: must be a user pool's id such as eu-west-1_AbCdEfGhI: the region, _, letters and digits",
+    `6:19 pools.staff.clientSecret: file ${workspace.folder}/missing does not exist: check the path`,
+    '8:18 session.maxAgeSeconds: must be seconds, a whole number from 1 to 31536000, not this text',
+    '9:33 session.keys[1]: environment variable NO_SUCH_KEY is not set: set it to the secret',
+    '14:23 applications.wiki.routes.assets.path: must begin with a slash',
+    '14:31 applications.wiki.routes.assets.acces: unknown key; did you mean access?',
+    'environment COGNITO_GATEWAY__LOG__LEVEL: must be one of debug, info, warn, error, not this text',
+  ])
+})
+
+t.test('the message of a SettingsError has one line for each fault and no stack', async (t) => {
+  const file = createWorkspace(t).write('broken.yaml', 'publicUrl: 5\nfoo: 1\n', 0o644)
+  try {
+    loadSettings({ file, environment: {} })
+    t.fail('must throw')
+  } catch (error) {
+    t.ok(error instanceof SettingsError)
+    const lines = (error as Error).message.split('\n')
+    t.equal(lines.length, (error as SettingsError).faults.length)
+    for (const line of lines) t.match(line, /^\S+broken\.yaml:\d+:\d+ \S+: /)
+  }
+})
+
+const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] = [
+  [
+    'K01 an unknown key at the top is refused with the closest known one',
+    { sesion: {} },
+    /sesion: unknown key; did you mean session\?/,
+  ],
+  [
+    'K01 an unknown key far below is refused with the closest known one',
+    { 'applications.wiki.upstream': { url: 'http://w', response_seconds: 5 } },
+    /response_seconds: unknown key; did you mean responseSeconds\?/,
+  ],
+  [
+    'K01 a misspelt condition is refused with the closest known one',
+    { 'applications.wiki.access': [{ scope: ['a'] }] },
+    /access\[0\]\.scope: unknown key; did you mean scopes\?/,
+  ],
+  [
+    'K01 an unknown key that resembles nothing is refused with the known ones',
+    { 'admin.certificate': 1 },
+    /certificate: unknown key; known here: host, port/,
+  ],
+  [
+    'K02 no is a text and no boolean',
+    { 'applications.wiki.showMissing': 'no' },
+    /showMissing: must be true or false, not this text/,
+  ],
+  [
+    'K05 a wildcard host is refused',
+    { 'applications.wiki.hosts': ['*.example.com'] },
+    /hosts.*(wildcards|not supported yet)/,
+  ],
+  [
+    'K05 a wildcard origin is refused',
+    { 'applications.wiki.allowedOrigins': ['*'] },
+    /allowedOrigins\[0\]: must begin with https/,
+  ],
+  [
+    'K05 an origin with a path is refused',
+    { 'applications.wiki.allowedOrigins': ['https://a.example.com/x'] },
+    /must end after the host/,
+  ],
+  [
+    'K06 a pool id without its region is refused',
+    { 'pools.staff.userPoolId': 'AbCdEfGhI' },
+    /userPoolId: must be a user pool's id/,
+  ],
+  [
+    'K06 a pool id of no region is refused',
+    { 'pools.staff.userPoolId': 'nowhere_AbCdEfGhI' },
+    /userPoolId: must be a user pool's id/,
+  ],
+  ['K06 no user pool at all is refused', { pools: {} }, /pools: must name a user pool/],
+  ['K07 clientId without a value is refused', { 'pools.staff.clientId': null }, /clientId: has no value/],
+  ['K07 an empty list of scopes is refused', { 'pools.staff.scopes': [] }, /scopes: must not be an empty list/],
+  ['K07 an empty access is refused', { 'applications.wiki.access': [] }, /access: must not be an empty list/],
+  [
+    'K07 an entry without a condition is refused',
+    { 'applications.wiki.access': [{}] },
+    /access\[0\]: must have a condition/,
+  ],
+  [
+    'K07 an entry with an empty list of groups is refused',
+    { 'applications.wiki.access': [{ groups: [] }] },
+    /groups: must not be an empty list/,
+  ],
+  [
+    'K07 a claim without values is refused',
+    { 'applications.wiki.access': [{ claims: { a: [] } }] },
+    /claims\.a: must not be an empty list/,
+  ],
+  [
+    'K07 an entry that names no claim is refused',
+    { 'applications.wiki.access': [{ claims: {} }] },
+    /claims: must name a claim/,
+  ],
+  [
+    'K07 a blank group is refused',
+    { 'applications.wiki.access': [{ groups: [' '] }] },
+    /groups\[0\]: must not be blank/,
+  ],
+  ['K07 an access without a value is refused', { 'applications.wiki.access': null }, /access: has no value/],
+  [
+    'K10 publicUrl as upstream is refused',
+    { 'applications.wiki.upstream': 'https://apps.example.com' },
+    /upstream\.url: must not be publicUrl/,
+  ],
+  [
+    "K10 the gateway's own listener as upstream is refused",
+    { 'applications.wiki.upstream': 'http://localhost:8080' },
+    /upstream\.url: must not be the gateway's own listener/,
+  ],
+  [
+    'K10 an upstream with credentials is refused',
+    { 'applications.wiki.upstream': 'http://u:p@wiki.internal' },
+    /upstream\.url: must not contain a user or password/,
+  ],
+  [
+    'K10 an upstream with .. is refused',
+    { 'applications.wiki.upstream': 'http://wiki.internal/a/../b' },
+    /upstream\.url: must not contain \. or \.\. segments/,
+  ],
+  [
+    'K10 an upstream with an encoded .. is refused',
+    { 'applications.wiki.upstream': 'http://wiki.internal/%2e%2e/b' },
+    /upstream\.url: must not contain \. or \.\. segments/,
+  ],
+  [
+    'K10 an upstream with a fragment is refused',
+    { 'applications.wiki.upstream': 'http://wiki.internal/#a' },
+    /upstream\.url: must not have a fragment/,
+  ],
+  [
+    'K10 an upstream with a query is refused',
+    { 'applications.wiki.upstream': 'http://wiki.internal/?a' },
+    /upstream\.url: must not have a query/,
+  ],
+  [
+    'K10 an upstream of another scheme is refused',
+    { 'applications.wiki.upstream': 'ftp://wiki.internal' },
+    /upstream\.url: must begin with https:\/\/ or http:\/\//,
+  ],
+  [
+    'K10 an application without upstream is refused',
+    { 'applications.wiki': { access: 'signedIn' } },
+    /applications\.wiki: has no upstream/,
+  ],
+  [
+    'K11 a time of zero is refused',
+    { 'applications.wiki.upstream': { url: 'http://w', responseSeconds: 0 } },
+    /responseSeconds: must be seconds, a whole number from 1 to 3600/,
+  ],
+  ['K11 a negative time is refused', { 'session.idleTimeoutSeconds': -1 }, /idleTimeoutSeconds: must be seconds/],
+  [
+    'K11 a time with a unit is refused',
+    { 'listen.headersTimeoutSeconds': '30s' },
+    /headersTimeoutSeconds: must be seconds.*not this text/,
+  ],
+  [
+    'K11 a time with a fraction is refused',
+    { 'session.recheckSeconds': 1.5 },
+    /recheckSeconds: must be seconds.*not a number with a fraction/,
+  ],
+  ['K11 a time that is no number is refused', { 'session.recheckSeconds': Number.NaN }, /recheckSeconds: must be/],
+  ['K11 an endless time is refused', { 'session.recheckSeconds': Number.POSITIVE_INFINITY }, /recheckSeconds: must be/],
+  [
+    'K13 options of the server are unknown keys',
+    { 'listen.insecureHTTPParser': true },
+    /insecureHTTPParser: unknown key/,
+  ],
+  ['K14 publicUrl by http is refused', { publicUrl: 'http://apps.example.com' }, /publicUrl: must begin with https/],
+  [
+    'K14 publicUrl by http to a loopback address is refused',
+    { publicUrl: 'http://127.0.0.1:8080' },
+    /publicUrl: must begin with https/,
+  ],
+  [
+    'K14 publicUrl with a path is refused',
+    { publicUrl: 'https://apps.example.com/x' },
+    /publicUrl: must end after the host/,
+  ],
+  [
+    'K14 publicUrl with a query is refused',
+    { publicUrl: 'https://apps.example.com?x' },
+    /publicUrl: must not have a query/,
+  ],
+  [
+    'K14 publicUrl with a trailing dot is refused',
+    { publicUrl: 'https://apps.example.com.' },
+    /publicUrl: must not have a dot after the host/,
+  ],
+  [
+    'K14 publicUrl with a user is refused',
+    { publicUrl: 'https://me@apps.example.com' },
+    /publicUrl: must not contain a user/,
+  ],
+  [
+    'K14 publicUrl with an impossible port is refused',
+    { publicUrl: 'https://apps.example.com:99999' },
+    /publicUrl: must have a valid host/,
+  ],
+  ['K14 a cookie domain is an unknown key', { 'session.domain': 'example.com' }, /session\.domain: unknown key/],
+  [
+    'K15 an idle time over the age is refused',
+    { 'session.idleTimeoutSeconds': 50_000 },
+    /idleTimeoutSeconds: must not be longer than maxAgeSeconds \(43200\)/,
+  ],
+  [
+    'K15 a grace of more than five minutes is refused',
+    { 'session.refreshGraceSeconds': 301 },
+    /refreshGraceSeconds: must be seconds, a whole number from 0 to 300/,
+  ],
+  [
+    'an age under the default idle time is refused where it stands',
+    { 'session.maxAgeSeconds': 60 },
+    /maxAgeSeconds: must not be shorter than idleTimeoutSeconds \(28800\)/,
+  ],
+  [
+    'an issuer by http elsewhere is refused',
+    { 'pools.staff.issuer': 'http://idp.example.com/pool' },
+    /issuer: must begin with https/,
+  ],
+  [
+    'an issuer with a final slash is refused',
+    { 'pools.staff.issuer': 'https://idp.example.com/pool/' },
+    /issuer: must be an address/,
+  ],
+  [
+    'a login domain by http elsewhere is refused',
+    { 'pools.staff.domain': 'http://auth.example.com' },
+    /domain: must begin with https/,
+  ],
+  [
+    'a login domain with a path is refused',
+    { 'pools.staff.domain': 'https://auth.example.com/login' },
+    /domain: must end after the host/,
+  ],
+  ['scopes without openid are refused', { 'pools.staff.scopes': ['email'] }, /scopes: must contain openid/],
+  [
+    'offline_access is refused, which Cognito does not know',
+    { 'pools.staff.scopes': ['openid', 'offline_access'] },
+    /scopes: must not contain offline_access/,
+  ],
+  [
+    'admin on the port of the public listener is refused',
+    { 'admin.port': 8080 },
+    /admin\.port: must not be the port of listen/,
+  ],
+  [
+    'a callback outside the prefix is refused',
+    { 'endpoints.callback': '/callback' },
+    /callback: must begin with endpoints\.prefix/,
+  ],
+  ['a callback on another endpoint is refused', { 'endpoints.callback': '/oauth2/Start' }, /callback: must not be/],
+  ['ping on the callback is refused', { 'endpoints.ping': '/oauth2/callback' }, /ping: must not be the callback/],
+  [
+    'a prefix with a final slash is refused',
+    { 'endpoints.prefix': '/oauth2/' },
+    /prefix: must be a path such as \/oauth2/,
+  ],
+  ['access in defaults is refused', { 'defaults.access': 'public' }, /defaults\.access: never comes from defaults/],
+  [
+    'a name in capitals is refused',
+    { 'applications.Wiki': { upstream: 'http://w', access: 'public', path: '/w' } },
+    /Wiki is no name here: it must be up to 63 lower-case letters/,
+  ],
+  [
+    'a name of 64 characters is refused',
+    { [`applications.${'a'.repeat(64)}`]: { upstream: 'http://w', access: 'public', path: '/w' } },
+    /is no name here/,
+  ],
+  [
+    'an unknown pool of an application is refused',
+    { 'applications.wiki.pool': 'guests' },
+    /pool: must be one of the pools: staff/,
+  ],
+  [
+    'an application under the prefix of the gateway is refused',
+    { 'applications.wiki.path': '/OAUTH2/x' },
+    /path: is within endpoints\.prefix/,
+  ],
+  [
+    'an application with a pattern as path is refused',
+    { 'applications.wiki.path': '/wiki/*' },
+    /path: must be a plain prefix/,
+  ],
+  [
+    'an application with a final slash is refused',
+    { 'applications.wiki.path': '/wiki/' },
+    /path: must not end with a slash/,
+  ],
+  [
+    'none beside another family of headers is refused',
+    { 'applications.wiki.identity.headers': ['forwarded', 'none'] },
+    /headers: must not have anything beside none/,
+  ],
+  [
+    'a user that nobody knows is refused',
+    { 'applications.wiki.identity.user': 'nickname' },
+    /user: must be sub, email, username or claim:NAME/,
+  ],
+  [
+    'a separator that could not be told from a group is refused',
+    { 'applications.wiki.identity.groups.separator': '%' },
+    /separator: must be one to three printable/,
+  ],
+  [
+    'a client id that is a number is refused with the remedy',
+    { 'pools.staff.clientId': 12345 },
+    /clientId: must be an app client's id, not this number; put it in quotes/,
+  ],
+  ['no application at all is refused', { applications: {} }, /applications: must name an application/],
+]
+for (const [title, changes, message] of refusals) {
+  t.test(title, async (t) => {
+    const faults = createWorkspace(t).faults(minimalWith(changes))
+    t.equal(faults.length, 1, faults.join('\n'))
+    t.match(faults[0], message)
+  })
+}
+
+const routePaths: readonly (readonly [string, string, RegExp])[] = [
+  ['written with an escape', '/a%20b', /must be written decoded/],
+  ['without a slash at its beginning', 'a', /must begin with a slash/],
+  ['with two slashes', '/a//b', /must not contain \/\//],
+  ['with a dot segment', '/a/../b', /must not contain \. or \.\. segments/],
+  ['with a * in the middle', '/a/*/b', /may have \* only as a final \/\*/],
+  ['with a * within a segment', '/a*', /may have \* only as a final \/\*/],
+  ['with a parameter without a name', '/a/:/b', /must have a name/],
+  ['with a query', '/a?b', /without \?, # and/],
+  ['with a final slash', '/a/', /must not end with a slash/],
+  ["under the gateway's own prefix", '/oauth2/x', /is within endpoints\.prefix/],
+]
+for (const [title, path, message] of routePaths) {
+  t.test(`a route ${title} is refused`, async (t) => {
+    const faults = createWorkspace(t).faults(withRoutes({ a: { path } }))
+    t.equal(faults.length, 1, faults.join('\n'))
+    t.match(faults[0], message)
+  })
+}
+
+t.test('the paths of routes may be literal, with parameters, and everything below', async (t) => {
+  const faults = createWorkspace(t).faults(
+    withRoutes({
+      a: { path: '/' },
+      b: { path: '/b/:id/c/*' },
+      c: { path: '/Großer Ordner/ü' },
+      d: { path: '/d:e/~x' },
+    }),
+  )
+  t.same(faults, [])
+})
+
+t.test("a route outside its application's path is refused with the right text", async (t) => {
+  const faults = createWorkspace(t).faults(
+    withRoutes({ a: { path: '/assets/*' }, b: { path: '/wikix' } }, { path: '/wiki' }),
+  )
+  t.match(faults, [
+    /routes\.a\.path: must begin with the application's path \/wiki: write \/wiki\/assets\/\*/,
+    /routes\.b\.path: must begin with the application's path \/wiki: write \/wiki\/wikix/,
+  ])
+})
+
+t.test("a route may be its application's path itself", async (t) => {
+  t.same(createWorkspace(t).faults(withRoutes({ a: { path: '/wiki' } }, { path: '/wiki' })), [])
+})
+
+t.test('methods are known ones in capitals', async (t) => {
+  const faults = createWorkspace(t).faults(withRoutes({ a: { path: '/a', methods: ['get', 'FETCH', 'CONNECT'] } }))
+  t.match(faults, [
+    /methods\[0\]: must be in capitals/,
+    /methods\[1\]: must be a known method/,
+    /methods\[2\]: must be a known/,
+  ])
+})
+
+t.test('a route without access in an application without access is refused', async (t) => {
+  const faults = createWorkspace(t).faults(
+    minimalWith({ 'applications.wiki': { upstream: 'http://w', routes: { a: { path: '/a' } } } }),
+  )
+  t.match(faults, [/applications\.wiki\.routes\.a: states no access, and neither does its application/])
+})
+
+t.test('two applications with the same host and path are refused', async (t) => {
+  const faults = createWorkspace(t).faults(
+    minimalWith({ 'applications.other': { upstream: 'http://other.internal', access: 'public' } }),
+  )
+  t.match(faults, [/applications\.other: answers at the same host and path as wiki/])
+})
+
+t.test('two routes that cross are refused at the second one', async (t) => {
+  const faults = createWorkspace(t).faults(
+    withRoutes({ a: { path: '/:x/edit', access: 'public' }, b: { path: '/page/:y', access: [{ groups: ['ops'] }] } }),
+  )
+  t.equal(faults.length, 1)
+  t.match(faults[0], /applications\.wiki\.routes\.b\.path: .*wiki\/a.*wiki\/b/)
+})
+
+t.test('K23 an empty file is refused, and so is one that cannot be read', async (t) => {
+  const workspace = createWorkspace(t)
+  t.match(workspace.faults(''), [/^1:1 : is empty/])
+  t.match(workspace.faults('# nothing\n'), [/is empty/])
+  t.match(workspace.faults('[]'), [/must be a map of settings/])
+  t.match(workspace.faults('hello'), [/must be a map of settings/])
+  t.throws(() => loadSettings({ file: `${workspace.folder}/none.yaml`, environment: {} }), {
+    message: /none\.yaml:1:1: does not exist/,
+  })
+  t.throws(() => loadSettings({ file: workspace.folder, environment: {} }), { message: /is a directory/ })
+  t.match(workspace.faults('{}').length, 4, 'each of the four that must be there')
+})
+
+t.test('K02 what two parsers could read differently is refused', async (t) => {
+  const workspace = createWorkspace(t)
+  t.match(workspace.faults('publicUrl: a\npublicUrl: b\n'), [/^2:1 : this key stands here twice/])
+  t.match(workspace.faults('%YAML 1.1\n---\na: no\n'), [/must be YAML 1\.2/])
+  t.match(workspace.faults(`${minimalWith({})}listen: { port: 0x1F90 }\n`), [
+    /listen\.port: must be a plain decimal number/,
+  ])
+  t.match(workspace.faults(`${minimalWith({})}listen: { port: 08080 }\n`), [
+    /listen\.port: must be a plain decimal number/,
+  ])
+  t.match(workspace.faults(`${minimalWith({})}listen: { port: 8e3 }\n`), [
+    /listen\.port: must be a plain decimal number/,
+  ])
+  t.match(workspace.faults('a: !!js/function x\n'), [/tags such as !name are not known here/])
+  t.match(workspace.faults('a: 1\n---\nb: 2\n'), [/more than one document/])
+  t.match(workspace.faults('? [a]\n: 1\n'), [/a key must be a plain text/])
+  t.match(workspace.faults('__proto__: { publicUrl: x }\n'), [/a key must be a plain text/])
+  t.match(workspace.faults('a: *nobody\n'), [/alias of nothing/])
+  t.match(workspace.faults('a: "x\n'), [/is not valid YAML/])
+})
+
+t.test('a file that only means to exhaust memory is refused', async (t) => {
+  const workspace = createWorkspace(t)
+  const bomb = [
+    'a: &a [1,1,1,1,1,1,1,1,1,1]',
+    ...'bcdefg'.split('').map((name, at) => `${name}: &${name} [${Array(10).fill(`*${'abcdef'[at]}`).join()}]`),
+  ]
+  t.match(workspace.faults(bomb.join('\n')), [/repeats too much/])
+  t.match(workspace.faults('['.repeat(50_000)), [/nests brackets or lists/])
+  t.match(workspace.faults('- '.repeat(50_000)), [/nests brackets or lists/])
+  t.match(workspace.faults(`# ${'x'.repeat(1_100_000)}`), [/is larger than/])
+})
+
+t.test('K17 a file of settings that everybody can write is refused', async (t) => {
+  const file = createWorkspace(t).write('open.yaml', minimalWith({}).replaceAll('internal', 'internal'), 0o666)
+  t.throws(() => loadSettings({ file, environment: {} }), {
+    message: /open\.yaml:1:1: this file can be written by everybody/,
+  })
+})
+
+t.test('anchors and aliases work where they are few', async (t) => {
+  const text = minimalWith({}).replace(
+    'access: signedIn',
+    'access: &rule [{ groups: [ops] }]\n    routes: { a: { path: /a, access: *rule } }',
+  )
+  t.same(createWorkspace(t).load(text).settings.applications[0]?.routes[1]?.access, [{ groups: ['ops'] }])
+})
+
+t.test('warnings say what is legal but unwise', async (t) => {
+  const workspace = createWorkspace(t)
+  const rule = (entry: object): string => minimalWith({ 'applications.wiki.access': [entry] })
+  t.match(workspace.warnings(rule({ scopes: ['openid'] })), [/access\[0\]: lets every person of the pool in/])
+  t.match(workspace.warnings(rule({ scopes: ['orders/read'] })), [
+    /access\[0\]: lets every person in whose token has these scopes/,
+  ])
+  t.same(workspace.warnings(rule({ scopes: ['openid'], groups: ['ops'] })), [])
+  t.match(workspace.warnings(rule({ claims: { 'custom:tenant': ['acme'] } })), [
+    /claims\.custom:tenant: is an attribute that people may be able to change/,
+  ])
+  t.match(workspace.warnings(rule({ claims: { family_name: ['Doe'] } })), [/claims\.family_name: is an attribute/])
+  t.same(workspace.warnings(rule({ claims: { email: ['x@example.com'] } })), [])
+  t.match(workspace.warnings(minimalWith({ 'session.maxAgeSeconds': 2_592_001 })), [
+    /maxAgeSeconds: is more than 30 days/,
+  ])
+  t.match(workspace.warnings(minimalWith({ publicUrl: 'http://localhost:8080' })), [
+    /publicUrl: is for this machine only/,
+  ])
+  t.match(workspace.warnings(minimalWith({ 'applications.wiki': { upstream: 'http://w' } })), [
+    /nothing can be reached/,
+  ])
+  t.match(workspace.warnings(minimalWith({ 'pools.staff.refreshTokenRotation': { graceSeconds: 0 } })), [
+    /graceSeconds: is short/,
+  ])
+})
+
+t.test('a route that inherits a rule is not warned about again', async (t) => {
+  const text = withRoutes({ a: { path: '/a' } }, { access: [{ scopes: ['openid'] }] })
+  t.equal(createWorkspace(t).warnings(text).length, 1)
+})
