@@ -1,17 +1,21 @@
-// `npm run generate`: writes what is derived from the settings' schema. `--check` writes nothing and names what is out of date.
+// `npm run generate`: writes what is derived from the code: the settings' schema and example, and the tables of README. `--check` writes nothing and names what is out of date.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exampleFile } from './example.mjs'
 import { build } from './prepare.mjs'
+import { withTables } from './readme.mjs'
 
 build()
 const root = join(import.meta.dirname, '..')
 const { publishedSchema } = await import('../dist/config/json-schema.js')
 const { describeSettings } = await import('../dist/config/describe.js')
+const { catalogue } = await import('../dist/domain/errors.js')
+const { metricTable } = await import('../dist/adapters/metrics.js')
 
 const files = {
   'config/gateway.schema.json': publishedSchema(),
   'config/gateway.example.yaml': exampleFile(describeSettings()),
+  'README.md': withTables(readFileSync(join(root, 'README.md'), 'utf8'), { catalogue, metricTable, settings: describeSettings() }),
 }
 const check = process.argv.includes('--check')
 let stale = 0

@@ -16,7 +16,7 @@ import { isLoopbackHost } from './addresses.ts'
 import { mark, notYet } from './marks.ts'
 
 /** The region is the first part; the host of the pool's addresses is made of it. */
-export const USER_POOL_ID = /^((?:eusc-[a-z]{2}|[a-z]{2})-(?:gov-|iso[a-z]?-)?[a-z]+-\d)_[A-Za-z0-9]{1,55}$/
+export const USER_POOL_ID = /^((?:eusc-[a-z]{2}|[a-z]{2})-(?:gov-)?[a-z]+-\d)_[A-Za-z0-9]{1,55}$/
 
 const ISSUER = /^https?:\/\/[a-z0-9.[\]:-]+(?:\/[A-Za-z0-9._~-]+)+$/
 

@@ -621,6 +621,24 @@ t.test("a route outside its application's path is refused with the right text", 
   ])
 })
 
+t.test('admin may have the port of the public listener on another address', async (t) => {
+  const faults = createWorkspace(t).faults(
+    minimalWith({ listen: { host: '10.0.0.1', port: 9090 }, admin: { host: '127.0.0.1', port: 9090 } }),
+  )
+  t.same(faults, [])
+})
+
+t.test(
+  'K09 header names of the operator, hop-by-hop ones and host among them, are refused until they are built',
+  async (t) => {
+    const workspace = createWorkspace(t)
+    for (const name of ['Connection', 'host', 'X-User', 'x_user']) {
+      const faults = workspace.faults(minimalWith({ 'applications.wiki.identity.custom': { [name]: 'user' } }))
+      t.match(faults, [/identity\.custom: is not supported yet/])
+    }
+  },
+)
+
 t.test("a route may be its application's path itself", async (t) => {
   t.same(createWorkspace(t).faults(withRoutes({ a: { path: '/wiki' } }, { path: '/wiki' })), [])
 })
