@@ -23,7 +23,9 @@ Runs the gateway. SIGTERM or Ctrl-C drains it and ends with 0; a second one ends
       return 1
     }
     const loaded = settingsOrFaults(file, context)
-    return loaded === undefined ? 1 : serveUntilEnded(loaded, context)
+    if (loaded === undefined) return 1
+    for (const warning of loaded.warnings) context.complain(`warning: ${faultLine(warning)}`)
+    return serveUntilEnded(loaded, context)
   },
 }
 
@@ -31,8 +33,7 @@ Runs the gateway. SIGTERM or Ctrl-C drains it and ends with 0; a second one ends
 export function settingsOrFaults(file: string, { environment, complain }: CommandContext): Loaded | undefined {
   try {
     const loaded = loadSettings({ file, environment })
-    for (const warning of loaded.warnings)
-      complain(`warning: ${faultLine(warning)}`)
+    for (const warning of loaded.warnings) complain(`warning: ${faultLine(warning)}`)
     return loaded
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
