@@ -143,6 +143,62 @@ t.test(
   },
 )
 
+t.test('a slow application slows the upload down instead of filling the gateway, and gets all of it', async (t) => {
+  const size = 64 * 1024 * 1024
+  let wake: (() => void) | undefined
+  const upstream = await rawUpstream(t, (socket) => {
+    socket.pause()
+    wake = () => {
+      let received = 0
+      socket.on('data', (chunk: Buffer) => {
+        received += chunk.length
+        // The first data event held the headers and perhaps a little of the body.
+        if (received > size - 100_000) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+      })
+      socket.resume()
+    }
+  })
+  const { port } = await startWorld(t, { upstream })
+  const chunk = Buffer.alloc(65_536)
+  let sent = 0
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const request = httpRequest(
+      {
+        port,
+        host: '127.0.0.1',
+        path: '/public/up',
+        method: 'POST',
+        headers: { host: 'localhost', 'content-length': size },
+      },
+      (response) => {
+        response.resume()
+        resolve(response.statusCode)
+      },
+    )
+    request.on('error', reject)
+    let stalled: NodeJS.Timeout | undefined
+    const more = (): void => {
+      clearTimeout(stalled)
+      while (sent < size) {
+        sent += chunk.length
+        if (!request.write(chunk)) {
+          request.once('drain', more)
+          // Nothing moves any more: every buffer on the way is full.
+          stalled = setTimeout(() => {
+            t.ok(sent < size / 2, `${sent} bytes were taken while the application did not read`)
+            wake?.()
+          }, 500)
+          return
+        }
+      }
+      request.end()
+    }
+    more()
+  })
+  t.equal(status, 200)
+  t.equal(sent, size)
+})
+
 t.test('server-sent events arrive one by one, and the application learns when the reader leaves', async (t) => {
   let left: (() => void) | undefined
   const gone = new Promise<void>((resolve) => {
