@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
+import { isCollection, isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
 import { z } from 'zod'
 import { PoolSettings, type PoolSettingsInput } from './pool-settings.ts'
 
@@ -38,10 +38,15 @@ class PoolFile {
   withSecrets(): unknown {
     const content: unknown = this.#document.toJS()
     for (const path of this.#secretPaths()) {
-      const reference = FileReference.safeParse(toPlain(this.#document.getIn(path)))
-      if (reference.success) this.#document.setIn(path, this.#secretFrom(reference.data.file, path))
+      const reference = this.#referenceAt(path)
+      if (reference !== undefined) this.#document.setIn(path, this.#secretFrom(reference.file, path))
     }
     return content === null ? {} : this.#document.toJS()
+  }
+
+  #referenceAt(path: Path): z.infer<typeof FileReference> | undefined {
+    const node = this.#document.getIn(path)
+    return FileReference.safeParse(isCollection(node) ? node.toJSON() : node).data
   }
 
   addIssue(issue: z.core.$ZodIssue): void {
@@ -106,12 +111,7 @@ function read(path: string): string {
   }
 }
 
-const Ranged = z.object({ range: z.tuple([z.number()], z.number()) })
-const WithToJson = z.object({ toJSON: z.function({ output: z.unknown() }) })
-
-const rangeOf = (node: unknown): number | undefined => Ranged.safeParse(node).data?.range[0]
-
-const toPlain = (node: unknown): unknown => WithToJson.safeParse(node).data?.toJSON() ?? node
+const rangeOf = (node: unknown): number | undefined => (isNode(node) ? node.range?.[0] : undefined)
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason'

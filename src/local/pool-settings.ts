@@ -113,7 +113,10 @@ interface Surroundings {
   readonly identityProviders: readonly IdentityProvider[]
 }
 
-function* clientFaults(client: Client, { clients, resourceServers, identityProviders }: Surroundings): Generator<Fault> {
+function* clientFaults(
+  client: Client,
+  { clients, resourceServers, identityProviders }: Surroundings,
+): Generator<Fault> {
   if (clients.find(({ id }) => id === client.id) !== client) yield { at: ['id'], says: `${client.id} is given twice` }
   const own = resourceServers.flatMap(({ identifier, scopes }) => scopes.map((scope) => `${identifier}/${scope}`))
   for (const [index, scope] of client.scopes.entries()) {
@@ -123,7 +126,10 @@ function* clientFaults(client: Client, { clients, resourceServers, identityProvi
   const providers = [OWN_DIRECTORY, ...identityProviders.map(({ name }) => name)]
   for (const [index, name] of client.identityProviders.entries()) {
     if (providers.includes(name)) continue
-    yield { at: ['identityProviders', index], says: `There is no provider ${name}: write one of ${providers.join(', ')}` }
+    yield {
+      at: ['identityProviders', index],
+      says: `There is no provider ${name}: write one of ${providers.join(', ')}`,
+    }
   }
   if (client.flows.includes('client_credentials')) yield* machineFaults(client)
   else if (client.callbackUrls.length === 0) yield { at: [], says: 'The flow code needs at least one of callbackUrls' }
