@@ -109,6 +109,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 /** What the library leaves open: tokens without an end, from the future, or for several audiences at once. */
 function requireSound(payload: JwtPayload, tokenUse: 'id' | 'access', now: number): void {
   if (typeof payload.exp !== 'number') throw new TypeError('exp is missing')
+  if (payload.exp + GRACE_SECONDS <= now / 1000) throw new JwtExpiredError('the token is expired', payload.exp)
   if (typeof payload.iat !== 'number' || payload.iat > now / 1000 + GRACE_SECONDS)
     throw new TypeError('iat is missing or in the future')
   if (typeof payload.sub !== 'string' || payload.sub === '') throw new TypeError('sub is missing')

@@ -32,9 +32,7 @@ Runs the gateway. SIGTERM or Ctrl-C drains it and ends with 0; a second one ends
 /** The settings, or undefined after every fault has been told. */
 export function settingsOrFaults(file: string, { environment, complain }: CommandContext): Loaded | undefined {
   try {
-    const loaded = loadSettings({ file, environment })
-    for (const warning of loaded.warnings) complain(`warning: ${faultLine(warning)}`)
-    return loaded
+    return loadSettings({ file, environment })
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error
     complain(error.message)

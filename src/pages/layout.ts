@@ -29,15 +29,21 @@ const MARK = `<svg class="mark" viewBox="0 0 40 40" fill="none" stroke="currentC
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
 
+export interface PageKind {
+  readonly https: boolean
+  /** The page holds a form to ourselves: with no referrer at all browsers would call its origin `null`, and we refuse that. */
+  readonly form?: boolean
+}
+
 /** The headers of every page of ours: nothing but the one style sheet runs, nothing is kept, nobody frames it. */
-export function pageHeaders({ https }: { readonly https: boolean }): Readonly<Record<string, string>> {
+export function pageHeaders({ https, form = false }: PageKind): Readonly<Record<string, string>> {
   // Browsers hold the redirects after a form to this list too, and sign-out goes on to Cognito and whoever it asks; http only where we are.
   const forms = https ? "'self' https:" : "'self' https: http://localhost:* http://127.0.0.1:*"
   return {
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
     'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action ${forms}; base-uri 'none'; frame-ancestors 'none'`,
-    'referrer-policy': 'no-referrer',
+    'referrer-policy': form ? 'same-origin' : 'no-referrer',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
     ...(https ? { 'strict-transport-security': 'max-age=31536000' } : {}),

@@ -32,7 +32,7 @@ export interface ErrorHandlerOptions {
 const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready) => {
   const { log, self, csrf, signInEndpoint, signOutEndpoint } = options
   const ownPaths = new Map<string, Set<string>>()
-  const headersOfPages = pageHeaders({ https: self.publicUrl.startsWith('https:') })
+  const https = self.publicUrl.startsWith('https:')
   app.decorateRequest('returnTo', null)
 
   app.addHook('onRoute', ({ url, method }) => {
@@ -111,7 +111,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
   }
 
   function page(reply: FastifyReply, html: string): FastifyReply {
-    return reply.headers(headersOfPages).send(html)
+    return reply.headers(pageHeaders({ https, form: html.includes('<form ') })).send(html)
   }
 
   function kindFor(request: FastifyRequest): ClientKind {

@@ -39,13 +39,13 @@ const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
   const { cognito, store, refresher, csrf, states, metrics, log, now, self, ownPrefix } = options
-  const headers = pageHeaders({ https: self.publicUrl.startsWith('https:') })
+  const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   await app.register(formbody)
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
-    return reply.headers(headers).send(
+    return reply.headers(pageHeaders({ https, form: true })).send(
       confirmSignOutPage({
         who: session === null ? undefined : (session.person.email ?? session.person.username),
         action: `${ownPrefix}/sign_out`,
@@ -69,7 +69,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   })
 
   app.get(`${ownPrefix}/signed_out`, open, async (_request, reply) =>
-    reply.headers(headers).send(signedOutPage({ signInHref: `${ownPrefix}/start` })),
+    reply.headers(pageHeaders({ https })).send(signedOutPage({ signInHref: `${ownPrefix}/start` })),
   )
 
   function requireOwnForm(request: FastifyRequest, session: Session, form: Fields): void {

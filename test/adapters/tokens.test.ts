@@ -35,8 +35,7 @@ t.test('a bearer token that is ours decides alone, and its refusal is never a re
 t.test('T08 an ID token is no access token, and the code says so', async (t) => {
   const world = await startWorld(t)
   let idToken = ''
-  world.pool.tamper = (kind, claims) =>
-    kind === 'access' ? { ...claims, token_use: 'id', aud: 'orders-batch' } : claims
+  world.pool.tamper = (_kind, claims) => ({ claims: { ...claims, token_use: 'id', aud: 'orders-batch' } })
   idToken = await machineToken(world)
   const answer = await ask(world, idToken)
   t.equal(answer.status, 401)
@@ -53,12 +52,12 @@ t.test('tokens of clients that are not listed, of other pools, or past their tim
     ['from the future', (claims) => ({ ...claims, iat: now() + 300 })],
   ]
   for (const [what, change] of cases) {
-    world.pool.tamper = (_kind, claims) => change(claims)
+    world.pool.tamper = (_kind, claims) => ({ claims: change(claims) })
     const answer = await ask(world, await machineToken(world))
     t.equal(answer.status, 401, what)
     t.equal(answer.json().code, 'GW_TOKEN_INVALID')
   }
-  world.pool.tamper = (_kind, claims) => ({ ...claims, exp: now() - 29 })
+  world.pool.tamper = (_kind, claims) => ({ claims: { ...claims, exp: now() - 29 } })
   t.equal((await ask(world, await machineToken(world))).status, 200, 'T12 half a minute of difference is forgiven')
 })
 
@@ -93,7 +92,7 @@ t.test(
       t.ok([401, 503].includes(answer.status))
     }
     t.ok((world.pool.calls['jwks'] ?? 0) - before <= 1, 'one fetch in ten seconds')
-    await world.pool.rotateKeys({ keep: 1 })
+    await world.pool.rotateKeys({ keep: true })
     world.clock.advance(11)
     t.equal((await ask(world, await machineToken(world))).status, 200)
   },
@@ -102,7 +101,7 @@ t.test(
 t.test('T25 keys that cannot be fetched are our trouble: 503 with a pause, not 401', async (t) => {
   const world = await startWorld(t)
   await ask(world, await machineToken(world))
-  await world.pool.rotateKeys({ keep: 0 })
+  await world.pool.rotateKeys({ keep: false })
   const token = await machineToken(world)
   world.clock.advance(11)
   world.pool.faults.push({ on: 'jwks', times: 10, status: 500, body: {} })

@@ -22,7 +22,6 @@ t.test('G01 no token, cookie, code, state or secret stands in the log, the metri
       }
     }
   }
-  pool.tamper = (_kind, claims) => claims
   const login = await browser.visit(`${url}/page?token=canary-in-the-query`)
   remember()
   await browser.submit(login, { username: 'alice', password: 'Passw0rd!' })

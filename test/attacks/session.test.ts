@@ -321,7 +321,7 @@ t.test('C29 refreshed tokens for anybody else, or of another sign-in, end the se
   for (const change of [{ sub: 'another' }, { auth_time: 1 }]) {
     const own = await startWorld(t)
     const { browser } = await signedIn(own)
-    own.pool.tamper = (_kind, claims) => ({ ...claims, ...change })
+    own.pool.tamper = (_kind, claims) => ({ claims: { ...claims, ...change } })
     own.clock.advance(301)
     t.equal((await browser.ask(`${own.url}/page`)).status, 401, JSON.stringify(change))
   }

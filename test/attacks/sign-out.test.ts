@@ -42,7 +42,7 @@ t.test('O03 a slow or broken Cognito does not keep anybody from signing out', as
     const browser = client()
     await browser.signIn(`${url}/`)
     const confirm = await browser.visit(`${url}/oauth2/sign_out`)
-    pool.faults.push({ on: 'revoke', ...fault } as (typeof pool.faults)[number])
+    pool.faults.push({ on: 'revoke', ...fault })
     const startedAt = performance.now()
     const out = await browser.submit(confirm, {})
     t.equal(out.url, `${url}/oauth2/signed_out`, JSON.stringify(fault))
@@ -83,7 +83,7 @@ t.test('O07 O08 a refresh that ends after the sign-out does not bring the sessio
   await browser.signIn(`${url}/`)
   const confirm = await browser.visit(`${url}/oauth2/sign_out`)
   const cookie = browser.jarOf(new URL(url).host).get('__Host-gateway') ?? ''
-  pool.faults.push({ on: 'token', delayMs: 300 } as (typeof pool.faults)[number])
+  pool.faults.push({ on: 'token', delayMs: 300 })
   clock.advance(301)
   const running = client().ask(`${url}/page`, { headers: { cookie: `__Host-gateway=${cookie}` } })
   await new Promise((resolve) => setImmediate(resolve))

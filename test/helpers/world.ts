@@ -22,6 +22,8 @@ export interface WorldOptions {
   /** Changes to the pool's app client of the gateway. */
   readonly client?: Readonly<Record<string, unknown>>
   readonly answer?: Answer
+  /** The pool answers nothing until its faults are taken away. */
+  readonly poolAway?: boolean
   /** Another application than the recording one, by its address. */
   readonly upstream?: string
 }
@@ -51,6 +53,8 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
   const url = `http://localhost:${port}`
   const application = await startRecordingApplication(t, options.answer)
   const pool = await startPool(t, url, clock, options)
+  if (options.poolAway === true)
+    pool.faults.push({ on: 'jwks', reset: true, times: 1000 }, { on: 'discovery', reset: true, times: 1000 })
   const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const settingsFile = writeSettings(folder, {
@@ -108,7 +112,7 @@ async function startPool(t: Teardown, url: string, clock: Clock, options: WorldO
       { id: 'orders-batch', secret: 'orders-batch-secret', scopes: ['orders/read'], flows: ['client_credentials'] },
     ],
     ...options.pool,
-  } as LocalPoolOptions)
+  })
   t.teardown(async () => pool.close())
   return pool
 }
