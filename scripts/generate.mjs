@@ -15,7 +15,11 @@ const { metricTable } = await import('../dist/adapters/metrics.js')
 const files = {
   'config/gateway.schema.json': publishedSchema(),
   'config/gateway.example.yaml': exampleFile(describeSettings()),
-  'README.md': withTables(readFileSync(join(root, 'README.md'), 'utf8'), { catalogue, metricTable, settings: describeSettings() }),
+  'README.md': withTables(readFileSync(join(root, 'README.md'), 'utf8'), {
+    catalogue,
+    metricTable,
+    settings: describeSettings(),
+  }),
 }
 const check = process.argv.includes('--check')
 let stale = 0

@@ -10,13 +10,16 @@ function between(readme, name, lines) {
 }
 
 function errorRows(catalogue) {
-  const rows = Object.entries(catalogue).map(([code, { status, says }]) => `| \`${code}\` | ${status} | ${cell(says)} |`)
+  const rows = Object.entries(catalogue).map(
+    ([code, { status, says }]) => `| \`${code}\` | ${status} | ${cell(says)} |`,
+  )
   return ['| code | status | says |', '| --- | --- | --- |', ...rows]
 }
 
 function metricRows(table) {
   const rows = Object.entries(table).map(
-    ([name, { kind, labels, help }]) => `| \`${name}\` | ${kind} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${cell(help)} |`,
+    ([name, { kind, labels, help }]) =>
+      `| \`${name}\` | ${kind} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${cell(help)} |`,
   )
   return ['| name | kind | labels | what it counts |', '| --- | --- | --- | --- |', ...rows]
 }
@@ -25,7 +28,10 @@ function metricRows(table) {
 function settingRows(settings) {
   const rows = settings
     .filter(({ supported }) => supported)
-    .map(({ path, type, default: value, sentence }) => `| \`${path}\` | ${cell(type)} | ${value === undefined ? '' : `\`${cell(value)}\``} | ${cell(sentence)} |`)
+    .map(
+      ({ path, type, default: value, sentence }) =>
+        `| \`${path}\` | ${cell(type)} | ${value === undefined ? '' : `\`${cell(value)}\``} | ${cell(sentence)} |`,
+    )
   return ['| setting | type | default | what it does |', '| --- | --- | --- | --- |', ...rows]
 }
 

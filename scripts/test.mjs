@@ -25,7 +25,9 @@ const testFiles = () =>
     .filter((file) => file.endsWith('.test.js') && !file.includes('browser'))
     .map((file) => join('build', 'test', file))
 // Coverage is counted once, on the machine's own Node.
-const selection = portable ? ['--disable-coverage', ...testFiles()] : given.map((file) => file.replace(/^test\/(.*)\.ts$/, 'build/test/$1.js'))
+const selection = portable
+  ? ['--disable-coverage', ...testFiles()]
+  : given.map((file) => file.replace(/^test\/(.*)\.ts$/, 'build/test/$1.js'))
 
 mkdirSync('.tap', { recursive: true })
 const passed = node(tap, '--output-file=.tap/results.tap', ...selection)

@@ -118,8 +118,9 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     await page.goto(`${url}/form`)
     await signIn(page, 'alice', 'Passw0rd!')
     await page.waitForURL(`${url}/form`)
-    await page.locator('input[type=text], textarea').first().fill('Grüße & more')
-    await page.locator('button[type=submit], input[type=submit]').first().click()
+    await page.getByLabel('Subject').fill('A note')
+    await page.getByLabel('Text').fill('Grüße & more')
+    await page.getByRole('button', { name: 'Save' }).click()
     await page.getByText('Grüße & more').first().waitFor()
     const streamed = await page.evaluate(
       async () =>
