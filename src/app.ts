@@ -71,6 +71,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     cognito,
     states,
     metrics,
+    log,
     now,
     pool: pool.name,
     callbackUrl: parts.callbackUrl,

@@ -59,7 +59,8 @@ export interface PartsOptions {
 }
 
 const KEYS_RENEWAL_MS = 3_600_000
-const KEYS_RETRY_MS = 2_000
+const KEYS_RETRY_MS = 1_000
+const KEYS_MAX_RETRY_MS = 10_000
 
 export function createParts({ settings, log, now = Date.now, maxSessionTextBytes }: PartsOptions): Parts {
   const pool = settings.pools[0]
@@ -205,13 +206,16 @@ function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metric
 function createKeyWatch(verifier: TokenVerifier, log: Logger) {
   let timer: NodeJS.Timeout | undefined
   let stopped = false
+  let failures = 0
 
   async function renew(): Promise<void> {
     let next = KEYS_RENEWAL_MS
     try {
       await verifier.renewKeys()
+      failures = 0
     } catch {
-      next = KEYS_RETRY_MS
+      next = Math.min(KEYS_RETRY_MS * 2 ** failures, KEYS_MAX_RETRY_MS)
+      failures += 1
       log.warn({ event: 'keys_unavailable' }, "the user pool's keys cannot be fetched; trying again")
     }
     if (!stopped) timer = setTimeout(() => void renew(), next).unref()

@@ -1,7 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { metricTable } from '../src/adapters/metrics.ts'
+import { loadSettings } from '../src/config/load.ts'
 import { catalogue } from '../src/domain/errors.ts'
 import { root } from './helpers/process.ts'
 
@@ -57,5 +60,37 @@ t.test('every file that the documents point to exists', async (t) => {
     /`((?:domain|adapters|plugins|routes|config)\/[\w/-]+\.ts)`/g,
   )) {
     t.doesNotThrow(() => readFileSync(join(root, 'src', file)), `src/README.md names ${file}`)
+  }
+})
+
+t.test('the settings that README shows are settings, without a fault or a warning', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'readme-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const [, text = ''] = /```yaml\n(# gateway\.yaml\n[\s\S]*?)```/.exec(readme) ?? []
+  writeFileSync(join(folder, 'gateway.yaml'), text)
+  writeFileSync(join(folder, 'client-secret'), 'a-secret-of-cognito', { mode: 0o600 })
+  writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
+  const { settings, warnings } = loadSettings({ file: join(folder, 'gateway.yaml'), environment: {} })
+  t.same(warnings, [])
+  t.equal(settings.publicUrl, 'https://app.example.com')
+  const callback = settings.publicUrl + settings.endpoints.callback
+  t.ok(readme.includes(`| Allowed callback URL | \`${callback}\` |`), 'the address to register is the one that is used')
+  for (const way of ['--callback-urls ', 'callback_urls                        = ["'])
+    t.ok(readme.includes(way + callback))
+})
+
+t.test('every rule that README shows is one', async (t) => {
+  const rules = [...readme.matchAll(/^\| `(access: .*?)` \|/gm)].map(([, rule = '']) => rule)
+  t.ok(rules.length >= 6)
+  const folder = mkdtempSync(join(tmpdir(), 'rules-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
+  for (const rule of rules) {
+    const file = join(folder, 'gateway.yaml')
+    writeFileSync(
+      file,
+      `publicUrl: https://app.example.com\npools: { a: { userPoolId: eu-west-1_AbCdEfGhI, clientId: abc } }\nsession: { keys: [{ file: session-key }] }\napplications:\n  app:\n    upstream: http://app.internal\n    ${rule}\n`,
+    )
+    t.doesNotThrow(() => loadSettings({ file, environment: {} }), rule)
   }
 })

@@ -5,6 +5,12 @@ const UNSAFE_FLAGS = [
   '--inspect-wait',
   '--insecure-http-parser',
   '--tls-keylog',
+  // What these write down holds the memory of the process, and so everybody's tokens.
+  '--report-on-fatalerror',
+  '--report-uncaught-exception',
+  '--report-on-signal',
+  '--heapsnapshot-signal',
+  '--heapsnapshot-near-heap-limit',
 ]
 
 /** Why a process with this environment and these flags must not hold people's sessions; undefined where nothing is wrong. */

@@ -69,7 +69,7 @@ export function addControlApi(app: FastifyInstance, pool: UserPool, controls: Po
 
 function addFaultRoutes(app: FastifyInstance, controls: PoolControls): void {
   app.post('/_pool/faults', async (request, reply) => {
-    const faults = z.union([z.array(Fault), Fault.transform((fault) => [fault])]).parse(request.body)
+    const faults = z.array(Fault).parse([request.body].flat())
     controls.faults.push(...faults)
     return reply.code(204).send()
   })

@@ -2,7 +2,7 @@ import type { Fault } from './pool-faults.ts'
 import type { PoolContext, TokenRequest } from './pool-context.ts'
 import type { Client } from './pool-settings.ts'
 import type { Tamper } from './pool-tokens.ts'
-import { tokensOf, type TokenReply } from './token-endpoint.ts'
+import { tokenReply, tokensOf, type TokenReply } from './token-endpoint.ts'
 import type { User, UserChanges } from './user-directory.ts'
 import type { LargeClaims } from './user-pool.ts'
 
@@ -79,8 +79,10 @@ async function issueTokens(
   { clientId, username, scopes, nonce, authTime }: TokenOrder,
 ): Promise<TokenReply> {
   const client = existing(pool.client(clientId), `app client ${clientId}`)
-  const common = { expires_in: client.accessTokenSeconds, token_type: 'Bearer' } as const
-  if (username === undefined) return { access_token: await mint.forMachine(client, scopes ?? client.scopes), ...common }
+  if (username === undefined) {
+    const accessToken = await mint.forMachine(client, scopes ?? client.scopes)
+    return tokenReply(client, { idToken: undefined, accessToken })
+  }
   existing(pool.users.find(username), `user ${username}`)
   const family = pool.startFamily({
     clientId,
@@ -89,12 +91,7 @@ async function issueTokens(
     authTime: authTime ?? pool.now(),
   })
   const tokens = await tokensOf({ pool, mint }, { family, nonce, source: 'TokenGeneration_HostedAuth' })
-  return {
-    ...(tokens.idToken === undefined ? {} : { id_token: tokens.idToken }),
-    access_token: tokens.accessToken,
-    refresh_token: pool.newRefreshToken(family),
-    ...common,
-  }
+  return tokenReply(client, tokens, pool.newRefreshToken(family))
 }
 
 function existing<T>(found: T | undefined, what: string): T {

@@ -33,6 +33,7 @@ a { color: var(--accent) }
 .alert, .note { border-radius: 8px; padding: .625rem .875rem; margin: 1rem 0 0; font-size: .9375rem }
 .alert { background: var(--alarm-ground); color: var(--alarm); border: 1px solid }
 .note { background: var(--note-ground) }
+.note + p { margin: 1rem 0 0 }
 .hint { color: var(--quiet); font-size: .8125rem; margin: .375rem 0 0 }
 code { font: .9375em ui-monospace, monospace; overflow-wrap: anywhere }
 .code { font-size: 1.25rem; letter-spacing: .15em }
@@ -44,7 +45,7 @@ const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
 
 const HEADERS = {
   'cache-control': 'no-store',
-  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'`,
+  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; img-src data:; base-uri 'none'; frame-ancestors 'none'`,
   'referrer-policy': 'strict-origin-when-cross-origin',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',

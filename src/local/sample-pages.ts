@@ -21,10 +21,11 @@ th { font-weight: 600; white-space: nowrap }
 td { font-family: ui-monospace, monospace; font-size: .875rem; overflow-wrap: anywhere }
 label { display: block; font-weight: 600; margin: .75rem 0 .25rem }
 input, textarea { font: inherit; color: inherit; background: var(--card); border: 1px solid var(--quiet); border-radius: 4px; padding: .5rem .625rem; width: 100%; max-width: 28rem }
-button { font: inherit; font-weight: 600; padding: .5rem 1rem; margin-top: 1rem; border: 1px solid var(--accent); border-radius: 4px; background: var(--accent); color: var(--ground); cursor: pointer }
+button { display: block; font: inherit; font-weight: 600; padding: .5rem 1rem; margin-top: 1rem; border: 1px solid var(--accent); border-radius: 4px; background: var(--accent); color: var(--ground); cursor: pointer }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 pre { background: var(--card); border: 1px solid var(--line); padding: .75rem; min-height: 8rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere }
 .quiet { color: var(--quiet) }
+@media (max-width: 40rem) { tr, th, td { display: block } th { border: 0; padding-bottom: 0 } td { padding-top: 0 } }
 `
 
 const LINKS: readonly (readonly [string, string])[] = [

@@ -66,7 +66,7 @@ async function exchangeCode(context: PoolContext, client: Client, form: URLSearc
   if (asksUnreadable(client, granted.scopes)) throw new OAuthError('invalid_grant')
   const family = pool.startFamily(granted)
   const tokens = await tokensOf(context, { family, nonce: granted.nonce, source: 'TokenGeneration_HostedAuth' })
-  return reply(client, tokens, pool.newRefreshToken(family))
+  return tokenReply(client, tokens, pool.newRefreshToken(family))
 }
 
 async function refresh(context: PoolContext, client: Client, form: URLSearchParams): Promise<TokenReply> {
@@ -75,7 +75,7 @@ async function refresh(context: PoolContext, client: Client, form: URLSearchPara
   const used = context.pool.useRefreshToken(token, client)
   if (used === undefined) throw new OAuthError('invalid_grant')
   const tokens = await tokensOf(context, { family: used.family, source: 'TokenGeneration_RefreshTokens' })
-  return reply(client, tokens, used.next)
+  return tokenReply(client, tokens, used.next)
 }
 
 async function machineToken({ mint }: PoolContext, client: Client, form: URLSearchParams): Promise<TokenReply> {
@@ -83,7 +83,7 @@ async function machineToken({ mint }: PoolContext, client: Client, form: URLSear
   const asked = (form.get('scope') ?? '').split(/\s+/).filter((scope) => scope !== '')
   if (asked.some((scope) => !client.scopes.includes(scope))) throw new OAuthError('invalid_scope')
   const scopes = asked.length === 0 ? client.scopes : asked
-  return reply(client, { idToken: undefined, accessToken: await mint.forMachine(client, scopes) })
+  return tokenReply(client, { idToken: undefined, accessToken: await mint.forMachine(client, scopes) })
 }
 
 /** The tokens of a family at this moment. Throws `invalid_grant` for somebody who is disabled or gone. */
@@ -97,7 +97,8 @@ export async function tokensOf(
   return mint.forUser({ client, user, ...order })
 }
 
-function reply(client: Client, { idToken, accessToken }: UserTokens, refreshToken?: string): TokenReply {
+/** The answer of the token endpoint, with what there is of the tokens. */
+export function tokenReply(client: Client, { idToken, accessToken }: UserTokens, refreshToken?: string): TokenReply {
   return {
     ...(idToken === undefined ? {} : { id_token: idToken }),
     access_token: accessToken,

@@ -210,14 +210,11 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     if (this.#over) return
-    this.#over = true
     this.#stopClock()
-    if (this.#heldLength >= 0) {
-      this.#begin()
-      this.#response.end(this.#held ?? undefined)
-      return
-    }
-    this.#response.end()
+    // May throw for a header that Node will not write; then this exchange has failed and is not over.
+    if (this.#heldLength >= 0) this.#begin()
+    this.#over = true
+    this.#response.end(this.#held ?? undefined)
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -229,8 +226,8 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   /** From here on the answer is the application's; until here the error handler could still have spoken. */
   #begin(): void {
-    this.#reply.hijack()
     this.#response.writeHead(this.#status, this.#head)
+    this.#reply.hijack()
   }
 
   #startClock(): void {

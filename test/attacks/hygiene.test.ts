@@ -86,6 +86,16 @@ t.test('G04 every outcome is one line with the request id, the route, the code a
   })
 })
 
+t.test('G04 signing in and out are lines of their own', async (t) => {
+  const { url, log, client } = await startWorld(t)
+  const browser = client()
+  await browser.signIn(`${url}/`)
+  await browser.submit(await browser.visit(`${url}/oauth2/sign_out`), {})
+  const events = log.map((line) => JSON.parse(line).event)
+  t.ok(events.includes('signed_in'))
+  t.ok(events.includes('sign_out'))
+})
+
 t.test('G04 people are told apart in the log without being named, unless the settings say so', async (t) => {
   const hashed = await startWorld(t)
   await hashed.client().signIn(`${hashed.url}/`)

@@ -409,7 +409,7 @@ t.test('L36 C25 many sign-ins at once never mix people up', async (t) => {
   t.equal(crowd.application.seen.length, names.length)
 })
 
-t.test('L12 a pool whose discovery cannot be trusted signs nobody in, and the gateway lives on', async (t) => {
+t.test('L12 L33 a pool whose discovery cannot be trusted signs nobody in, and the gateway lives on', async (t) => {
   const shapes: readonly (readonly [string, object])[] = [
     ['another issuer', { body: { issuer: 'https://evil.example' } }],
     ['a page', { rawBody: '<html>', headers: { 'content-type': 'text/html' } }],
@@ -433,4 +433,13 @@ t.test('the application saw only people who were signed in', async (t) => {
       (request) => request.headers['x-forwarded-user'] !== undefined || request.url.startsWith('/public'),
     ),
   )
+})
+
+t.test('L25 a sign-in cannot come back on another host', async (t) => {
+  const { browser, callback } = await comeBack()
+  const before = tokenCalls()
+  const answer = await browser.ask(callback, { headers: { ...page, host: 'other.example' } })
+  t.equal(answer.status, 421)
+  t.notOk(session(answer))
+  t.equal(tokenCalls(), before)
 })

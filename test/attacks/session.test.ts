@@ -16,7 +16,7 @@ async function signedIn(on = world, username = 'alice') {
 const asked = async (cookie: string, target = '/page') =>
   sendRaw(port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\n\r\n`)
 
-t.test('C01 the session cookie is host-bound, hidden from scripts, and fits', async (t) => {
+t.test('C01 C20 the session cookie is host-bound, hidden from scripts, and fits', async (t) => {
   const browser = world.client()
   const login = await browser.visit(`${url}/`)
   const landed = await browser.submit(login, { username: 'alice', password: 'Passw0rd!' })

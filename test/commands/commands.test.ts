@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -94,14 +95,14 @@ t.test('a taken port is one clear sentence, not a stack', async (t) => {
   t.notMatch(run.err(), /^\s+at /m)
 })
 
-t.test('K19 serve refuses to run where others could read along', async (t) => {
+t.test('K19 G12 serve refuses to run where others could read along', async (t) => {
   const { settingsFile } = await startWorld(t)
   for (const name of ['NODE_TLS_REJECT_UNAUTHORIZED', 'SSLKEYLOGFILE']) {
     const run = runCommand(t, ['serve', '--config', settingsFile], { env: { [name]: '0' } })
     t.equal(await run.ended, 1)
     t.match(run.err(), name)
   }
-  for (const flag of ['--insecure-http-parser', '--inspect=0']) {
+  for (const flag of ['--insecure-http-parser', '--inspect=0', '--report-on-fatalerror']) {
     const run = runCommand(t, ['serve', '--config', settingsFile], { node: [flag] })
     t.equal(await run.ended, 1)
     t.match(run.err(), `started with ${flag}`)
@@ -134,6 +135,16 @@ t.test(
     t.equal((await browser.ask('http://localhost:8080/admin/')).status, 200)
     t.equal((await new Client(t).signIn('http://localhost:8080/admin/', 'bob')).status, 403)
     t.equal((await fetch('http://localhost:9090/readyz')).status, 200)
+
+    const [asProgram = '', token = '', asMachine = ''] = run.out().match(/^ {7}\S.*$/gm) ?? []
+    const shell = (script: string): string =>
+      execFileSync('sh', ['-c', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    t.match(
+      shell(asProgram),
+      /^HTTP\/1\.1 401 [\s\S]*GW_SIGN_IN_REQUIRED/,
+      'the commands that it shows work as they stand',
+    )
+    t.match(shell(`${token}\n${asMachine}`), /^HTTP\/1\.1 200 /)
 
     // A terminal sends Ctrl-C to every process of the group.
     run.child.kill('SIGINT')

@@ -1,6 +1,9 @@
 import t from 'tap'
 import { startWorld } from '../helpers/world.ts'
 
+/** The code that a real pool would have sent by mail. */
+const codeIn = (page: string): string => />\s*(\d{6})\s*</.exec(page)?.[1] ?? ''
+
 t.test('a person is sent to Cognito, signs in, and gets the very page that was asked for', async (t) => {
   const { url, pool, application, client } = await startWorld(t)
   const browser = client()
@@ -144,13 +147,46 @@ t.test('an optional route knows who is signed in and lets in who is not', async 
   t.equal(application.last().headers['x-forwarded-email'], 'alice@example.com')
 })
 
-t.test('signing up and a forgotten password lead back to the page asked for', async (t) => {
+t.test('whoever signs up lands on the page asked for, signed in', async (t) => {
+  const { url, pool, application, client } = await startWorld(t)
+  const browser = client()
+  const form = await browser.visit(`${url}/oauth2/sign_up?rd=/welcome`)
+  t.match(form.url, `${pool.url}/signup?`)
+  const mailed = await browser.submit(form, { username: 'carol', email: 'carol@example.com', password: 'Passw0rd!' })
+  const landed = await browser.submit(mailed, { code: codeIn(mailed.text) })
+  t.equal(landed.url, `${url}/welcome`)
+  t.equal(application.last().headers['x-forwarded-email'], 'carol@example.com')
+})
+
+t.test('whoever forgot the password chooses a new one and gets on to the page asked for', async (t) => {
   const { url, pool, client } = await startWorld(t)
   const browser = client()
-  t.match((await browser.visit(`${url}/oauth2/sign_up?rd=/welcome`)).url, `${pool.url}/signup?`)
-  t.match((await browser.visit(`${url}/oauth2/forgot_password?rd=/welcome`)).url, `${pool.url}/forgotPassword?`)
-  t.equal(browser.jarOf(new URL(url).host).size, 2, 'each is an attempt of its own')
+  const form = await browser.visit(`${url}/oauth2/forgot_password?rd=/welcome`)
+  t.match(form.url, `${pool.url}/forgotPassword?`)
+  const mailed = await browser.submit(form, { username: 'bob' })
+  const login = await browser.submit(mailed, { code: codeIn(mailed.text), password: 'N3w-Passw0rd' })
+  const landed = await browser.submit(login, { username: 'bob', password: 'N3w-Passw0rd' })
+  t.equal(landed.url, `${url}/welcome`)
 })
+
+t.test(
+  'people of another identity provider sign in there, and their automatic group and unverified address do not count',
+  async (t) => {
+    const { url, application, client } = await startWorld(t, {
+      pool: { identityProviders: [{ name: 'ExampleCorp' }] },
+      client: { identityProviders: ['COGNITO', 'ExampleCorp'] },
+      settings: { pools: { local: { identityProviders: ['ExampleCorp'] } } },
+    })
+    const browser = client()
+    const provider = await browser.visit(`${url}/oauth2/start?rd=/welcome&idp=ExampleCorp`)
+    const landed = await browser.submit(provider, { subject: 'dora', email: 'dora@example.com', name: 'Dora' })
+    t.equal(landed.url, `${url}/welcome`)
+    const { headers } = application.last()
+    t.equal(headers['x-forwarded-preferred-username'], 'ExampleCorp_dora')
+    t.equal(headers['x-forwarded-groups'], undefined)
+    t.equal(headers['x-forwarded-email'], undefined)
+  },
+)
 
 t.test('a name can be suggested, and only providers that are offered can be chosen', async (t) => {
   const { url, client } = await startWorld(t, {

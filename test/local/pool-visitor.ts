@@ -112,7 +112,7 @@ export class Visitor {
 
   async ask(url: string, init: RequestInit = {}): Promise<Response> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const response = await fetch(url, { redirect: 'manual', ...init, headers: { cookie, ...init.headers } })
+    const response = await fetch(url, { redirect: 'manual', ...init, headers: { cookie } })
     for (const line of response.headers.getSetCookie()) this.#keep(line)
     return response
   }

@@ -279,7 +279,7 @@ t.test('a refresh keeps the sign-in and reads the person afresh, without a new r
 
 t.test('without groups there is no groups claim', async (t) => {
   const { pool } = await startPool(t)
-  const { access_token = '', id_token = '' } = await pool.issueTokens({ clientId: APP.client_id, username: 'bob' })
+  const { access_token, id_token = '' } = await pool.issueTokens({ clientId: APP.client_id, username: 'bob' })
   for (const token of [access_token, id_token]) t.notOk('cognito:groups' in claimsOf(token))
 })
 
@@ -547,7 +547,8 @@ t.test('openid-client signs in, refreshes and revokes against the pool', async (
   const refreshed = await oidc.refreshTokenGrant(config, tokens.refresh_token ?? '')
   t.equal(refreshed.refresh_token, undefined)
   await oidc.tokenRevocation(config, tokens.refresh_token ?? '')
-  await t.rejects(oidc.refreshTokenGrant(config, tokens.refresh_token ?? ''), { error: 'invalid_grant', status: 400 })
+  const refused = await oidc.refreshTokenGrant(config, tokens.refresh_token ?? '').catch((error: unknown) => error)
+  t.match(refused, { error: 'invalid_grant', status: 400 })
   t.equal(
     oidc.buildEndSessionUrl(config, { logout_uri: 'x' }).href,
     `${pool.url}/logout?logout_uri=x&client_id=${APP.client_id}`,
@@ -559,11 +560,8 @@ t.test('openid-client signs in, refreshes and revokes against the pool', async (
     oidc.ClientSecretBasic(APP.client_secret),
     { execute },
   )
-  await t.rejects(
-    oidc.clientCredentialsGrant(basic),
-    { error: 'unauthorized_client' },
-    'Basic passes, whatever its encoding',
-  )
+  const answer = await oidc.clientCredentialsGrant(basic).catch((error: unknown) => error)
+  t.match(answer, { error: 'unauthorized_client' }, 'Basic passes, whatever its encoding')
 })
 
 t.test('aws-jwt-verify accepts ID, access and machine tokens, and notices tampering', async (t) => {

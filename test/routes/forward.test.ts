@@ -270,6 +270,17 @@ t.test('RL03 an application that refuses, resets or speaks nonsense is a 502 in 
       (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc'),
       'GW_UPSTREAM_INVALID',
     ],
+    [
+      'sends bytes that no header may hold',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 2\r\n\r\nok'),
+      '',
+    ],
+    [
+      'sends them before a long body',
+      (socket) => socket.end(`HTTP/1.1 200 OK\r\nX-A: a\x7fb\r\n\r\n${'x'.repeat(100_000)}`),
+      '',
+    ],
+    ['sends an impossible status', (socket) => socket.end('HTTP/1.1 099 No\r\nContent-Length: 2\r\n\r\nok'), ''],
     ['sends half of a short answer', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'), ''],
   ]
   for (const [what, speak, code] of cases) {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 import type { CognitoClient, CognitoPage } from '../../adapters/cognito-client.ts'
 import type { LoginStates } from '../../adapters/login-states.ts'
 import type { Metrics } from '../../adapters/metrics.ts'
@@ -10,6 +11,7 @@ export interface BeginParts {
   readonly cognito: CognitoClient
   readonly states: LoginStates
   readonly metrics: Metrics
+  readonly log: Logger
   readonly now: () => number
   readonly pool: string
   /** The registered callback, from the settings. */

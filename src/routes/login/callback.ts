@@ -88,6 +88,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     await replaceSession(request, { person, expiresAt, refreshToken: tokens.refreshToken })
     metrics.count('login_stages_total', { stage: 'session_set' })
     metrics.count('logins_total', { pool, result: 'signed_in', reason: '' })
+    parts.log.info({ event: 'signed_in', requestId: request.id, pool }, 'signed in')
     metrics.observe('login_duration_seconds', (now() - attempt.startedAt) / 1000, {})
     request.identity = person
     if (!hadSession && loopGuard.isFruitless(person.subject, attempt.returnTo)) {
