@@ -1,4 +1,5 @@
 import type { AccessRule } from '../domain/access.ts'
+import type { IdentityHeaders } from '../domain/identity-headers.ts'
 import type { Secret } from '../domain/secret.ts'
 
 /** The effective settings: everything merged, every default in place, every secret read, frozen. What the rest of the product reads. */
@@ -74,18 +75,7 @@ export interface RouteSettings {
     readonly responseSeconds: number
     readonly idleSeconds: number
   }
-  readonly identity: {
-    /** Empty for none. */
-    readonly headers: readonly 'forwarded'[]
-    readonly user: 'sub' | 'email' | 'username' | `claim:${string}`
-    readonly groups: {
-      readonly only: readonly string[] | undefined
-      readonly rename: Readonly<Record<string, string>>
-      readonly separator: string
-      readonly max: number | undefined
-    }
-    readonly encoding: 'percent' | 'utf8' | 'latin1' | 'base64'
-  }
+  readonly identity: IdentityHeaders
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
   readonly allowedOrigins: readonly string[]
   readonly showMissing: boolean

@@ -2,22 +2,12 @@ import t from 'tap'
 import { createRefresher, type RefreshOutcome } from '../../src/adapters/refresher.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { createClock } from '../helpers/clock.ts'
+import { alice } from '../helpers/people.ts'
 
 const clock = createClock()
 const session = (more: Partial<Session> = {}): Session => ({
   id: 's1',
-  person: {
-    kind: 'person',
-    pool: 'staff',
-    subject: 'u1',
-    username: 'alice',
-    preferredUsername: undefined,
-    email: undefined,
-    groups: new Set(),
-    scopes: new Set(),
-    claims: {},
-    authTime: 1,
-  },
+  person: alice(),
   startedAt: 1,
   seenAt: 1,
   claimsAt: 1,

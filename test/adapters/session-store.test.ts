@@ -4,6 +4,7 @@ import { createSeal } from '../../src/adapters/seal.ts'
 import { createCookieStore, type StoredSession } from '../../src/adapters/session-store.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { createClock } from '../helpers/clock.ts'
+import { alice } from '../helpers/people.ts'
 
 const clock = createClock()
 const storeWith = (maxTextBytes = 7_900) =>
@@ -22,18 +23,7 @@ const refreshToken = [
 
 const session = (more: Partial<Session> = {}, groups: readonly string[] = ['admins']): Session => ({
   id: randomBytes(16).toString('base64url'),
-  person: {
-    kind: 'person',
-    pool: 'staff',
-    subject: '7f0c2b1e-8a55-4f0e-9f10-0c6f7d2b9b11',
-    username: 'alice',
-    preferredUsername: undefined,
-    email: 'alice@example.com',
-    groups: new Set(groups),
-    scopes: new Set(['openid', 'email', 'profile']),
-    claims: { 'custom:tenant': 'acme' },
-    authTime: 1_761_379_200,
-  },
+  person: alice({ groups: new Set(groups) }),
   startedAt: clock.now(),
   seenAt: clock.now(),
   claimsAt: clock.now(),

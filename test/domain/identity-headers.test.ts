@@ -8,7 +8,8 @@ import {
   type Forwarding,
   type IdentityHeaders,
 } from '../../src/domain/identity-headers.ts'
-import type { Identity, Person } from '../../src/domain/identity.ts'
+import type { Identity } from '../../src/domain/identity.ts'
+import { alice as person, machine } from '../helpers/people.ts'
 
 const rule: IdentityHeaders = {
   headers: ['forwarded'],
@@ -26,18 +27,7 @@ const forwarding: Forwarding = {
   traceparent: '00-a-b-00',
   dropAuthorization: false,
 }
-const alice: Person = {
-  kind: 'person',
-  pool: 'staff',
-  subject: 'sub-alice',
-  username: 'alice',
-  preferredUsername: undefined,
-  email: 'alice@example.com',
-  groups: new Set(['admins', 'ops']),
-  scopes: new Set(),
-  claims: { 'custom:tenant': 'acme' },
-  authTime: 1,
-}
+const alice = person()
 
 function permitFor(identity: Identity | null) {
   const decision = decide('optional', 'staff', identity)
@@ -264,7 +254,7 @@ t.test('the user can be another claim, and groups can be chosen, renamed and cou
 })
 
 t.test('a machine is named by its client and has no name, address or groups', async (t) => {
-  const seen = received([], { kind: 'machine', pool: 'staff', clientId: 'batch', scopes: new Set() })
+  const seen = received([], machine())
   t.same(seen['x-forwarded-user'], ['batch'])
   t.equal(seen['x-forwarded-email'], undefined)
   t.equal(seen['x-forwarded-groups'], undefined)

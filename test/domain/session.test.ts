@@ -1,5 +1,6 @@
 import t from 'tap'
 import { freshness, renewalDue, survivesOutage, type Session, type SessionLimits } from '../../src/domain/session.ts'
+import { alice } from '../helpers/people.ts'
 
 const limits: SessionLimits = {
   idleTimeoutSeconds: 1800,
@@ -10,18 +11,7 @@ const limits: SessionLimits = {
 const started = 1_700_000_000_000
 const session: Session = {
   id: 's1',
-  person: {
-    kind: 'person',
-    pool: 'staff',
-    subject: 'u1',
-    username: 'alice',
-    preferredUsername: undefined,
-    email: undefined,
-    groups: new Set(),
-    scopes: new Set(),
-    claims: {},
-    authTime: 1,
-  },
+  person: alice(),
   startedAt: started,
   seenAt: started,
   claimsAt: started,
