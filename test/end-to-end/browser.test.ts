@@ -60,7 +60,7 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     t.match(await page.locator('body').innerText(), /admin/i)
   })
 
-  t.test('signing out asks for the password again, and the back button shows nothing', async (t) => {
+  t.test('signing out asks for the password again', async (t) => {
     const { url, pool } = await startSample(t)
     const page = await (await browser.newContext()).newPage()
     await page.goto(`${url}/`)
@@ -146,7 +146,7 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     t.equal(socket, 'refused', 'WebSockets are not offered yet, and never hang')
   })
 
-  t.test('R01 to R50 wherever a return address points, the browser stays on the site', async (t) => {
+  t.test('wherever a return address points, the browser stays on the site', async (t) => {
     const { url } = await startSample(t)
     const context = await browser.newContext()
     const page = await context.newPage()
