@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
 import { root } from './process.ts'
 
 interface Teardown {
@@ -23,6 +23,13 @@ export async function startBrowser(t: Teardown): Promise<Browser> {
   const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: ARGUMENTS })
   t.teardown(async () => browser.close())
   return browser
+}
+
+/** A window of its own, with its own cookies; nothing in it is waited for longer than ten seconds. */
+export async function newContext(browser: Browser): Promise<BrowserContext> {
+  const context = await browser.newContext()
+  context.setDefaultTimeout(10_000)
+  return context
 }
 
 /** Keeps a picture of the page where a person can look at it after the run. */
