@@ -32,6 +32,11 @@ const selection = portable
 mkdirSync('.tap', { recursive: true })
 const passed = node(tap, '--output-file=.tap/results.tap', ...selection)
 const results = readFileSync('.tap/results.tap', 'utf8')
+// The reporter keeps quiet where there is no terminal: failures are told here, with what was found and wanted.
+for (const [, title, why] of results.matchAll(/^ *not ok \d+ - (.*)\n((?: +.*\n)*)/gm)) {
+  if (/^ *---\n[\s\S]*(?:diff|found|wanted|stack|exitCode|signal|timeout)/m.test(why))
+    console.log(`FAILED: ${title}\n${why.split('\n').slice(0, 30).join('\n')}`)
+}
 const skipped = [...results.matchAll(/^\s*(?:not )?ok \d+ - (.*?) # SKIP ?(.*)$/gm)]
 for (const [, title, why] of skipped) console.log(`SKIPPED: ${title}${why ? ` (${why})` : ''}`)
 

@@ -80,7 +80,7 @@ t.test('3. No header of a reserved family that a client sent reaches an applicat
   const spelling = fc
     .tuple(family, fc.infiniteStream(separator), fc.infiniteStream(fc.boolean()))
     .map(([words, separators, upper]) =>
-      [...words]
+      Array.from(words)
         .map((letter) =>
           letter === ' ' ? separators.next().value : upper.next().value ? letter.toUpperCase() : letter,
         )
