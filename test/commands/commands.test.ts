@@ -46,6 +46,13 @@ t.test('keygen prints a key of 32 bytes, another one each time', async (t) => {
   t.not(one.out(), two.out())
 })
 
+t.test('from a clone every command is behind npm run gateway', async (t) => {
+  t.equal(manifest.scripts.gateway, 'node scripts/start.mjs --')
+  const run = runCommand(t, ['--', 'keygen'], { script: 'scripts/start.mjs' })
+  t.equal(await run.ended, 0)
+  t.match(run.out(), /^[\w-]{43}\n$/)
+})
+
 t.test('check says everything that is wrong, with line and column, and ends with 1', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'check-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
