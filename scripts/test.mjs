@@ -46,5 +46,6 @@ const totals = Object.fromEntries(
 const skipsFail = process.env.CI === 'true' && skipped.length > 0
 if (skipsFail) console.log(`In CI a skipped test is a failure: ${skipped.length} skipped.`)
 const failed = (totals.fail ?? 0) + (skipsFail ? skipped.length : 0)
-console.log(`${totals.pass ?? 0} passed, ${failed || (passed ? 0 : 1)} failed`)
+// On a line of its own: the reporter leaves the cursor behind its last escape.
+console.log(`\n${totals.pass ?? 0} passed, ${failed || (passed ? 0 : 1)} failed`)
 process.exit(passed && !skipsFail ? 0 : 1)
