@@ -163,6 +163,29 @@ t.test('L06 L08 L09 L10 tokens that are not exactly right never become a session
   t.notOk(session(forged))
 })
 
+t.test(
+  'L10 T01 T02 tokens that are signed in another way, or by a key that nobody published, never become a session',
+  async (t) => {
+    type Header = Readonly<Record<string, unknown>>
+    const cases: readonly (readonly [string, (header: Header) => Header])[] = [
+      ['unsigned', (header) => ({ ...header, alg: 'none' })],
+      ['signed with the public key as a shared secret', (header) => ({ ...header, alg: 'HS256' })],
+      ['an unknown key id', (header) => ({ ...header, kid: 'nobody-published-this' })],
+      ['no key id', ({ kid: _kid, ...header }) => header],
+    ]
+    for (const [what, change] of cases) {
+      for (const kind of ['id', 'access'] as const) {
+        const { browser, callback } = await comeBack()
+        pool.tamper = (tampered, claims, header) => (tampered === kind ? { claims, header: change(header) } : undefined)
+        const answer = await browser.ask(callback, { headers: page })
+        pool.tamper = undefined
+        t.ok([502, 503].includes(answer.status), `${what}, ${kind} token: ${answer.status}`)
+        t.notOk(session(answer), what)
+      }
+    }
+  },
+)
+
 t.test('L08 no ID token, no session', async (t) => {
   const { browser, callback } = await comeBack()
   pool.faults.push({
