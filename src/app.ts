@@ -107,7 +107,10 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(forward, {
     upstreams: parts.upstreams,
     upstreamFault: parts.upstreamFault,
+    streams: parts.streams,
     metrics,
+    log,
+    routes: parts.routes,
     publicUrl: settings.publicUrl,
     methods,
     draining: () => lifecycle.draining,

@@ -6,6 +6,7 @@ import { createApp } from './app.ts'
 import type { Settings } from './config/settings.ts'
 import { createParts } from './parts.ts'
 import { MAX_SESSION_TEXT_BYTES } from './plugins/session-cookie.ts'
+import { acceptUpgrades } from './upgrades.ts'
 
 /** A gateway that listens on its ports. */
 export interface Gateway {
@@ -30,11 +31,13 @@ export async function startGateway({ settings, log, version, now = Date.now }: G
   const { lifecycle } = parts
   parts.metrics.set('build_info', 1, { version, node: process.versions.node })
   const app = await createApp(parts)
+  const endUpgraded = acceptUpgrades(app)
   const admin = await createAdmin(parts)
 
   async function close(): Promise<void> {
     lifecycle.draining = true
     app.server.closeAllConnections()
+    endUpgraded()
     await Promise.all([app.close(), admin.close(), parts.close()])
   }
 
@@ -58,7 +61,11 @@ export async function startGateway({ settings, log, version, now = Date.now }: G
       lifecycle.draining = true
       log.info({ event: 'draining', drainDelaySeconds }, 'draining')
       await pause(drainDelaySeconds * 1000)
-      const patience = setTimeout(() => app.server.closeAllConnections(), shutdownTimeoutSeconds * 1000)
+      parts.streams.drain((shutdownTimeoutSeconds * 1000) / 2)
+      const patience = setTimeout(() => {
+        app.server.closeAllConnections()
+        endUpgraded()
+      }, shutdownTimeoutSeconds * 1000)
       await app.close()
       clearTimeout(patience)
       await Promise.all([admin.close(), parts.close()])

@@ -3,6 +3,7 @@ import { createCognitoClient, type CognitoClient } from './adapters/cognito-clie
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
+import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
 import { createRefresher, type RefreshOutcome, type Refresher } from './adapters/refresher.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
@@ -35,6 +36,8 @@ export interface Parts {
   readonly csrf: CsrfTokens
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
+  readonly routes: readonly RouteSettings[]
+  readonly streams: OpenStreams
   readonly upstreams: Upstreams
   readonly upstreamFault: (error: unknown) => UpstreamFault
   readonly lifecycle: Lifecycle
@@ -88,6 +91,11 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
   })
   const lifecycle: Lifecycle = { startedAt: now(), listening: false, draining: false }
   const upstreams = createUpstreams()
+  const streams = createOpenStreams({
+    limits: settings.session,
+    now,
+    onWebSockets: (open) => metrics.set('websockets_open', open, {}),
+  })
   const keyWatch = createKeyWatch(verifier, log)
 
   return {
@@ -102,7 +110,13 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     cognito,
     verifier,
     bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
-    store: createCookieStore({ seal: createSeal(masters, 'session', context), now, maxTextBytes: maxSessionTextBytes }),
+    store: createCookieStore({
+      seal: createSeal(masters, 'session', context),
+      now,
+      maxTextBytes: maxSessionTextBytes,
+      onWritten: (session) => streams.renewed(session),
+      onEnded: (sessionId) => streams.ended(sessionId),
+    }),
     refresher: createRefresher({
       now,
       refresh: async (session) => {
@@ -116,6 +130,8 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
     attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
     keepClaims,
+    routes,
+    streams,
     upstreams,
     upstreamFault,
     lifecycle,

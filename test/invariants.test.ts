@@ -61,6 +61,8 @@ const forwarding: Forwarding = {
   requestId: 'r',
   traceparent: 't',
   dropAuthorization: false,
+  changes: null,
+  ownConnection: false,
 }
 
 t.test('3. No header of a reserved family that a client sent reaches an application, in any spelling', async (t) => {

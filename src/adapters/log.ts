@@ -10,7 +10,7 @@ export interface LogOptions {
 /** The process's log on standard output. Nothing is ever redacted here: what must not be seen is never handed to a logger. */
 export function createLog({ level, readable }: LogOptions): Logger {
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
-  if (!readable) return pino(options, pino.destination({ dest: 1, sync: false }))
+  if (!readable) return pino(options, pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 500 }))
   const lines = PinoPretty({
     colorize: true,
     translateTime: 'SYS:HH:MM:ss',

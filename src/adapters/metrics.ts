@@ -21,6 +21,7 @@ export const metricTable = {
     labels: ['route'],
   },
   requests_in_flight: { kind: 'gauge', help: 'Requests that are being answered.', labels: [] },
+  websockets_open: { kind: 'gauge', help: 'WebSockets that are open.', labels: [] },
   decisions_total: {
     kind: 'counter',
     help: 'Decisions of the rules, by route, result and reason.',

@@ -26,6 +26,9 @@ export interface CookieStoreOptions {
   /** Longest text in bytes that the cookies can hold together. */
   readonly maxTextBytes: number
   readonly maxRemembered?: number
+  /** Told of every session that was written or ended, so that what is open under it can follow. */
+  readonly onWritten?: (session: Session) => void
+  readonly onEnded?: (sessionId: string) => void
 }
 
 const MAX_RECORD_BYTES = 65_536
@@ -55,11 +58,13 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
         })
       }
       memo.set(text, { session, oldKey: false })
+      options.onWritten?.(session)
       return text
     },
     end(sessionId, until) {
       for (const [id, time] of ended) if (time <= now()) ended.delete(id)
       ended.set(sessionId, until)
+      options.onEnded?.(sessionId)
     },
   }
 }

@@ -1,47 +1,144 @@
-import { Pool, errors, type Dispatcher } from 'undici'
+import { Client, errors, type Dispatcher } from 'undici'
 import type { ErrorCode } from '../domain/errors.ts'
 
 export interface UpstreamTarget {
-  /** Origin and optional path prefix of the application. */
   readonly url: string
   readonly connectSeconds: number
 }
 
-/** Connection pools to the applications, one per origin and connect timeout, made at first use. */
+export type UpstreamRefusal = 'queue_full' | 'queue_timeout' | 'circuit_open'
+
+export interface Visitor {
+  readonly stickTo: string | null
+  enter(lease: Lease): void
+  refuse(reason: UpstreamRefusal): void
+}
+
+export interface UpstreamAddress {
+  readonly origin: string
+  readonly host: string
+  readonly pathPrefix: string
+}
+
+export interface Lease {
+  readonly address: UpstreamAddress
+  readonly reused: boolean
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
+  renew(): void
+  release(outcome: 'answered' | 'failed' | 'abandoned'): void
+}
+
+export interface Upstream {
+  readonly name: string
+  visit(visitor: Visitor): void
+  leave(visitor: Visitor): void
+}
+
 export interface Upstreams {
-  of(target: UpstreamTarget): Dispatcher
-  /** Ends idle connections now and the others when their answers are complete. */
+  of(target: UpstreamTarget): Upstream
   close(): Promise<void>
-  /** Ends everything now. */
   destroy(): Promise<void>
 }
 
-const CONNECTIONS_PER_ORIGIN = 256
-const KEEP_ALIVE_MS = 4_000
+class Connection implements Lease {
+  readonly address: UpstreamAddress
+  readonly pool: TemporaryUpstream
+  client: Client
+  uses = 0
+  busy = false
+  constructor(pool: TemporaryUpstream) {
+    this.pool = pool
+    this.address = pool.address
+    this.client = this.open()
+  }
+  open(): Client {
+    const client = new Client(this.address.origin, {
+      pipelining: 1,
+      keepAliveTimeout: 4000,
+      connect: { timeout: 5000, rejectUnauthorized: true },
+    })
+    client.on('disconnect', () => {
+      this.uses = 0
+    })
+    return client
+  }
+  get reused(): boolean {
+    return this.uses > 0
+  }
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.client.dispatch(options, handler)
+  }
+  renew(): void {
+    const old = this.client
+    this.client = this.open()
+    this.uses = 0
+    void old.destroy()
+  }
+  release(): void {
+    if (!this.busy) return
+    this.busy = false
+    this.uses += 1
+    this.pool.back(this)
+  }
+}
+
+class TemporaryUpstream implements Upstream {
+  readonly name: string
+  readonly address: UpstreamAddress
+  readonly free: Connection[] = []
+  readonly waiting: Visitor[] = []
+  readonly all: Connection[] = []
+  constructor(url: string) {
+    const { origin, host, pathname } = new URL(url)
+    this.name = host
+    this.address = { origin, host, pathPrefix: pathname.replace(/\/$/, '') }
+  }
+  visit(visitor: Visitor): void {
+    let connection = this.free.pop()
+    if (connection === undefined) {
+      if (this.all.length >= 256) {
+        this.waiting.push(visitor)
+        return
+      }
+      connection = new Connection(this)
+      this.all.push(connection)
+    }
+    connection.busy = true
+    visitor.enter(connection)
+  }
+  leave(visitor: Visitor): void {
+    const at = this.waiting.indexOf(visitor)
+    if (at >= 0) this.waiting.splice(at, 1)
+  }
+  back(connection: Connection): void {
+    const next = this.waiting.shift()
+    if (next === undefined) {
+      this.free.push(connection)
+      return
+    }
+    connection.busy = true
+    next.enter(connection)
+  }
+}
 
 export function createUpstreams(): Upstreams {
-  const pools = new Map<string, Pool>()
+  const byTarget = new WeakMap<UpstreamTarget, TemporaryUpstream>()
+  const all = new Map<string, TemporaryUpstream>()
   return {
-    of({ url, connectSeconds }) {
-      const { origin } = new URL(url)
-      const key = `${origin} ${connectSeconds}`
-      let pool = pools.get(key)
-      if (pool === undefined) {
-        pool = new Pool(origin, {
-          connections: CONNECTIONS_PER_ORIGIN,
-          pipelining: 1,
-          keepAliveTimeout: KEEP_ALIVE_MS,
-          connect: { timeout: connectSeconds * 1000, rejectUnauthorized: true },
-        })
-        pools.set(key, pool)
+    of(target) {
+      let upstream = byTarget.get(target)
+      if (upstream === undefined) {
+        upstream = all.get(target.url) ?? new TemporaryUpstream(target.url)
+        all.set(target.url, upstream)
+        byTarget.set(target, upstream)
       }
-      return pool
+      return upstream
     },
     async close() {
-      await Promise.all([...pools.values()].map(async (pool) => pool.close()))
+      await Promise.all([...all.values()].flatMap(({ all }) => all.map(async ({ client }) => client.close())))
     },
     async destroy() {
-      await Promise.all([...pools.values()].map(async (pool) => pool.destroy()))
+      await Promise.all([...all.values()].flatMap(({ all }) => all.map(async ({ client }) => client.destroy())))
     },
   }
 }

@@ -83,8 +83,12 @@ function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication): re
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
   const { identity, onUnauthenticated, allowedOrigins, showMissing } = keys
+  const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
   const upstream = typeof keys.upstream === 'string' ? undefined : keys.upstream
-  const { host, connectSeconds, responseSeconds, idleSeconds } = stated(upstream, 'upstream')
+  const { host, connectSeconds, responseSeconds, idleSeconds, totalSeconds, connectionAuth } = stated(
+    upstream,
+    'upstream',
+  )
   const { only, rename, separator, max } = identity.groups
   return [
     {
@@ -95,7 +99,22 @@ function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication): re
       path,
       methods,
       access,
-      upstream: { url: stated(upstream?.url, 'upstream.url'), host, connectSeconds, responseSeconds, idleSeconds },
+      upstream: {
+        url: stated(upstream?.url, 'upstream.url'),
+        host,
+        connectSeconds,
+        responseSeconds,
+        idleSeconds,
+        totalSeconds: orNull(totalSeconds),
+        connectionAuth,
+      },
+      limits: { bodyBytes: orNull(limits.bodyBytes), clientBody: limits.clientBody },
+      webSocket: { ...webSocket, idleSeconds: orNull(webSocket.idleSeconds) },
+      prefixes: prefixesOf(keys),
+      redirects,
+      requestHeaders,
+      responseHeaders,
+      cookies,
       identity: {
         headers: identity.headers.flatMap((family) => (family === 'forwarded' ? [family] : [])),
         user: userOf(identity.user),
@@ -107,6 +126,16 @@ function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication): re
       showMissing,
     },
   ]
+}
+
+const orNull = (value: number | 'off'): number | null => (value === 'off' ? null : value)
+
+function prefixesOf({ strip, replace = {} }: DraftRoute['keys']): RouteSettings['prefixes'] {
+  const pairs = [...Object.entries(replace), ...(strip === undefined ? [] : [[strip, ''] as const])]
+  const bare = (path: string): string => (path === '/' ? '' : path)
+  return pairs
+    .map(([from, to]) => ({ from: bare(from), to: bare(to) }))
+    .toSorted((one, other) => other.from.length - one.from.length)
 }
 
 function userOf(user: string): RouteSettings['identity']['user'] {

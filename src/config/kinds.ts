@@ -108,3 +108,6 @@ export const clientId = () => text({ expects: "an app client's id", pattern: /^[
 export const scope = () =>
   text({ expects: 'a scope such as openid or orders/read', pattern: /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/ })
 export const headerName = () => text({ expects: "a header's name", pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/ })
+/** What can stand in a header as it is. */
+export const headerValue = () =>
+  text({ expects: 'a header value of printable ASCII', pattern: /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/ })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { count, filledList, headerName, httpOrigin, list, mapOf, ownPath, plainText, seconds, text } from './kinds.ts'
+import { count, filledList, headerName, headerValue, httpOrigin, list, ownPath, seconds, text } from './kinds.ts'
 import { mark, notYet } from './marks.ts'
 import { identity } from './schema-identity.ts'
 import { upstream } from './schema-upstream.ts'
@@ -10,8 +10,8 @@ const off = () => z.literal('off')
 
 const headerChange = () =>
   z.strictObject({
-    set: z.record(headerName(), z.string()).default({}).describe('Headers to set, whatever was there.'),
-    setIfAbsent: z.record(headerName(), z.string()).default({}).describe('Headers to set where there is none.'),
+    set: z.record(headerName(), headerValue()).default({}).describe('Headers to set, whatever was there.'),
+    setIfAbsent: z.record(headerName(), headerValue()).default({}).describe('Headers to set where there is none.'),
     remove: list(headerName()).default([]).describe('Headers to take out.'),
   })
 
@@ -79,56 +79,53 @@ export const routeKeys = {
       .optional()
       .describe('Lets through whom the rule refuses, and writes it down.'),
   ),
-  limits: notYet(
-    z
-      .strictObject({
-        bodyBytes: z
-          .union([off(), count(1, Number.MAX_SAFE_INTEGER)])
-          .optional()
-          .describe('The largest request body.'),
-        clientBody: z
-          .strictObject({
-            idleSeconds: seconds(3_600).optional().describe('How long a request body may pause.'),
-            minBytesPerSecond: count(1, 1_000_000_000).optional().describe('How slow a request body may be.'),
-          })
-          .optional()
-          .describe('How a request body must arrive.'),
-      })
-      .optional()
-      .describe('Limits on what clients send.'),
-  ),
-  webSocket: notYet(
-    z
-      .strictObject({
-        allow: z.boolean().optional().describe('Whether connections may be upgraded.'),
-        idleSeconds: z
-          .union([off(), seconds(7 * DAY)])
-          .optional()
-          .describe('How long a WebSocket may be silent.'),
-        maxPerSession: count(1, 10_000).optional().describe('How many WebSockets one session may have open.'),
-      })
-      .optional()
-      .describe('WebSockets to the application.'),
-  ),
-  strip: notYet(ownPath().optional().describe('A prefix that the application does not know of.')),
-  replace: notYet(mapOf(plainText()).optional().describe('Prefixes of paths and what the application knows them as.')),
-  redirects: notYet(
-    z
-      .enum(['fix', 'keep'])
-      .optional()
-      .describe("fix: a Location that names the application's own address becomes the public one."),
-  ),
-  requestHeaders: notYet(headerChange().optional().describe('Changes to the headers for the application.')),
-  responseHeaders: notYet(headerChange().optional().describe("Changes to the headers of the application's answers.")),
-  cookies: notYet(
-    z
-      .strictObject({
-        domain: z.enum(['keep', 'drop']).optional().describe("What becomes of Domain in the application's cookies."),
-        secure: z.boolean().optional().describe("Adds Secure to the application's cookies."),
-      })
-      .optional()
-      .describe("Changes to the application's cookies."),
-  ),
+  limits: z
+    .strictObject({
+      bodyBytes: z
+        .union([off(), count(1, Number.MAX_SAFE_INTEGER)])
+        .default('off')
+        .describe('The largest request body, counted as it comes; off: no limit.'),
+      clientBody: z
+        .strictObject({
+          idleSeconds: seconds(3_600).default(60).describe('How long a request body may pause.'),
+          minBytesPerSecond: count(1, 1_000_000_000)
+            .default(500)
+            .describe('How slow a request body may be, on the average of idleSeconds.'),
+        })
+        .prefault({})
+        .describe('How a request body must arrive.'),
+    })
+    .prefault({})
+    .describe('Limits on what clients send.'),
+  webSocket: z
+    .strictObject({
+      allow: z.boolean().default(true).describe('Whether connections may be upgraded to a WebSocket.'),
+      idleSeconds: z
+        .union([off(), seconds(7 * DAY)])
+        .default('off')
+        .describe('How long a WebSocket may be silent.'),
+      maxPerSession: count(1, 10_000).default(50).describe('How many WebSockets one session may have open.'),
+    })
+    .prefault({})
+    .describe('WebSockets to the application.'),
+  strip: ownPath().optional().describe('A prefix that the application does not know of; told in X-Forwarded-Prefix.'),
+  replace: z
+    .record(ownPath(), ownPath())
+    .optional()
+    .describe('Prefixes of paths and what the application knows them as.'),
+  redirects: z
+    .enum(['fix', 'keep'])
+    .default('fix')
+    .describe("fix: a Location that names the application's own address becomes the public one."),
+  requestHeaders: headerChange().prefault({}).describe('Changes to the headers for the application.'),
+  responseHeaders: headerChange().prefault({}).describe("Changes to the headers of the application's answers."),
+  cookies: z
+    .strictObject({
+      domain: z.enum(['keep', 'drop']).default('keep').describe("What becomes of Domain in the application's cookies."),
+      secure: z.boolean().default(false).describe("Adds Secure to the application's cookies."),
+    })
+    .prefault({})
+    .describe("Changes to the application's cookies."),
 } as const
 
 /** The settings of a route after merging, with every default in place. */

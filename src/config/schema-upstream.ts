@@ -33,12 +33,10 @@ const upstreamMap = z.strictObject({
   idleSeconds: seconds(DAY)
     .default(300)
     .describe('How long an answer may pause; event streams and WebSockets may pause for ever.'),
-  totalSeconds: notYet(
-    z
-      .union([z.literal('off'), seconds(7 * DAY)])
-      .default('off')
-      .describe('How long an exchange may take in all.'),
-  ),
+  totalSeconds: z
+    .union([z.literal('off'), seconds(7 * DAY)])
+    .default('off')
+    .describe('How long an exchange may take in all; off: as long as it goes on.'),
   connections: notYet(
     count(1, 10_000).optional().describe('How many connections to the application are open at most.'),
   ),
@@ -66,12 +64,12 @@ const upstreamMap = z.strictObject({
       .optional()
       .describe('Stops asking an application that keeps failing, for a while.'),
   ),
-  connectionAuth: notYet(
-    z
-      .enum(['refuse', 'pin'])
-      .optional()
-      .describe('What becomes of NTLM and Negotiate, which tie a person to a connection.'),
-  ),
+  connectionAuth: z
+    .enum(['refuse', 'pin'])
+    .default('refuse')
+    .describe(
+      'NTLM and Negotiate sign a TCP connection in: refuse never offers or passes them; pin gives each signed-in client connection one of its own.',
+    ),
 })
 
 /** The application behind: its address alone, or with everything about the connection. */

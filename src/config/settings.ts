@@ -1,5 +1,6 @@
 import type { AccessRule } from '../domain/access.ts'
 import type { IdentityHeaders } from '../domain/identity-headers.ts'
+import type { PrefixRewrite } from '../domain/rewriting.ts'
 import type { Secret } from '../domain/secret.ts'
 
 /** The effective settings: everything merged, every default in place, every secret read, frozen. What the rest of the product reads. */
@@ -74,9 +75,35 @@ export interface RouteSettings {
     readonly connectSeconds: number
     readonly responseSeconds: number
     readonly idleSeconds: number
+    /** Null: no limit. */
+    readonly totalSeconds: number | null
+    readonly connectionAuth: 'refuse' | 'pin'
   }
+  readonly limits: {
+    /** Null: no limit. */
+    readonly bodyBytes: number | null
+    readonly clientBody: { readonly idleSeconds: number; readonly minBytesPerSecond: number }
+  }
+  readonly webSocket: {
+    readonly allow: boolean
+    /** Null: as silent as it likes. */
+    readonly idleSeconds: number | null
+    readonly maxPerSession: number
+  }
+  /** `strip` and `replace` as one: public prefixes and what the application knows them as, the longest first. */
+  readonly prefixes: readonly PrefixRewrite[]
+  readonly redirects: 'fix' | 'keep'
+  readonly requestHeaders: HeaderChanges
+  readonly responseHeaders: HeaderChanges
+  readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
   readonly identity: IdentityHeaders
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
   readonly allowedOrigins: readonly string[]
   readonly showMissing: boolean
+}
+
+export interface HeaderChanges {
+  readonly set: Readonly<Record<string, string>>
+  readonly setIfAbsent: Readonly<Record<string, string>>
+  readonly remove: readonly string[]
 }

@@ -1,10 +1,25 @@
-import { isOwnCookie } from './identity-headers.ts'
+import { isConnectionAuth, isOwnCookie } from './identity-headers.ts'
+import { returnLocation, type PublicAddress } from './rewriting.ts'
 
+/** What a route's settings say of its application's answers; made once. */
 export interface AnswerRules {
-  /** The application was told who is there: what it answers is for that person only. */
-  readonly identified: boolean
   /** The route answers with and without a session, so a cache must tell the two apart. */
   readonly optional: boolean
+  /** Where a `Location` leads that names the application's own address; null: it is kept. */
+  readonly redirects: PublicAddress | null
+  /** Flat lists of names and values, and lower-case names. */
+  readonly set: readonly string[]
+  readonly setIfAbsent: readonly string[]
+  readonly remove: ReadonlySet<string>
+  readonly cookies: { readonly dropDomain: boolean; readonly secure: boolean }
+  /** Whether NTLM and Negotiate may be offered: only where a connection to the application belongs to one person. */
+  readonly connectionAuth: boolean
+}
+
+/** What one request adds to that. */
+export interface AnswerState {
+  /** The application was told who is there: what it answers is for that person only. */
+  readonly identified: boolean
   /** The connection is about to be closed because the gateway is draining. */
   readonly closing: boolean
   /** Cookies of ours to set with this answer. */
@@ -20,46 +35,105 @@ export interface AnswerHeaders {
   readonly eventStream: boolean
 }
 
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'transfer-encoding',
-  'trailer',
-  'upgrade',
-  'te',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
+type Verdict =
+  | 'pass'
+  | 'drop'
+  | 'connection'
+  | 'set-cookie'
+  | 'content-length'
+  | 'content-type'
+  | 'cache-control'
+  | 'location'
+  | 'www-authenticate'
+
+const VERDICTS: ReadonlyMap<string, Verdict> = new Map([
+  ['connection', 'connection'],
+  ['keep-alive', 'drop'],
+  ['transfer-encoding', 'drop'],
+  ['trailer', 'drop'],
+  ['upgrade', 'drop'],
+  ['te', 'drop'],
+  ['proxy-connection', 'drop'],
+  ['proxy-authenticate', 'drop'],
+  ['proxy-authorization', 'drop'],
+  ['set-cookie', 'set-cookie'],
+  ['content-length', 'content-length'],
+  ['content-type', 'content-type'],
+  ['cache-control', 'cache-control'],
+  ['location', 'location'],
+  ['content-location', 'location'],
+  ['refresh', 'location'],
+  ['www-authenticate', 'www-authenticate'],
 ])
+const verdicts = new Map<string, Verdict>()
+const MAX_REMEMBERED_NAMES = 2_000
+
+function verdictOf(name: string): Verdict {
+  const known = verdicts.get(name)
+  if (known !== undefined) return known
+  const lower = name.toLowerCase()
+  const verdict = VERDICTS.get(lower) ?? (lower.startsWith('x-gateway-') ? 'drop' : 'pass')
+  if (verdicts.size < MAX_REMEMBERED_NAMES) verdicts.set(name, verdict)
+  return verdict
+}
 
 /** An application's answer headers as the client gets them: without what is for one hop only or is ours to say, with our cookies. */
-export function answerHeaders(raw: readonly string[], rules: AnswerRules): AnswerHeaders {
-  const named = namedByConnection(raw)
+export function answerHeaders(raw: readonly string[], rules: AnswerRules, state: AnswerState): AnswerHeaders {
   const headers: string[] = []
   let contentLength = -1
   let cacheControl: string | null = null
   let eventStream = false
+  let named: ReadonlySet<string> | null = null
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] ?? ''
     const value = raw[at + 1] ?? ''
-    const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower) || named?.has(lower) === true || lower.startsWith('x-gateway-')) continue
-    if (lower === 'set-cookie' && isOwnCookie(value.split('=', 1)[0] ?? '')) continue
-    if (lower === 'content-length') contentLength = Number(value)
-    if (lower === 'content-type') eventStream = value.toLowerCase().startsWith('text/event-stream')
-    if (lower === 'cache-control') {
-      cacheControl = cacheControl === null ? value : `${cacheControl}, ${value}`
-      continue
+    switch (verdictOf(name)) {
+      case 'pass':
+        headers.push(name, value)
+        break
+      case 'content-length':
+        contentLength = Number(value)
+        headers.push(name, value)
+        break
+      case 'content-type':
+        eventStream = value.toLowerCase().startsWith('text/event-stream')
+        headers.push(name, value)
+        break
+      case 'cache-control':
+        cacheControl = cacheControl === null ? value : `${cacheControl}, ${value}`
+        break
+      case 'set-cookie':
+        if (!isOwnCookie(value.split('=', 1)[0] ?? '')) headers.push(name, changedCookie(value, rules.cookies))
+        break
+      case 'location':
+        headers.push(name, rules.redirects === null ? value : returnLocation(value, rules.redirects))
+        break
+      case 'www-authenticate':
+        if (rules.connectionAuth || !isConnectionAuth(value)) headers.push(name, value)
+        break
+      case 'connection':
+        if (value !== 'keep-alive' && value !== 'close') named = namedByConnection(raw)
+        break
+      case 'drop':
+        break
     }
-    headers.push(name, value)
   }
-  const cookies = rules.cookiesAreOptional && isShareable(cacheControl) ? [] : [...rules.cookies.values()]
-  for (const cookie of cookies) headers.push('set-cookie', cookie)
-  const caching = cachingFor(cacheControl, { ...rules, setsCookies: cookies.length > 0 })
+  const kept = named === null && rules.remove.size === 0 ? headers : without(headers, named, rules.remove)
+  change(kept, rules)
+  addOurs(kept, cacheControl, rules, state)
+  return { headers: kept, contentLength, eventStream }
+}
+
+function addOurs(headers: string[], stated: string | null, rules: AnswerRules, state: AnswerState): void {
+  let setsCookies = false
+  if (state.cookies.size > 0 && !(state.cookiesAreOptional && isShareable(stated))) {
+    for (const cookie of state.cookies.values()) headers.push('set-cookie', cookie)
+    setsCookies = true
+  }
+  const caching = cachingFor(stated, { identified: state.identified, optional: rules.optional, setsCookies })
   if (caching !== null) headers.push('cache-control', caching)
   if (rules.optional) headers.push('vary', 'Cookie')
-  if (rules.closing) headers.push('connection', 'close')
-  return { headers, contentLength, eventStream }
+  if (state.closing) headers.push('connection', 'close')
 }
 
 /** What a person gets is for that person; an answer with our cookie on it is for that browser, whatever the application thought. */
@@ -77,11 +151,37 @@ function isShareable(cacheControl: string | null): boolean {
   return cacheControl !== null && /(?:^|[\s,])(?:public|s-maxage)\b/i.test(cacheControl)
 }
 
-function namedByConnection(raw: readonly string[]): ReadonlySet<string> | null {
-  let named: Set<string> | null = null
+function changedCookie(value: string, { dropDomain, secure }: AnswerRules['cookies']): string {
+  const changed = dropDomain ? value.replaceAll(/;\s*domain\s*=[^;]*/gi, '') : value
+  return secure && !/;\s*secure\s*(?:;|$)/i.test(changed) ? `${changed}; Secure` : changed
+}
+
+function without(headers: readonly string[], named: ReadonlySet<string> | null, remove: ReadonlySet<string>): string[] {
+  const kept: string[] = []
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? ''
+    const lower = name.toLowerCase()
+    // An answer without its length or type would be another answer.
+    const framing = lower === 'content-length' || lower === 'content-type'
+    if ((named?.has(lower) === true && !framing) || remove.has(lower)) continue
+    kept.push(name, headers[at + 1] ?? '')
+  }
+  return kept
+}
+
+function change(headers: string[], { set, setIfAbsent }: AnswerRules): void {
+  for (let at = 0; at < setIfAbsent.length; at += 2) {
+    const name = (setIfAbsent[at] ?? '').toLowerCase()
+    const isThere = headers.some((part, index) => index % 2 === 0 && part.toLowerCase() === name)
+    if (!isThere) headers.push(setIfAbsent[at] ?? '', setIfAbsent[at + 1] ?? '')
+  }
+  for (const part of set) headers.push(part)
+}
+
+function namedByConnection(raw: readonly string[]): ReadonlySet<string> {
+  const named = new Set<string>()
   for (let at = 0; at < raw.length; at += 2) {
     if (raw[at]?.toLowerCase() !== 'connection') continue
-    named ??= new Set()
     for (const member of (raw[at + 1] ?? '').toLowerCase().split(',')) named.add(member.trim())
   }
   return named

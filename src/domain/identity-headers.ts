@@ -25,6 +25,19 @@ export interface Forwarding {
   readonly traceparent: string
   /** Set where the Authorization header was ours to read: then it goes no further. */
   readonly dropAuthorization: boolean
+  /** What the settings say of the request's headers beside identity; null where no route says anything. */
+  readonly changes: RequestChanges | null
+  /** Set where the connection to the application belongs to this one person, so that NTLM and Negotiate may pass. */
+  readonly ownConnection: boolean
+}
+
+/** Names are folded as `foldHeaderName` does it. */
+export interface RequestChanges {
+  /** Names that this route takes out, and those that any route sets: whoever can be told them by us is never told them by a client. */
+  readonly drops: ReadonlySet<string>
+  /** Flat list of names and values. */
+  readonly set: readonly string[]
+  readonly setIfAbsent: readonly string[]
 }
 
 const HOP_BY_HOP = [
@@ -105,9 +118,14 @@ function judge(name: string): Verdict {
   return isReservedHeader(name) ? 'drop' : 'pass'
 }
 
-/** Whether clients may not set a header of this name. Separators count as one: CGI and WSGI fold them all to `_`. */
+/** One name for all spellings that CGI, WSGI and their kin take for the same header: they fold every separator to `_`. */
+export function foldHeaderName(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
+}
+
+/** Whether clients may not set a header of this name, in any of its spellings. */
 export function isReservedHeader(name: string): boolean {
-  const folded = name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
+  const folded = foldHeaderName(name)
   return RESERVED_NAMES.has(folded) || RESERVED_FAMILIES.some((family) => folded.startsWith(family))
 }
 
@@ -118,32 +136,7 @@ export function withIdentity(
   rule: IdentityHeaders,
   forwarding: Forwarding,
 ): string[] {
-  const named = namedByConnection(raw)
-  const out: string[] = ['host', forwarding.host]
-  const cookies: string[] = []
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = raw[at] ?? ''
-    const value = raw[at + 1] ?? ''
-    switch (verdictOf(name)) {
-      case 'pass':
-        if (named === null || !named.has(name.toLowerCase())) out.push(name, value)
-        break
-      case 'content-length':
-        if (value !== '0') out.push(name, value)
-        break
-      case 'cookie':
-        cookies.push(value)
-        break
-      case 'authorization':
-        if (!forwarding.dropAuthorization) out.push(name, value)
-        break
-      case 'connection':
-      case 'drop':
-        break
-    }
-  }
-  const cookie = withoutOwnCookies(cookies.join('; '))
-  if (cookie !== '') out.push('cookie', cookie)
+  const out = clientsOwn(raw, forwarding)
   out.push(
     'x-forwarded-for',
     forwarding.clientAddress,
@@ -158,19 +151,73 @@ export function withIdentity(
     'traceparent',
     forwarding.traceparent,
   )
-  if (permit.identity !== null && rule.headers.length > 0) out.push(...remembered(permit.identity, rule))
+  if (permit.identity !== null && rule.headers.length > 0) {
+    for (const part of remembered(permit.identity, rule)) out.push(part)
+  }
   return out
 }
 
+/** What remains of the client's headers, after the Host that was chosen, with the changes of the route. */
+function clientsOwn(raw: readonly string[], forwarding: Forwarding, named?: ReadonlySet<string>): string[] {
+  const { changes } = forwarding
+  const out: string[] = ['host', forwarding.host]
+  let cookie = ''
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at] ?? ''
+    const value = raw[at + 1] ?? ''
+    switch (verdictOf(name)) {
+      case 'pass':
+        if (named?.has(name.toLowerCase()) === true || changes?.drops.has(foldHeaderName(name)) === true) break
+        out.push(name, value)
+        break
+      case 'content-length':
+        if (value !== '0') out.push(name, value)
+        break
+      case 'cookie':
+        cookie = cookie === '' ? value : `${cookie}; ${value}`
+        break
+      case 'authorization':
+        if (forwarding.dropAuthorization || named?.has('authorization') === true) break
+        if (forwarding.ownConnection || !isConnectionAuth(value)) out.push(name, value)
+        break
+      case 'connection':
+        // Seldom more than keep-alive; where it names headers, they are taken out in a second pass.
+        if (named === undefined && namesHeaders(value)) return clientsOwn(raw, forwarding, namedByConnection(raw))
+        break
+      case 'drop':
+        break
+    }
+  }
+  cookie = withoutOwnCookies(cookie)
+  if (cookie !== '') out.push('cookie', cookie)
+  if (changes !== null) change(out, changes)
+  return out
+}
+
+function change(out: string[], { set, setIfAbsent }: RequestChanges): void {
+  for (let at = 0; at < setIfAbsent.length; at += 2) {
+    const name = setIfAbsent[at] ?? ''
+    const isThere = out.some((part, index) => index % 2 === 0 && foldHeaderName(part) === foldHeaderName(name))
+    if (!isThere) out.push(name, setIfAbsent[at + 1] ?? '')
+  }
+  for (const part of set) out.push(part)
+}
+
+/** NTLM and Negotiate sign a TCP connection in, not a request: over shared connections one person would act as another. */
+export function isConnectionAuth(value: string): boolean {
+  return /^\s*(?:NTLM|Negotiate|Kerberos)\b/i.test(value)
+}
+
+function namesHeaders(connection: string): boolean {
+  return connection !== 'keep-alive' && !/^\s*(?:keep-alive|close|upgrade)\s*$/i.test(connection)
+}
+
 /** What `Connection` names is for this hop only (RFC 9110 7.6.1). It cannot name ours: those are added afterwards. */
-function namedByConnection(raw: readonly string[]): ReadonlySet<string> | null {
-  let named: Set<string> | null = null
+function namedByConnection(raw: readonly string[]): ReadonlySet<string> {
+  const named = new Set<string>()
   for (let at = 0; at < raw.length; at += 2) {
     if (verdictOf(raw[at] ?? '') !== 'connection') continue
-    const value = (raw[at + 1] ?? '').toLowerCase()
-    if (value === 'keep-alive' || value === 'close') continue
-    named ??= new Set()
-    for (const member of value.split(',')) named.add(member.trim())
+    for (const member of (raw[at + 1] ?? '').toLowerCase().split(',')) named.add(member.trim())
   }
   return named
 }

@@ -74,6 +74,11 @@ const explanations = {
     text: 'This address could be understood in more than one way, so it was refused.',
     next: 'home',
   },
+  GW_TOO_MANY_REQUESTS: {
+    title: 'Too many at once',
+    text: 'Too many connections are open or too many requests came at once.',
+    next: 'retry',
+  },
   GW_UPGRADE_UNSUPPORTED: {
     title: 'Connection not supported',
     text: 'This kind of connection is not offered here.',

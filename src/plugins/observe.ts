@@ -9,6 +9,8 @@ import type { Identity } from '../domain/identity.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     outcome: Outcome
+    /** Called when the connection is gone or the answer is over, whichever comes first. */
+    gone: (() => void) | null
   }
 }
 
@@ -40,6 +42,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
     upstreamAnsweredAt: null,
   })
   app.decorateRequest('outcome')
+  app.decorateRequest('gone', null)
 
   app.addHook('onRequest', (request, reply, done) => {
     request.outcome = started()
@@ -51,6 +54,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
     // `close` always comes, after aborts and hijacked answers too, where Fastify's own last hook does not.
     reply.raw.once('close', () => {
       metrics.set('requests_in_flight', (inFlight -= 1), {})
+      request.gone?.()
       const complete = reply.raw.writableFinished
       count(request, reply.raw.statusCode, complete)
       write(request, reply.raw.statusCode, complete)

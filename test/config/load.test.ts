@@ -205,12 +205,9 @@ t.test('what is not built is refused, never ignored', async (t) => {
     'applications.wiki.paths': 'opaque',
     'applications.wiki.authorization': 'drop',
     'applications.wiki.clientBasic': true,
-    'applications.wiki.strip': '/x',
-    'applications.wiki.webSocket': { allow: true },
     'applications.wiki.cors': { preflight: 'refuse' },
     'applications.wiki.reportOnly': { until: '2027-01-01' },
     'applications.wiki.bindCookies': ['JSESSIONID'],
-    'defaults.redirects': 'keep',
     'applications.wiki.upstream': { url: 'http://wiki.internal', insecureSkipVerify: 'i-accept-the-risk' },
   })) {
     const faults = workspace.faults(minimalWith({ [path]: value }))

@@ -26,6 +26,8 @@ const forwarding: Forwarding = {
   requestId: 'id-1',
   traceparent: '00-a-b-00',
   dropAuthorization: false,
+  changes: null,
+  ownConnection: false,
 }
 const alice = person()
 

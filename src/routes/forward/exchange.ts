@@ -1,126 +1,259 @@
 import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { answerHeaders, type AnswerRules } from '../../domain/answer-headers.ts'
+import type { Lease, Upstream, UpstreamRefusal, Visitor } from '../../adapters/upstreams.ts'
+import { answerHeaders, type AnswerHeaders, type AnswerRules } from '../../domain/answer-headers.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { RequestBody } from './request-body.ts'
+import type { Watch, Watched } from './watch.ts'
 
+/** A longer answer, or one of unknown length, is passed on as it comes. */
 const HELD_BYTES = 65_536
+const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS'])
+const MAY_BE_STALE = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
+/** All that an exchange needs to know, whoever makes it. */
 export interface ExchangeOptions {
+  readonly upstream: Upstream
+  readonly watch: Watch
+  readonly rules: AnswerRules
+  readonly limits: ExchangeLimits
+  readonly identified: boolean
+  readonly closing: boolean
+  readonly stickTo: string | null
+  readonly body: RequestBody | null
+  /** Method, path and headers, once the address of the application is known. */
+  readonly message: (lease: Lease) => Dispatcher.DispatchOptions
   readonly fail: (error: unknown) => void
-  readonly idleMs: number
-  readonly rules: Pick<AnswerRules, 'identified' | 'optional' | 'closing'>
+  /** An answer that goes on for as long as it likes has begun. */
+  readonly streaming: (end: () => void) => void
+  /** The application has said yes to an upgrade; null where none was asked for. */
+  readonly upgraded: ((rawHeaders: readonly string[], socket: Duplex) => void) | null
+}
+
+export interface ExchangeLimits {
+  readonly responseSeconds: number
+  readonly idleSeconds: number
+  /** Null: an exchange takes as long as it takes. */
+  readonly totalSeconds: number | null
 }
 
 /** One exchange with an application: its answer goes to the client as it comes, raw headers in, raw headers out. */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
+  readonly stickTo: string | null
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #response: ServerResponse
   readonly #options: ExchangeOptions
-  #controller: Dispatcher.DispatchController | null = null
+  readonly #beganAt: number
+  #lease: Lease | null = null
+  #abort: ((error?: Error) => void) | null = null
+  #resume: (() => void) | null = null
   #status = 0
-  #head: string[] = []
+  #answer: AnswerHeaders | null = null
   /** A short answer of known length is held until it is whole: one write, and a clean error if it never gets whole. */
   #held: Buffer | null = null
-  #heldLength = -1
-  #idle: NodeJS.Timeout | null = null
-  /** Event streams may be quiet for as long as they like. */
-  #timed = false
+  #holding = false
+  /** The client takes nothing at the moment. */
+  #paused = false
+  #repeated = false
   #over = false
+  /** When something last moved, by the watch. */
+  #movedAt: number
 
   constructor(request: FastifyRequest, reply: FastifyReply, options: ExchangeOptions) {
     this.#request = request
     this.#reply = reply
     this.#response = reply.raw
     this.#options = options
-    this.#response.once('close', () => {
-      if (this.#over) return
-      this.#over = true
-      this.#stopClock()
-      this.#controller?.abort(new Error('the client went away'))
-    })
+    this.stickTo = options.stickTo
+    this.#beganAt = options.watch.second
+    this.#movedAt = options.watch.second
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#over) controller.abort(new Error('the client went away'))
+  begin(): void {
+    this.#request.gone = () => this.#leave()
+    this.#request.outcome.upstreamAskedAt = performance.now()
+    this.#options.watch.add(this)
+    this.#options.upstream.visit(this)
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    if (status < 200) return
-    this.#request.outcome.upstreamAnsweredAt = performance.now()
-    const raw = rawPairs(controller.rawHeaders)
-    const answer = answerHeaders(raw, {
-      ...this.#options.rules,
-      cookies: this.#request.setCookies,
-      cookiesAreOptional: this.#request.setCookiesAreOptional,
-    })
-    this.#status = status
-    this.#head = answer.headers
-    const bodyless = this.#request.method === 'HEAD' || status === 204 || status === 304
-    if (bodyless || (answer.contentLength >= 0 && answer.contentLength <= HELD_BYTES)) {
-      this.#heldLength = bodyless ? 0 : answer.contentLength
-      return
-    }
-    this.#begin()
-    this.#timed = !answer.eventStream
-    this.#startClock()
+  enter(lease: Lease): void {
+    this.#lease = lease
+    if (this.#over) lease.release('abandoned')
+    else this.#send(lease)
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  refuse(reason: UpstreamRefusal): void {
     if (this.#over) return
-    if (this.#heldLength >= 0) {
-      this.#held = this.#held === null ? chunk : Buffer.concat([this.#held, chunk])
-      return
-    }
-    this.#idle?.refresh()
-    if (this.#response.write(chunk)) return
-    controller.pause()
-    this.#stopClock()
-    this.#response.once('drain', () => {
-      controller.resume()
-      this.#startClock()
-    })
-  }
-
-  onResponseEnd(): void {
-    if (this.#over) return
-    this.#stopClock()
-    // May throw for a header that Node will not write; then this exchange has failed and is not over.
-    if (this.#heldLength >= 0) this.#begin()
-    this.#over = true
-    this.#response.end(this.#held ?? undefined)
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.#stopClock()
-    if (this.#over) return
-    this.#over = true
-    this.#options.fail(error)
-  }
-
-  /** From here on the answer is the application's; until here the error handler could still have spoken. */
-  #begin(): void {
-    this.#response.writeHead(this.#status, this.#head)
-    this.#reply.hijack()
-  }
-
-  #startClock(): void {
-    const { idleMs } = this.#options
-    if (this.#over || !this.#timed || this.#idle !== null) return
-    this.#idle = setTimeout(
-      () => this.#controller?.abort(Object.assign(new Error('idle'), { code: 'UND_ERR_BODY_TIMEOUT' })),
-      idleMs,
+    const headers = { 'retry-after': '5' }
+    this.#end('abandoned')
+    this.#options.fail(
+      reason === 'circuit_open'
+        ? new GatewayError('GW_UPSTREAM_UNREACHABLE', { reason, headers })
+        : new GatewayError('GW_OVERLOADED', { reason, headers }),
     )
   }
 
-  #stopClock(): void {
-    if (this.#idle !== null) clearTimeout(this.#idle)
-    this.#idle = null
+  #send(lease: Lease): void {
+    this.#movedAt = this.#options.watch.second
+    lease.dispatch(this.#options.message(lease), this)
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#abort = abort
+    if (this.#over) abort()
+  }
+
+  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
+    if (status < 200 || this.#over) return true
+    this.#request.outcome.upstreamAnsweredAt = performance.now()
+    const { rules, identified, closing } = this.#options
+    const answer = answerHeaders(textOf(rawHeaders), rules, {
+      identified,
+      closing,
+      cookies: this.#request.setCookies,
+      cookiesAreOptional: this.#request.setCookiesAreOptional,
+    })
+    this.#movedAt = this.#options.watch.second
+    this.#resume = resume
+    this.#status = status
+    this.#answer = answer
+    const bodyless = this.#request.method === 'HEAD' || status === 204 || status === 304
+    this.#holding = bodyless || (answer.contentLength >= 0 && answer.contentLength <= HELD_BYTES)
+    if (!this.#holding) this.#writeHead(answer)
+    if (answer.eventStream && !bodyless) this.#options.streaming(() => this.#cut())
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#over) return true
+    this.#movedAt = this.#options.watch.second
+    if (this.#holding) {
+      this.#held = this.#held === null ? chunk : Buffer.concat([this.#held, chunk])
+      return true
+    }
+    if (this.#response.write(chunk)) return true
+    this.#paused = true
+    this.#response.once('drain', () => {
+      this.#paused = false
+      this.#movedAt = this.#options.watch.second
+      this.#resume?.()
+    })
+    return false
+  }
+
+  onComplete(): void {
+    if (this.#over) {
+      this.#lease?.release('abandoned')
+      return
+    }
+    // May throw for a header that Node will not write; then this exchange has failed and is not over.
+    if (this.#holding && this.#answer !== null) this.#writeHead(this.#answer)
+    this.#end('answered')
+    if (this.#held === null) this.#response.end()
+    else this.#response.end(this.#held)
+  }
+
+  onError(error: Error): void {
+    if (this.#over) {
+      this.#lease?.release('abandoned')
+      return
+    }
+    if (this.#lease !== null && this.#mayBeStale(error, this.#lease)) {
+      this.#repeated = true
+      this.#abort = null
+      this.#lease.renew()
+      this.#send(this.#lease)
+      return
+    }
+    this.#end(error instanceof GatewayError ? 'abandoned' : 'failed')
+    this.#options.fail(error)
+  }
+
+  onUpgrade(_status: number, rawHeaders: Buffer[] | string[] | null, socket: Duplex): void {
+    const { upgraded } = this.#options
+    if (this.#over || upgraded === null) {
+      this.#lease?.release('abandoned')
+      socket.destroy()
+      return
+    }
+    this.#request.outcome.upstreamAnsweredAt = performance.now()
+    this.#end('answered')
+    upgraded(textOf(rawHeaders ?? []), socket)
+  }
+
+  tick(second: number): void {
+    const { totalSeconds, responseSeconds, idleSeconds } = this.#options.limits
+    const { body } = this.#options
+    body?.tick()
+    if (this.#over) return
+    const still = second - this.#movedAt
+    if (totalSeconds !== null && second - this.#beganAt > totalSeconds) this.#timeOut('total')
+    else if (this.#paused) {
+      if (still > idleSeconds) this.#timeOut('client_not_reading')
+    } else if (this.#answer !== null) {
+      if (still > idleSeconds && !this.#answer.eventStream) this.#timeOut('idle')
+    } else if (body !== null && !body.complete && !body.held) {
+      this.#movedAt = second
+    } else if (still > (body !== null && !body.complete ? idleSeconds : responseSeconds)) this.#timeOut('no_answer')
+  }
+
+  #timeOut(reason: string): void {
+    const error = new GatewayError('GW_UPSTREAM_TIMEOUT', { reason: `upstream_${reason}` })
+    const lease = this.#lease
+    this.#end('failed', error)
+    this.#options.fail(error)
+    if (lease === null) this.#options.upstream.leave(this)
+  }
+
+  /** Stale is a connection that was used before and ends before the first byte of an answer: then the application may never have seen the request. */
+  #mayBeStale(error: Error & { code?: string }, lease: Lease): boolean {
+    return (
+      lease.reused &&
+      !this.#repeated &&
+      this.#answer === null &&
+      this.#options.body === null &&
+      this.#options.upgraded === null &&
+      SAFE_TO_REPEAT.has(this.#request.method) &&
+      MAY_BE_STALE.has(error.code ?? '')
+    )
+  }
+
+  /** The client went away. */
+  #leave(): void {
+    if (this.#over) return
+    this.#options.upstream.leave(this)
+    this.#end('abandoned', new Error('the client went away'))
+  }
+
+  /** The session behind an endless answer has ended: the client may come back and is then asked who it is. */
+  #cut(): void {
+    if (this.#over) return
+    this.#end('abandoned', new Error('the session has ended'))
+    this.#response.destroy()
+  }
+
+  #end(outcome: 'answered' | 'failed' | 'abandoned', cause?: Error): void {
+    this.#over = true
+    this.#options.watch.delete(this)
+    if (cause === undefined) {
+      this.#lease?.release(outcome)
+      return
+    }
+    // A connection that is not there yet cannot be aborted, but it can be given up.
+    if (this.#abort === null) this.#lease?.renew()
+    else this.#abort(cause)
+    this.#lease?.release(outcome)
+  }
+
+  /** From here on the answer is the application's; until here the error handler could still have spoken. */
+  #writeHead(answer: AnswerHeaders): void {
+    this.#response.writeHead(this.#status, answer.headers)
+    this.#reply.hijack()
   }
 }
 
-function rawPairs(raw: Dispatcher.DispatchController['rawHeaders']): readonly string[] {
-  if (!Array.isArray(raw)) return []
-  return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
-}
+const textOf = (raw: readonly (Buffer | string)[]): string[] =>
+  raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))

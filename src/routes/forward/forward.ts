@@ -1,30 +1,46 @@
+import type { IncomingMessage } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 import type { Metrics } from '../../adapters/metrics.ts'
+import type { OpenStreams } from '../../adapters/open-streams.ts'
 import type { UpstreamFault, Upstreams } from '../../adapters/upstreams.ts'
 import type { RouteSettings } from '../../config/settings.ts'
-import type { Permit } from '../../domain/access.ts'
 import { isUpgrade } from '../../domain/client-kind.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { withIdentity, type Forwarding } from '../../domain/identity-headers.ts'
+import { rewritePath } from '../../domain/rewriting.ts'
+import { upgradeFault } from '../../domain/web-socket.ts'
 import { Exchange } from './exchange.ts'
+import { createPassages, type Passage } from './passage.ts'
+import { RequestBody } from './request-body.ts'
+import { openTunnel } from './open-tunnel.ts'
+import { Watch } from './watch.ts'
 
 export interface ForwardOptions {
   readonly upstreams: Upstreams
   readonly upstreamFault: (error: unknown) => UpstreamFault
+  readonly streams: OpenStreams
   readonly metrics: Metrics
+  readonly log: Logger
   readonly publicUrl: string
+  readonly routes: readonly RouteSettings[]
   readonly methods: readonly string[]
   /** While true, answers ask the client to come back on another connection. */
   readonly draining: () => boolean
 }
 
+const STALE_CHECK_SECONDS = 5
+
 /** The one mount for every application: whoever gets here was found in the route table and holds a permit. */
 export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) => {
-  const { upstreams, metrics, publicUrl, methods } = options
-  const { protocol, host, port } = new URL(publicUrl)
-  const proto = protocol.slice(0, -1)
-  const publicPort = port !== '' ? port : proto === 'https' ? '443' : '80'
+  const { streams, metrics, publicUrl, methods } = options
+  const passageOf = createPassages(options)
+  const watch = new Watch()
+  watch.add({ tick: (second) => second % STALE_CHECK_SECONDS === 0 && streams.endStale() })
+  app.addHook('onClose', (_app, done) => {
+    watch.stop()
+    done()
+  })
 
   // Bodies belong to the application. Fastify would decode text as UTF-8 and refuse content types that it cannot read; it looks at the
   // parsed headers only, and we forward the raw ones.
@@ -45,83 +61,99 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
   })
 
   function send(request: FastifyRequest, reply: FastifyReply): undefined {
-    const { route, permit, target } = request
+    const { route, permit, target, raw } = request
     if (route === null || permit === null || target === null)
       throw new GatewayError('GW_INTERNAL', { detail: 'no permit to forward' })
-    if (isUpgrade(request.raw.headers)) throw new GatewayError('GW_UPGRADE_UNSUPPORTED', { reason: 'upgrade' })
-    const upstream = upstreamAddress(route)
+    const passage = passageOf(route)
+    const rewritten = rewritePath(target.rawPath, target.path, route.prefixes)
+    if (rewritten === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'prefix_spelling' })
+    const upgrade = isUpgrade(raw.headers)
+    if (upgrade) requireUpgradable(request, route)
+    const session = permit.identity === null ? null : request.signedInSession
+    const { upstream, limits, rules } = passage
+    const body = bodyOf(request, reply, passage)
     const exchange = new Exchange(request, reply, {
-      fail: (error) => fail(request, reply, error),
-      idleMs: route.upstream.idleSeconds * 1000,
-      rules: {
-        identified: permit.identity !== null,
-        optional: route.access === 'optional',
-        closing: options.draining(),
-      },
-    })
-    request.outcome.upstreamAskedAt = performance.now()
-    upstreams.of(route.upstream).dispatch(
-      {
-        path: upstream.path + target.rawPath + target.query,
+      upstream,
+      watch,
+      rules,
+      limits,
+      identified: permit.identity !== null,
+      closing: options.draining(),
+      stickTo: session?.id ?? null,
+      body,
+      message: ({ address }) => ({
+        path: address.pathPrefix + rewritten.path + target.query,
         method: request.method,
-        headers: headersFor(request, permit, upstream.host),
-        body: hasBody(request) ? request.raw : null,
-        headersTimeout: route.upstream.responseSeconds * 1000,
+        headers: passage.headersFor(request, permit, address.host, rewritten.prefix),
+        body,
+        headersTimeout: 0,
         bodyTimeout: 0,
+        ...(upgrade ? { upgrade: 'websocket' } : {}),
+      }),
+      fail: (error) => fail(request, reply, error),
+      streaming: (end) => {
+        const stream = { access: route.access, pool: route.pool, webSocket: false, end }
+        reply.raw.once('close', streams.add(stream, session))
       },
-      exchange,
-    )
+      upgraded: upgrade
+        ? (rawHeaders, application) =>
+            openTunnel(request, reply, {
+              rawHeaders,
+              application,
+              session,
+              route,
+              watch,
+              streams,
+              rules,
+              log: options.log,
+            })
+        : null,
+    })
+    exchange.begin()
     return undefined
   }
 
-  function headersFor(request: FastifyRequest, permit: Permit, upstreamHost: string | null): string[] {
-    const { route, raw } = request
-    if (route === null) throw new GatewayError('GW_INTERNAL', { detail: 'no route to forward to' })
-    const trace = request.id.replaceAll('-', '')
-    const forwarding: Forwarding = {
-      host: upstreamHost ?? raw.headers.host ?? host,
-      clientAddress: request.ip,
-      proto,
-      publicHost: host,
-      publicPort,
-      requestId: request.id,
-      traceparent: `00-${trace}-${trace.slice(16)}-00`,
-      dropAuthorization: request.bearer !== null,
+  function requireUpgradable({ raw, method, signedInSession }: FastifyRequest, route: RouteSettings): void {
+    if (!route.webSocket.allow) throw new GatewayError('GW_UPGRADE_UNSUPPORTED', { reason: 'upgrade' })
+    const fault = raw.upgradeSocket === undefined ? 'upgrade_protocol' : upgradeFault(method, raw.headers)
+    if (fault !== null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: fault })
+    const open = signedInSession === null ? 0 : streams.webSocketsOf(signedInSession.id)
+    if (open >= route.webSocket.maxPerSession)
+      throw new GatewayError('GW_TOO_MANY_REQUESTS', { reason: 'web_sockets', headers: { 'retry-after': '30' } })
+  }
+
+  function bodyOf({ raw }: FastifyRequest, reply: FastifyReply, { bodyRules }: Passage): RequestBody | null {
+    if (!hasBody(raw)) return null
+    const { maxBytes } = bodyRules
+    if (maxBytes !== null && Number(raw.headers['content-length'] ?? 0) > maxBytes)
+      throw new GatewayError('GW_BODY_TOO_LARGE', { reason: 'body_too_large' })
+    const wanted = (): void => {
+      if (raw.expectsContinue === true) reply.raw.writeContinue()
     }
-    return withIdentity(raw.rawHeaders, permit, route.identity, forwarding)
+    return new RequestBody(raw, { rules: bodyRules, wanted })
   }
 
   function fail(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
-    const { code, reason } = options.upstreamFault(error)
-    metrics.count('upstream_errors_total', { route: request.routeLabel, reason })
-    request.outcome.reason = reason
+    const failure = asGatewayError(error)
+    request.outcome.reason = failure.reason ?? null
+    if (failure.code.startsWith('GW_UPSTREAM'))
+      metrics.count('upstream_errors_total', { route: request.routeLabel, reason: failure.reason ?? '' })
     if (reply.raw.headersSent) {
       // The answer has begun: only a broken connection tells the client that it is not whole.
       reply.raw.destroy()
       return
     }
-    void reply.send(new GatewayError(code, { cause: error, reason }))
+    void reply.send(failure)
+  }
+
+  function asGatewayError(error: unknown): GatewayError {
+    if (error instanceof GatewayError) return error
+    const { code, reason } = options.upstreamFault(error)
+    return new GatewayError(code, { cause: error, reason })
   }
 }
 
-const addresses = new WeakMap<RouteSettings, { readonly path: string; readonly host: string | null }>()
-
-/** Path prefix and Host header of a route's upstream; a null host means the browser's own. */
-function upstreamAddress(route: RouteSettings): { readonly path: string; readonly host: string | null } {
-  let address = addresses.get(route)
-  if (address === undefined) {
-    const url = new URL(route.upstream.url)
-    const { host } = route.upstream
-    address = {
-      path: url.pathname.replace(/\/$/, ''),
-      host: host === 'preserve' ? null : host === 'upstream' ? url.host : host,
-    }
-    addresses.set(route, address)
-  }
-  return address
-}
-
-function hasBody({ raw }: FastifyRequest): boolean {
-  const length = raw.headers['content-length']
-  return length === undefined ? raw.headers['transfer-encoding'] !== undefined : length !== '0'
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length']
+  return length === undefined ? headers['transfer-encoding'] !== undefined : length !== '0'
 }

@@ -1,0 +1,56 @@
+import type { Duplex } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+import type { OpenStreams } from '../../adapters/open-streams.ts'
+import type { RouteSettings } from '../../config/settings.ts'
+import { answerHeaders, type AnswerRules } from '../../domain/answer-headers.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Session } from '../../domain/session.ts'
+import { Tunnel } from './tunnel.ts'
+import type { Watch } from './watch.ts'
+
+export interface OpenTunnelOptions {
+  readonly rawHeaders: readonly string[]
+  readonly application: Duplex
+  readonly session: Session | null
+  readonly route: RouteSettings
+  readonly watch: Watch
+  readonly streams: OpenStreams
+  readonly rules: AnswerRules
+  readonly log: Logger
+}
+
+/** Passes the application's yes to an upgrade on to the client, and then the bytes of both. */
+export function openTunnel(request: FastifyRequest, reply: FastifyReply, options: OpenTunnelOptions): void {
+  const { rawHeaders, application, session, route, watch, streams, rules, log } = options
+  const client = request.raw.upgradeSocket
+  if (client === undefined) throw new GatewayError('GW_INTERNAL', { detail: 'no connection to upgrade' })
+  const { headers } = answerHeaders(rawHeaders, rules, {
+    identified: false,
+    closing: false,
+    cookies: request.setCookies,
+    cookiesAreOptional: false,
+  })
+  reply.raw.writeHead(101, [...headers, 'connection', 'Upgrade', 'upgrade', 'websocket'])
+  reply.hijack()
+  reply.raw.end()
+
+  const openedAt = performance.now()
+  const tunnel = new Tunnel({
+    client,
+    application,
+    watch,
+    idleSeconds: route.webSocket.idleSeconds,
+    closed: (closing) => {
+      leave()
+      const seconds = Math.round((performance.now() - openedAt) / 100) / 10
+      log.info(
+        { event: 'web_socket_closed', requestId: request.id, route: route.name, ...closing, seconds },
+        'WebSocket closed',
+      )
+    },
+  })
+  const end: Tunnel['end'] = (why) => tunnel.end(why)
+  const leave = streams.add({ access: route.access, pool: route.pool, webSocket: true, end }, session)
+  tunnel.open()
+}

@@ -1,0 +1,113 @@
+import type { FastifyRequest } from 'fastify'
+import type { Upstream, Upstreams } from '../../adapters/upstreams.ts'
+import type { HeaderChanges, RouteSettings } from '../../config/settings.ts'
+import type { Permit } from '../../domain/access.ts'
+import type { AnswerRules } from '../../domain/answer-headers.ts'
+import { foldHeaderName, withIdentity, type RequestChanges } from '../../domain/identity-headers.ts'
+import type { PublicAddress } from '../../domain/rewriting.ts'
+import type { ExchangeLimits } from './exchange.ts'
+import type { BodyRules } from './request-body.ts'
+
+/** What every exchange of one route has in common, made once from its settings. */
+export interface Passage {
+  readonly upstream: Upstream
+  readonly rules: AnswerRules
+  readonly limits: ExchangeLimits
+  readonly bodyRules: BodyRules
+  /** Everything that the application is told; `upstreamHost` is the authority of the address that was chosen. */
+  headersFor(request: FastifyRequest, permit: Permit, upstreamHost: string, prefix: string | null): string[]
+}
+
+export interface PassageOptions {
+  readonly upstreams: Upstreams
+  readonly publicUrl: string
+  readonly routes: readonly RouteSettings[]
+}
+
+/** Finds the passage of a route; each is made when it is first used. */
+export function createPassages(options: PassageOptions): (route: RouteSettings) => Passage {
+  const passages = new WeakMap<RouteSettings, Passage>()
+  // A header that some application is told by us is never told by a client to any.
+  const reserved = options.routes.flatMap(({ requestHeaders }) => Object.keys(requestHeaders.set).map(foldHeaderName))
+  return (route) => {
+    let passage = passages.get(route)
+    if (passage === undefined) {
+      passage = createPassage(route, reserved, options)
+      passages.set(route, passage)
+    }
+    return passage
+  }
+}
+
+function createPassage(route: RouteSettings, reserved: readonly string[], options: PassageOptions): Passage {
+  const { upstream, limits } = route
+  const url = new URL(options.publicUrl)
+  const { host } = url
+  const proto = url.protocol.slice(0, -1)
+  const publicPort = url.port !== '' ? url.port : proto === 'https' ? '443' : '80'
+  const changes = requestChanges(route.requestHeaders, reserved)
+  return {
+    upstream: options.upstreams.of(upstream),
+    rules: answerRules(route, options.publicUrl),
+    limits: {
+      responseSeconds: upstream.responseSeconds,
+      idleSeconds: upstream.idleSeconds,
+      totalSeconds: upstream.totalSeconds,
+    },
+    bodyRules: { maxBytes: limits.bodyBytes, ...limits.clientBody },
+    headersFor(request, permit, upstreamHost, prefix) {
+      const trace = request.id.replaceAll('-', '')
+      const headers = withIdentity(request.raw.rawHeaders, permit, route.identity, {
+        host: hostFor(upstream.host, upstreamHost, request.raw.headers.host ?? host),
+        clientAddress: request.ip,
+        proto,
+        publicHost: host,
+        publicPort,
+        requestId: request.id,
+        traceparent: `00-${trace}-${trace.slice(16)}-00`,
+        dropAuthorization: request.bearer !== null,
+        changes,
+        ownConnection: false,
+      })
+      if (prefix !== null) headers.push('x-forwarded-prefix', prefix)
+      return headers
+    },
+  }
+}
+
+function hostFor(setting: string, upstreamHost: string, browserHost: string): string {
+  if (setting === 'preserve') return browserHost
+  return setting === 'upstream' ? upstreamHost : setting
+}
+
+function requestChanges(changes: HeaderChanges, reserved: readonly string[]): RequestChanges | null {
+  const drops = new Set([...reserved, ...changes.remove.map(foldHeaderName)])
+  const set = Object.entries(changes.set).flat()
+  const setIfAbsent = Object.entries(changes.setIfAbsent).flat()
+  return drops.size === 0 && set.length === 0 && setIfAbsent.length === 0 ? null : { drops, set, setIfAbsent }
+}
+
+function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
+  const { responseHeaders, cookies } = route
+  return {
+    optional: route.access === 'optional',
+    redirects: route.redirects === 'fix' ? publicAddress(route, publicUrl) : null,
+    set: Object.entries(responseHeaders.set).flat(),
+    setIfAbsent: Object.entries(responseHeaders.setIfAbsent).flat(),
+    // What is set replaces what was there.
+    remove: new Set([...responseHeaders.remove, ...Object.keys(responseHeaders.set)].map((name) => name.toLowerCase())),
+    cookies: { dropDomain: cookies.domain === 'drop', secure: cookies.secure },
+    connectionAuth: false,
+  }
+}
+
+function publicAddress({ upstream, prefixes }: RouteSettings, publicUrl: string): PublicAddress {
+  const own = new URL(upstream.url)
+  const { host, origin } = new URL(publicUrl)
+  return {
+    origins: new Set([own.origin, `http://${host}`]),
+    publicOrigin: origin,
+    prefixes,
+    upstreamPrefix: own.pathname.replace(/\/$/, ''),
+  }
+}

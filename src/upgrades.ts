@@ -1,0 +1,79 @@
+import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { isUpgrade } from './domain/client-kind.ts'
+
+declare module 'node:http' {
+  interface IncomingMessage {
+    /** The client waits for `100 Continue` before it sends the body. */
+    expectsContinue?: boolean
+    /** The connection of a request that asks to become a WebSocket; whoever lets it takes it over. */
+    upgradeSocket?: Duplex
+  }
+}
+
+/** Sends what Node's server keeps out of the usual path on the same journey as every request. The result ends all upgraded connections. */
+export function acceptUpgrades(app: FastifyInstance): () => void {
+  const sockets = new Set<Duplex>()
+
+  // Who may send a body is decided before it is asked for.
+  app.server.on('checkContinue', (raw: IncomingMessage, response: ServerResponse) => {
+    raw.expectsContinue = true
+    app.routing(raw, response)
+  })
+
+  app.server.on('upgrade', (raw: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy())
+    if (!isUpgrade(raw.headers)) {
+      serveWithoutUpgrade(app.server, raw, socket, head)
+      return
+    }
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    if (head.length > 0) socket.unshift(head)
+    raw.upgradeSocket = socket
+    app.routing(raw, responseOn(raw, socket))
+  })
+  return () => {
+    for (const socket of sockets) socket.destroy()
+  }
+}
+
+/** An answer on a connection that the server has let go of: whatever it says but 101, the connection ends with it. */
+function responseOn(raw: IncomingMessage, socket: Duplex): ServerResponse {
+  const response = new ServerResponse(raw)
+  response.shouldKeepAlive = false
+  // oxlint-disable-next-line no-unsafe-type-assertion -- Node's server emits net and TLS sockets only
+  response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
+  response.once('finish', () => {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- as above
+    response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0])
+    if (response.statusCode !== 101) socket.end()
+    response.emit('close')
+  })
+  return response
+}
+
+/**
+ * A server may ignore an upgrade that it does not know (RFC 9110 7.8); many clients offer HTTP/2 in this way with their first request.
+ * Node has stopped reading at the head, so it gets the head once more, without the offer.
+ */
+function serveWithoutUpgrade(server: Server, raw: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const lines = [`${raw.method ?? ''} ${raw.url ?? ''} HTTP/${raw.httpVersion}`]
+  for (let at = 0; at < raw.rawHeaders.length; at += 2) {
+    const name = raw.rawHeaders[at] ?? ''
+    const value = raw.rawHeaders[at + 1] ?? ''
+    if (/^(?:upgrade|http2-settings)$/i.test(name)) continue
+    lines.push(`${name}: ${/^connection$/i.test(name) ? withoutUpgrade(value) : value}`)
+  }
+  server.emit('connection', socket)
+  socket.emit('data', Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
+}
+
+function withoutUpgrade(connection: string): string {
+  return connection
+    .split(',')
+    .map((member) => member.trim())
+    .filter((member) => !/^(?:upgrade|http2-settings)$/i.test(member))
+    .join(', ')
+}
