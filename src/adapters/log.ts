@@ -9,7 +9,8 @@ export interface LogOptions {
 
 /** The process's log on standard output. Nothing is ever redacted here: what must not be seen is never handed to a logger. */
 export function createLog({ level, readable }: LogOptions): Logger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const options = { level, base: null, timestamp: timeOnce() }
+  // Lines wait for company, half a second at most: a write for each costs as much as making it.
   if (!readable) return pino(options, pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 500 }))
   const lines = PinoPretty({
     colorize: true,
@@ -23,4 +24,18 @@ export function createLog({ level, readable }: LogOptions): Logger {
     singleLine: true,
   })
   return pino(options, lines)
+}
+
+/** The time of a line, made into text once for all lines of a millisecond. */
+function timeOnce(): () => string {
+  let last = 0
+  let text = ''
+  return () => {
+    const now = Date.now()
+    if (now !== last) {
+      last = now
+      text = `,"time":"${new Date(now).toISOString()}"`
+    }
+    return text
+  }
 }

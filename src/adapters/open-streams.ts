@@ -76,7 +76,7 @@ export function createOpenStreams({ limits, now, onWebSockets }: OpenStreamsOpti
       endAll([...(groups.get(sessionId)?.streams ?? [])], 'session_ended')
     },
     endStale() {
-      for (const { session, streams } of [...groups.values()]) {
+      for (const { session, streams } of groups.values()) {
         const state = freshness(session, limits, now())
         if (state === 'aged' || state === 'idle') endAll([...streams], 'session_ended')
       }

@@ -9,8 +9,8 @@ import type { Identity } from '../domain/identity.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     outcome: Outcome
-    /** Called when the connection is gone or the answer is over, whichever comes first. */
-    gone: (() => void) | null
+    /** Whoever works on the answer: told to stop when the client has gone away. An object, because a closure per request outlives its request. */
+    underway: { leave(): void } | null
   }
 }
 
@@ -42,7 +42,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
     upstreamAnsweredAt: null,
   })
   app.decorateRequest('outcome')
-  app.decorateRequest('gone', null)
+  app.decorateRequest('underway', null)
 
   app.addHook('onRequest', (request, reply, done) => {
     request.outcome = started()
@@ -54,7 +54,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
     // `close` always comes, after aborts and hijacked answers too, where Fastify's own last hook does not.
     reply.raw.once('close', () => {
       metrics.set('requests_in_flight', (inFlight -= 1), {})
-      request.gone?.()
+      request.underway?.leave()
       const complete = reply.raw.writableFinished
       count(request, reply.raw.statusCode, complete)
       write(request, reply.raw.statusCode, complete)
@@ -62,28 +62,25 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
     done()
   })
 
+  const meters = createMeters(metrics)
+
   function count(request: FastifyRequest, status: number, complete: boolean): void {
-    const { outcome } = request
-    const route = request.routeLabel
-    const duration = performance.now() - outcome.startedAt
-    metrics.count('requests_total', { route, method: request.method, status: String(status) })
-    metrics.observe('request_duration_seconds', duration / 1000, { route })
-    if (!complete) metrics.count('client_disconnects_total', { route })
-    if (outcome.upstreamAskedAt === null) {
-      metrics.observe('overhead_seconds', duration / 1000, { route })
-    } else {
-      metrics.observe('overhead_seconds', (outcome.upstreamAskedAt - outcome.startedAt) / 1000, { route })
-      if (outcome.upstreamAnsweredAt !== null) {
-        metrics.observe('upstream_duration_seconds', (outcome.upstreamAnsweredAt - outcome.upstreamAskedAt) / 1000, {
-          route,
-        })
-      }
-    }
+    const { startedAt, upstreamAskedAt, upstreamAnsweredAt } = request.outcome
+    const meter = meters(request.routeLabel)
+    const duration = performance.now() - startedAt
+    meter.requests(request.method, status)
+    // An upgraded connection has no end of its answer to measure.
+    if (status !== 101) meter.duration.observe(duration / 1000)
+    if (!complete) metrics.count('client_disconnects_total', { route: request.routeLabel })
+    meter.overhead.observe((upstreamAskedAt === null ? duration : upstreamAskedAt - startedAt) / 1000)
+    if (upstreamAskedAt !== null && upstreamAnsweredAt !== null)
+      meter.upstream.observe((upstreamAnsweredAt - upstreamAskedAt) / 1000)
   }
 
   function write(request: FastifyRequest, status: number, complete: boolean): void {
-    const { outcome } = request
-    const { identity } = request
+    const { outcome, identity } = request
+    const { upstreamAskedAt, upstreamAnsweredAt } = outcome
+    // What is undefined is left out of the line.
     log.info(
       {
         event: 'request',
@@ -92,20 +89,63 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
         method: request.method,
         path: request.target?.rawPath ?? refusedPath(request),
         status,
-        ...(outcome.code === null ? {} : { code: outcome.code }),
-        ...(outcome.reason === null ? {} : { reason: outcome.reason }),
-        ...(identity === null ? {} : nameOf(identity)),
+        code: outcome.code ?? undefined,
+        reason: outcome.reason ?? undefined,
+        ...(identity === null ? null : nameOf(identity)),
         client: request.ip,
         durationMs: rounded(performance.now() - outcome.startedAt),
-        ...(outcome.upstreamAskedAt === null || outcome.upstreamAnsweredAt === null
-          ? {}
-          : { upstreamMs: rounded(outcome.upstreamAnsweredAt - outcome.upstreamAskedAt) }),
-        ...(complete ? {} : { aborted: true }),
+        upstreamMs:
+          upstreamAskedAt === null || upstreamAnsweredAt === null
+            ? undefined
+            : rounded(upstreamAnsweredAt - upstreamAskedAt),
+        aborted: complete ? undefined : true,
       },
       'request',
     )
   }
   ready()
+}
+
+/** What one route's requests move on every time, looked up once. */
+interface Meter {
+  requests(method: string, status: number): void
+  readonly duration: { observe(seconds: number): void }
+  readonly overhead: { observe(seconds: number): void }
+  readonly upstream: { observe(seconds: number): void }
+}
+
+function createMeters(metrics: Metrics): (route: string) => Meter {
+  const known = new Map<string, Meter>()
+  return (route) => {
+    let meter = known.get(route)
+    if (meter === undefined) {
+      meter = createMeter(metrics, route)
+      known.set(route, meter)
+    }
+    return meter
+  }
+}
+
+function createMeter(metrics: Metrics, route: string): Meter {
+  const counters = new Map<string, { inc(): void }[]>()
+  return {
+    requests(method, status) {
+      let byStatus = counters.get(method)
+      if (byStatus === undefined) {
+        byStatus = []
+        counters.set(method, byStatus)
+      }
+      let counter = byStatus[status]
+      if (counter === undefined) {
+        counter = metrics.counter('requests_total', { route, method, status: String(status) })
+        byStatus[status] = counter
+      }
+      counter.inc()
+    },
+    duration: metrics.histogram('request_duration_seconds', { route }),
+    overhead: metrics.histogram('overhead_seconds', { route }),
+    upstream: metrics.histogram('upstream_duration_seconds', { route }),
+  }
 }
 
 /** A target that was refused is logged as it came, without its query, and never longer than helps. */

@@ -42,6 +42,7 @@ export interface ExchangeLimits {
 /** One exchange with an application: its answer goes to the client as it comes, raw headers in, raw headers out. */
 export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   readonly stickTo: string | null
+  watchedAt = -1
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #response: ServerResponse
@@ -73,7 +74,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   }
 
   begin(): void {
-    this.#request.gone = () => this.#leave()
+    this.#request.underway = this
     this.#request.outcome.upstreamAskedAt = performance.now()
     this.#options.watch.add(this)
     this.#options.upstream.visit(this)
@@ -222,7 +223,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   }
 
   /** The client went away. */
-  #leave(): void {
+  leave(): void {
     if (this.#over) return
     this.#options.upstream.leave(this)
     this.#end('abandoned', new Error('the client went away'))
@@ -238,13 +239,12 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   #end(outcome: 'answered' | 'failed' | 'abandoned', cause?: Error): void {
     this.#over = true
     this.#options.watch.delete(this)
-    if (cause === undefined) {
-      this.#lease?.release(outcome)
-      return
-    }
-    // A connection that is not there yet cannot be aborted, but it can be given up.
-    if (this.#abort === null) this.#lease?.renew()
-    else this.#abort(cause)
+    // Whatever lives longer must not hold on to what is over.
+    this.#request.underway = null
+    const abort = this.#abort
+    this.#abort = null
+    this.#resume = null
+    if (cause !== undefined) abort?.(cause)
     this.#lease?.release(outcome)
   }
 

@@ -36,7 +36,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
   const { streams, metrics, publicUrl, methods } = options
   const passageOf = createPassages(options)
   const watch = new Watch()
-  watch.add({ tick: (second) => second % STALE_CHECK_SECONDS === 0 && streams.endStale() })
+  watch.add({ watchedAt: -1, tick: (second) => second % STALE_CHECK_SECONDS === 0 && streams.endStale() })
   app.addHook('onClose', (_app, done) => {
     watch.stop()
     done()

@@ -37,6 +37,7 @@ const CLOSINGS: Readonly<Record<StreamEnd, readonly [number, string]>> = {
 
 /** Bytes both ways, with the pressure of each side passed on to the other. Frames are followed, never read. */
 export class Tunnel implements Watched {
+  watchedAt = -1
   readonly #options: TunnelOptions
   readonly #boundary = new FrameBoundary()
   #bytesIn = 0

@@ -1,5 +1,7 @@
 /** Something under way that may not wait for ever. */
 export interface Watched {
+  /** Its place, kept for the watch; -1 while it is not watched. */
+  watchedAt: number
   /** Told once a second what the watch shows; ends itself when its time is over. */
   tick(second: number): void
 }
@@ -8,7 +10,9 @@ export interface Watched {
 export class Watch {
   /** Seconds since the watch began; monotonic enough for limits in whole seconds. */
   second = 0
-  readonly #watched = new Set<Watched>()
+  // Places, not a Set: a Set copies itself again and again, and each dead copy keeps all that was in it alive until the next full collection.
+  readonly #places: (Watched | null)[] = []
+  readonly #free: number[] = []
   readonly #timer: NodeJS.Timeout
 
   constructor() {
@@ -17,11 +21,16 @@ export class Watch {
   }
 
   add(watched: Watched): void {
-    this.#watched.add(watched)
+    if (watched.watchedAt !== -1) return
+    watched.watchedAt = this.#free.pop() ?? this.#places.length
+    this.#places[watched.watchedAt] = watched
   }
 
   delete(watched: Watched): void {
-    this.#watched.delete(watched)
+    if (watched.watchedAt === -1) return
+    this.#places[watched.watchedAt] = null
+    this.#free.push(watched.watchedAt)
+    watched.watchedAt = -1
   }
 
   stop(): void {
@@ -30,6 +39,6 @@ export class Watch {
 
   #tick(): void {
     this.second += 1
-    for (const watched of this.#watched) watched.tick(this.second)
+    for (const watched of this.#places) watched?.tick(this.second)
   }
 }
