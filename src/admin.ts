@@ -3,39 +3,49 @@ import { hostname } from 'node:os'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { parseHost } from './domain/route-table.ts'
 import type { Parts } from './parts.ts'
-import { health } from './routes/health.ts'
-import { metricsRoute } from './routes/metrics.ts'
+import { health, type HealthOptions } from './routes/health.ts'
+import { metricsRoute, type MetricsOptions } from './routes/metrics.ts'
 
 /** How long a start waits for the user pool's keys before it serves what can be served without them. */
 const KEYS_PATIENCE_MS = 20_000
 
+export interface AdminOptions extends HealthOptions, MetricsOptions {
+  readonly host: string
+}
+
 /** The private server: health and metrics, GET only, on a port of its own. */
-export async function createAdmin(parts: Parts): Promise<FastifyInstance> {
-  const { settings, metrics, verifier, now } = parts
+export async function createAdmin({ host, unreadiness, expose }: AdminOptions): Promise<FastifyInstance> {
   const app = Fastify({ logger: false, forceCloseConnections: true })
-  const ownNames = new Set(['localhost', settings.admin.host.toLowerCase(), hostname().toLowerCase()])
+  const ownNames = new Set(['localhost', host.toLowerCase(), hostname().toLowerCase()])
 
   // A page of another site can be made to resolve to this address; its Host header then still names that site.
   app.addHook('onRequest', async (request, reply) => {
-    const host = parseHost(request.headers.host)
-    const known = host !== null && (ownNames.has(host) || isIP(host.replaceAll(/^\[|\]$/g, '')) !== 0)
+    const asked = parseHost(request.headers.host)
+    const known = asked !== null && (ownNames.has(asked) || isIP(asked.replaceAll(/^\[|\]$/g, '')) !== 0)
     if (!known) await reply.code(421).send('This host is not served here: ask by address or by localhost\n')
   })
 
-  await app.register(health, { unreadiness: () => unreadiness(parts) })
-  await app.register(metricsRoute, {
-    metrics,
-    refresh: () => {
-      if (verifier.keysFetchedAt !== null) metrics.set('jwks_age_seconds', (now() - verifier.keysFetchedAt) / 1000, {})
-    },
-  })
+  await app.register(health, { unreadiness })
+  await app.register(metricsRoute, { expose })
   app.setNotFoundHandler(async (_request, reply) => reply.code(404).send('There is nothing at this address\n'))
   return app
 }
 
-function unreadiness({ lifecycle, verifier, now }: Parts): string | null {
+/** Why this process is not ready, for a gateway without workers. */
+export function unreadiness({ lifecycle, verifier, now }: Parts): string | null {
   if (lifecycle.draining) return 'draining'
   if (!lifecycle.listening) return 'starting'
-  const waited = now() >= lifecycle.startedAt + KEYS_PATIENCE_MS
-  return verifier.keysFetchedAt !== null || waited ? null : "waiting for the user pool's keys"
+  return verifier.keysFetchedAt !== null || waitedForKeys({ lifecycle, now }) ? null : WAITING
+}
+
+export const WAITING = "waiting for the user pool's keys"
+
+/** Whether a gateway that still has no keys serves what it can without them. */
+export function waitedForKeys({ lifecycle, now }: Pick<Parts, 'lifecycle' | 'now'>): boolean {
+  return now() >= lifecycle.startedAt + KEYS_PATIENCE_MS
+}
+
+/** Brings gauges up to date that nobody sets as they change. */
+export function updateGauges({ metrics, verifier, now }: Parts): void {
+  if (verifier.keysFetchedAt !== null) metrics.set('jwks_age_seconds', (now() - verifier.keysFetchedAt) / 1000, {})
 }

@@ -1,12 +1,14 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { createAdmin } from './admin.ts'
+import { createAdmin, unreadiness, updateGauges } from './admin.ts'
 import { createApp } from './app.ts'
 import type { Settings } from './config/settings.ts'
-import { createParts } from './parts.ts'
+import { createParts, type Parts, type Shared } from './parts.ts'
 import { MAX_SESSION_TEXT_BYTES } from './plugins/session-cookie.ts'
 import { acceptUpgrades } from './upgrades.ts'
+
+const SWEEP_MS = 100
 
 /** A gateway that listens on its ports. */
 export interface Gateway {
@@ -26,55 +28,103 @@ export interface GatewayOptions {
 }
 
 /** Starts both servers. Rejects with Node's own error, `EADDRINUSE` among them, where a port cannot be had; then nothing stays open. */
-export async function startGateway({ settings, log, version, now = Date.now }: GatewayOptions): Promise<Gateway> {
-  const parts = createParts({ settings, log, now, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES })
-  const { lifecycle } = parts
-  parts.metrics.set('build_info', 1, { version, node: process.versions.node })
-  const app = await createApp(parts)
-  const endUpgraded = acceptUpgrades(app)
-  const admin = await createAdmin(parts)
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { settings, log } = options
+  const parts = createGatewayParts(options)
+  const server = await startPublicServer(parts)
+  const admin = await createAdmin({
+    host: settings.admin.host,
+    unreadiness: () => unreadiness(parts),
+    expose: async () => {
+      updateGauges(parts)
+      return parts.metrics.expose()
+    },
+  })
 
   async function close(): Promise<void> {
-    lifecycle.draining = true
-    app.server.closeAllConnections()
-    endUpgraded()
-    await Promise.all([app.close(), admin.close(), parts.close()])
+    await Promise.all([server.close(), admin.close(), parts.close()])
   }
 
   try {
-    await app.listen({ host: settings.listen.host, port: settings.listen.port })
     await admin.listen({ host: settings.admin.host, port: settings.admin.port })
   } catch (error) {
     await close()
     throw error
   }
-  lifecycle.listening = true
-  parts.watchKeys()
-  log.info({ event: 'listening', port: portOf(app), adminPort: portOf(admin) }, 'listening')
+  void parts.watchKeys()
+  log.info({ event: 'listening', port: server.port, adminPort: portOf(admin) }, 'listening')
 
   return {
-    port: portOf(app),
+    port: server.port,
     adminPort: portOf(admin),
     close,
     async drain() {
-      const { drainDelaySeconds, shutdownTimeoutSeconds } = settings.shutdown
-      lifecycle.draining = true
-      log.info({ event: 'draining', drainDelaySeconds }, 'draining')
-      await pause(drainDelaySeconds * 1000)
-      parts.streams.drain((shutdownTimeoutSeconds * 1000) / 2)
-      const patience = setTimeout(() => {
-        app.server.closeAllConnections()
-        endUpgraded()
-      }, shutdownTimeoutSeconds * 1000)
-      await app.close()
-      clearTimeout(patience)
+      await server.drain(settings.shutdown.drainDelaySeconds)
       await Promise.all([admin.close(), parts.close()])
       log.info({ event: 'stopped' }, 'stopped')
     },
   }
 }
 
-function portOf(app: FastifyInstance): number {
+/** Everything that a process of the gateway is made of, and the metric that says which version it is. */
+export function createGatewayParts(options: GatewayOptions & { readonly shared?: Shared }): Parts {
+  const { settings, log, version, now = Date.now, shared } = options
+  const parts = createParts({ settings, log, now, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
+  parts.metrics.set('build_info', 1, { version, node: process.versions.node })
+  return parts
+}
+
+/** The public server, listening. */
+export interface PublicServer {
+  readonly port: number
+  /** Serves on for the delay, says so, and then finishes what is under way, for as long as the settings give it. */
+  drain(delaySeconds: number): Promise<void>
+  /** Ends now. */
+  close(): Promise<void>
+}
+
+/** Rejects with Node's own error where the port cannot be had; then nothing stays open, the parts neither. */
+export async function startPublicServer(parts: Parts): Promise<PublicServer> {
+  const { settings, log, lifecycle } = parts
+  const app = await createApp(parts)
+  const endUpgraded = acceptUpgrades(app)
+  try {
+    await app.listen({ host: settings.listen.host, port: settings.listen.port })
+  } catch (error) {
+    await Promise.all([app.close(), parts.close()])
+    throw error
+  }
+  lifecycle.listening = true
+
+  return {
+    port: portOf(app),
+    async close() {
+      lifecycle.draining = true
+      app.server.closeAllConnections()
+      endUpgraded()
+      await app.close()
+    },
+    async drain(delaySeconds) {
+      lifecycle.draining = true
+      log.info({ event: 'draining', drainDelaySeconds: delaySeconds }, 'draining')
+      await pause(delaySeconds * 1000)
+      const patienceMs = settings.shutdown.shutdownTimeoutSeconds * 1000
+      parts.streams.drain(patienceMs / 2)
+      const patience = setTimeout(() => {
+        app.server.closeAllConnections()
+        endUpgraded()
+      }, patienceMs)
+      // Closing ends connections that are idle now; one whose answer was under way becomes idle later, and would be waited for.
+      const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
+      await app.close()
+      clearInterval(sweep)
+      clearTimeout(patience)
+    },
+  }
+}
+
+/** The port that a server got. */
+export function portOf(app: FastifyInstance): number {
   const address: AddressInfo | string | null = app.server.address()
   return typeof address === 'object' && address !== null ? address.port : 0
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { check } from './commands/check.ts'
@@ -29,11 +30,12 @@ ${list}
 cognito-gateway COMMAND --help tells more; --version prints the version.`
 }
 
-/** The first signal asks to end; the second does not ask. */
+/** The first signal asks to end; the second does not ask. A worker ends when its primary says so: Ctrl-C reaches both. */
 function endRequested(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false
     const end = (): void => {
+      if (cluster.isWorker) return
       if (asked) process.exit(1)
       asked = true
       resolve()

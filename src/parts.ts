@@ -1,11 +1,12 @@
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
+import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
-import { createRefresher, type RefreshOutcome, type Refresher } from './adapters/refresher.ts'
+import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
@@ -31,6 +32,7 @@ export interface Parts {
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
   readonly store: SessionStore
+  readonly ended: EndedSessions
   readonly refresher: Refresher
   readonly states: LoginStates
   readonly csrf: CsrfTokens
@@ -41,8 +43,8 @@ export interface Parts {
   readonly upstreams: Upstreams
   readonly upstreamFault: (error: unknown) => UpstreamFault
   readonly lifecycle: Lifecycle
-  /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Returns at once. */
-  watchKeys(): void
+  /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Resolves when they are there first. */
+  watchKeys(): Promise<void>
   close(): Promise<void>
 }
 
@@ -59,13 +61,25 @@ export interface PartsOptions {
   readonly now?: () => number
   /** The longest text that the session's cookies can hold. */
   readonly maxSessionTextBytes: number
+  /** For one of several workers: how it shares with the others. */
+  readonly shared?: Shared | undefined
+}
+
+/** What workers of one gateway must not do each for itself. */
+export interface Shared {
+  /** Refreshes for every worker, once for all who ask. Never rejects. */
+  readonly refresh: (session: Session) => Promise<RefreshOutcome>
+  /** Waits for a refresh that any worker began; the newest session known. Never rejects. */
+  readonly settle: (session: Session) => Promise<Session>
+  /** Tells the others that a session has ended; resolves when they know. Never rejects. */
+  readonly tellEnded: (session: EndedSession) => Promise<void>
 }
 
 const KEYS_RENEWAL_MS = 3_600_000
 const KEYS_RETRY_MS = 1_000
 const KEYS_MAX_RETRY_MS = 10_000
 
-export function createParts({ settings, log, now = Date.now, maxSessionTextBytes }: PartsOptions): Parts {
+export function createParts({ settings, log, now = Date.now, maxSessionTextBytes, shared }: PartsOptions): Parts {
   const pool = settings.pools[0]
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
@@ -97,6 +111,20 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
   const keyWatch = createKeyWatch(verifier, log)
+  const ended = createEndedSessions({
+    now,
+    tell: shared?.tellEnded,
+    onEnded: (sessionId) => streams.ended(sessionId),
+  })
+  const refresher = createSharedRefresher(shared, {
+    now,
+    refresh: async (session) => {
+      const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
+      const reason = outcome.kind === 'rejected' ? outcome.reason : ''
+      metrics.count('token_refreshes_total', { result: outcome.kind, reason })
+      return outcome
+    },
+  })
 
   return {
     settings,
@@ -112,20 +140,12 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
     store: createCookieStore({
       seal: createSeal(masters, 'session', context),
-      now,
+      ended,
       maxTextBytes: maxSessionTextBytes,
       onWritten: (session) => streams.renewed(session),
-      onEnded: (sessionId) => streams.ended(sessionId),
     }),
-    refresher: createRefresher({
-      now,
-      refresh: async (session) => {
-        const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
-        const reason = outcome.kind === 'rejected' ? outcome.reason : ''
-        metrics.count('token_refreshes_total', { result: outcome.kind, reason })
-        return outcome
-      },
-    }),
+    ended,
+    refresher,
     states: createLoginStates(createSeal(masters, 'state', context), self),
     csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
     attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
@@ -140,6 +160,16 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
       keyWatch.stop()
       await upstreams.destroy()
     },
+  }
+}
+
+/** One refresh at a time per session, in this process and, where there are several, in all of them. */
+function createSharedRefresher(shared: Shared | undefined, alone: RefresherOptions): Refresher {
+  if (shared === undefined) return createRefresher(alone)
+  const here = createRefresher({ now: alone.now, refresh: shared.refresh })
+  return {
+    renew: async (session) => here.renew(session),
+    settle: async (session) => shared.settle(await here.settle(session)),
   }
 }
 
@@ -224,21 +254,25 @@ function createKeyWatch(verifier: TokenVerifier, log: Logger) {
   let stopped = false
   let failures = 0
 
-  async function renew(): Promise<void> {
+  async function renew(known: () => void): Promise<void> {
     let next = KEYS_RENEWAL_MS
     try {
       await verifier.renewKeys()
       failures = 0
+      known()
     } catch {
       next = Math.min(KEYS_RETRY_MS * 2 ** failures, KEYS_MAX_RETRY_MS)
       failures += 1
       log.warn({ event: 'keys_unavailable' }, "the user pool's keys cannot be fetched; trying again")
     }
-    if (!stopped) timer = setTimeout(() => void renew(), next).unref()
+    if (!stopped) timer = setTimeout(() => void renew(known), next).unref()
   }
 
   return {
-    start: () => void renew(),
+    start: async () =>
+      new Promise<void>((known) => {
+        void renew(known)
+      }),
     stop: () => {
       stopped = true
       clearTimeout(timer)

@@ -60,6 +60,29 @@ t.test('draining: unready at once, still serving, answers close their connection
   await t.rejects(fetch(`${world.url}/oauth2/ping`))
 })
 
+t.test('a connection that is kept alive does not hold up the end once its request is answered', async (t) => {
+  let finish: (() => void) | undefined
+  let arrived: (() => void) | undefined
+  const asked = new Promise<void>((resolve) => {
+    arrived = resolve
+  })
+  const world = await startWorld(t, {
+    settings: { shutdown: { drainDelaySeconds: 0, shutdownTimeoutSeconds: 60 } },
+    answer: (_request, response) => {
+      finish = () => response.end('late')
+      arrived?.()
+    },
+  })
+  const slow = world.client().ask(`${world.url}/public/slow`)
+  await asked
+  const startedAt = performance.now()
+  const drained = world.gateway.drain()
+  finish?.()
+  t.equal((await slow).status, 200)
+  await drained
+  t.ok(performance.now() - startedAt < 20_000)
+})
+
 t.test('a client that never leaves does not hold up the end for longer than the timeout', async (t) => {
   const world = await startWorld(t, {
     settings: { shutdown: { drainDelaySeconds: 0, shutdownTimeoutSeconds: 1 } },

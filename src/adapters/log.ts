@@ -5,11 +5,13 @@ export interface LogOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   /** Readable lines for a person at a terminal; else one JSON object per line. */
   readonly readable: boolean
+  /** Which of several workers writes. */
+  readonly worker?: number | undefined
 }
 
 /** The process's log on standard output. Nothing is ever redacted here: what must not be seen is never handed to a logger. */
-export function createLog({ level, readable }: LogOptions): Logger {
-  const options = { level, base: null, timestamp: timeOnce() }
+export function createLog({ level, readable, worker }: LogOptions): Logger {
+  const options = { level, base: worker === undefined ? null : { worker }, timestamp: timeOnce() }
   // Lines wait for company, half a second at most: a write for each costs as much as making it.
   if (!readable) return pino(options, pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 500 }))
   const lines = PinoPretty({

@@ -20,8 +20,13 @@ export const metricTable = {
     help: "The gateway's own part of the time until the answer began.",
     labels: ['route'],
   },
-  requests_in_flight: { kind: 'gauge', help: 'Requests that are being answered.', labels: [] },
-  websockets_open: { kind: 'gauge', help: 'WebSockets that are open.', labels: [] },
+  requests_in_flight: {
+    kind: 'gauge',
+    help: 'Requests that are being answered.',
+    labels: [],
+    aggregate: 'sum',
+  },
+  websockets_open: { kind: 'gauge', help: 'WebSockets that are open.', labels: [], aggregate: 'sum' },
   decisions_total: {
     kind: 'counter',
     help: 'Decisions of the rules, by route, result and reason.',
@@ -56,7 +61,12 @@ export const metricTable = {
     labels: ['kind', 'result'],
   },
   jwks_fetches_total: { kind: 'counter', help: "Fetches of the user pool's keys, by result.", labels: ['result'] },
-  jwks_age_seconds: { kind: 'gauge', help: "Seconds since the user pool's keys were fetched.", labels: [] },
+  jwks_age_seconds: {
+    kind: 'gauge',
+    help: "Seconds since the user pool's keys were fetched.",
+    labels: [],
+    aggregate: 'max',
+  },
   pool_request_duration_seconds: {
     kind: 'histogram',
     help: 'Time of requests to the user pool.',
@@ -89,15 +99,20 @@ export const metricTable = {
     help: 'Clients that went away before their answer was complete.',
     labels: ['route'],
   },
-  build_info: { kind: 'gauge', help: 'The running version; always 1.', labels: ['version', 'node'] },
+  build_info: {
+    kind: 'gauge',
+    help: 'The running version; always 1.',
+    labels: ['version', 'node'],
+    aggregate: 'first',
+  },
 } as const satisfies Record<string, MetricRow>
 
-interface MetricRow {
-  readonly kind: 'counter' | 'gauge' | 'histogram'
-  readonly help: string
-  readonly labels: readonly string[]
-  readonly buckets?: readonly number[]
-}
+type MetricRow = { readonly help: string; readonly labels: readonly string[] } & (
+  | { readonly kind: 'counter' }
+  | { readonly kind: 'histogram'; readonly buckets?: readonly number[] }
+  /** `aggregate`: what several workers' values are together. */
+  | { readonly kind: 'gauge'; readonly aggregate: 'sum' | 'first' | 'max' }
+)
 
 type Table = typeof metricTable
 type Named<K extends MetricRow['kind']> = { [N in keyof Table]: Table[N]['kind'] extends K ? N : never }[keyof Table]
@@ -111,9 +126,18 @@ export interface Metrics {
   /** One child with its labels, for those who count the same again and again: looking it up each time costs more than counting. */
   counter<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>): { inc(): void }
   histogram<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>): { observe(value: number): void }
-  /** The exposition text and its content type. */
-  expose(): Promise<{ readonly text: string; readonly contentType: string }>
+  expose(): Promise<Exposition>
+  /** Every value as it stands, to be summed up with those of other processes. */
+  snapshot(): Promise<MetricsSnapshot>
 }
+
+/** The text that Prometheus reads, and its content type. */
+export interface Exposition {
+  readonly text: string
+  readonly contentType: string
+}
+
+export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
 
 export function createMetrics(): Metrics {
   const registry = new Registry()
@@ -132,7 +156,7 @@ export function createMetrics(): Metrics {
       )
     }
     if (row.kind === 'gauge') {
-      const gauge = new Gauge(common)
+      const gauge = new Gauge({ ...common, aggregator: row.aggregate })
       gauges.set(
         name,
         bound(labels, (values) => gauge.labels(...values)),
@@ -153,6 +177,7 @@ export function createMetrics(): Metrics {
     set: (name, value, labels) => gauges.get(name)?.(labels).set(value),
     observe: (name, value, labels) => histograms.get(name)?.(labels).observe(value),
     expose: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
+    snapshot: async () => registry.getMetricsAsJSON(),
   }
 }
 

@@ -2,6 +2,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { GatewayError } from '../domain/errors.ts'
 import type { ClaimValue } from '../domain/identity.ts'
 import type { Session } from '../domain/session.ts'
+import type { EndedSessions } from './ended-sessions.ts'
 import type { Seal } from './seal.ts'
 
 /** Where sessions live between requests. What a browser holds is a text; what that text is worth, the store says. */
@@ -22,23 +23,21 @@ export interface StoredSession {
 
 export interface CookieStoreOptions {
   readonly seal: Seal
-  readonly now: () => number
+  /** So that a copied cookie is worth nothing on this machine once its session was ended. */
+  readonly ended: EndedSessions
   /** Longest text in bytes that the cookies can hold together. */
   readonly maxTextBytes: number
   readonly maxRemembered?: number
-  /** Told of every session that was written or ended, so that what is open under it can follow. */
+  /** Told of every session that was written, so that what is open under it can follow. */
   readonly onWritten?: (session: Session) => void
-  readonly onEnded?: (sessionId: string) => void
 }
 
 const MAX_RECORD_BYTES = 65_536
 
 /** The store that needs no server: the browser holds the whole record, sealed. */
 export function createCookieStore(options: CookieStoreOptions): SessionStore {
-  const { seal, now, maxTextBytes } = options
+  const { seal, ended, maxTextBytes } = options
   const memo = createMemo(options.maxRemembered ?? 10_000)
-  // Ended sessions, so that a copied cookie is worth nothing on this replica; an entry goes when the session would have ended anyway.
-  const ended = new Map<string, number>()
 
   return {
     read(text) {
@@ -61,11 +60,7 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
       options.onWritten?.(session)
       return text
     },
-    end(sessionId, until) {
-      for (const [id, time] of ended) if (time <= now()) ended.delete(id)
-      ended.set(sessionId, until)
-      options.onEnded?.(sessionId)
-    },
+    end: (sessionId, until) => ended.end({ sessionId, until }),
   }
 }
 

@@ -1,6 +1,9 @@
+import cluster from 'node:cluster'
 import { createLog } from '../adapters/log.ts'
+import { startPrimary } from '../cluster/primary.ts'
+import { runWorker, tellFailure } from '../cluster/worker.ts'
 import { faultLine, loadSettings, SettingsError, type Loaded } from '../config/load.ts'
-import { startGateway } from '../gateway.ts'
+import { startGateway, type GatewayOptions } from '../gateway.ts'
 import { readArguments, required } from './arguments.ts'
 import { portSentence, type Command, type CommandContext } from './command.ts'
 import { unsafeProcess } from './unsafe-process.ts'
@@ -14,7 +17,9 @@ Runs the gateway. SIGTERM or Ctrl-C drains it and ends with 0; a second one ends
 
   --config FILE   the settings (YAML); see config/gateway.example.yaml`,
 
-  async run(args, context) {
+  async run(args, given) {
+    // What a worker complains of, its primary says, once for all of them.
+    const context = cluster.isWorker ? { ...given, complain: tellFailure } : given
     const { values } = readArguments(args, { config: { type: 'string' } })
     const file = required(values.config, '--config')
     const unsafe = unsafeProcess(context.environment, process.execArgv)
@@ -24,7 +29,7 @@ Runs the gateway. SIGTERM or Ctrl-C drains it and ends with 0; a second one ends
     }
     const loaded = settingsOrFaults(file, context)
     if (loaded === undefined) return 1
-    for (const warning of loaded.warnings) context.complain(`warning: ${faultLine(warning)}`)
+    if (!cluster.isWorker) for (const warning of loaded.warnings) context.complain(`warning: ${faultLine(warning)}`)
     return serveUntilEnded(loaded, context)
   },
 }
@@ -41,16 +46,35 @@ export function settingsOrFaults(file: string, { environment, complain }: Comman
 }
 
 async function serveUntilEnded({ settings }: Loaded, context: CommandContext): Promise<number> {
-  const log = createLog({ level: settings.log.level, readable: context.terminal })
+  const worker = cluster.worker?.id
+  const log = createLog({ level: settings.log.level, readable: context.terminal, worker })
   try {
-    const gateway = await startGateway({ settings, log, version: context.version })
-    await context.ended
-    await gateway.drain()
+    await serveAs(worker, { settings, log, version: context.version }, context)
     return 0
   } catch (error) {
-    const sentence = portSentence(error)
+    const sentence = error instanceof StartError ? error.message : portSentence(error)
     if (sentence === undefined) throw error
     context.complain(sentence)
     return 1
   }
+}
+
+/** As the only process, as one of several workers, or as their primary. */
+async function serveAs(worker: number | undefined, options: GatewayOptions, context: CommandContext): Promise<void> {
+  if (worker !== undefined) return runWorker(options)
+  if (options.settings.workers > 1) return serveWithWorkers(options, context)
+  const gateway = await startGateway(options)
+  await context.ended
+  await gateway.drain()
+}
+
+/** Why workers could not start, in a sentence. */
+class StartError extends Error {}
+
+async function serveWithWorkers(options: GatewayOptions, context: CommandContext): Promise<void> {
+  const primary = await startPrimary(options)
+  const failure = await Promise.race([context.ended, primary.failed])
+  if (failure === undefined) return primary.drain()
+  await primary.close()
+  throw new StartError(failure)
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import type { Secret } from '../domain/secret.ts'
 import { endpointsOf } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
@@ -30,6 +31,7 @@ export function assemble({ file, applications }: Draft, secrets: ReadonlyMap<str
       refreshGraceSeconds: session.refreshGraceSeconds,
     },
     endpoints: endpointsOf(file),
+    workers: file.workers === 'auto' ? availableParallelism() : file.workers,
     shutdown,
     log,
     applications: applications.map(applicationSettings),

@@ -124,12 +124,10 @@ export const GatewayFile = z.strictObject({
       .optional()
       .describe('How requests to Cognito leave.'),
   ),
-  workers: notYet(
-    z
-      .union([count(1, 256), z.literal('auto')])
-      .default(1)
-      .describe('Processes on this machine, or auto.'),
-  ),
+  workers: z
+    .union([count(1, 256), z.literal('auto')])
+    .default(1)
+    .describe('Processes that share the port, or auto: one for each processor that Node may use.'),
   shutdown: z
     .strictObject({
       drainDelaySeconds: secondsOrNone(300)

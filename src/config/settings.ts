@@ -27,6 +27,8 @@ export interface Settings {
     readonly refreshGraceSeconds: number
   }
   readonly endpoints: { readonly prefix: string; readonly callback: string; readonly ping: string }
+  /** Processes that share the public port. With 1 there is no other process. */
+  readonly workers: number
   readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
   readonly applications: readonly ApplicationSettings[]

@@ -1,17 +1,14 @@
 import type { FastifyPluginAsync } from 'fastify'
-import type { Metrics } from '../adapters/metrics.ts'
+import type { Exposition } from '../adapters/metrics.ts'
 
 export interface MetricsOptions {
-  readonly metrics: Metrics
-  /** Brings gauges up to date that nobody sets as they change. */
-  readonly refresh: () => void
+  readonly expose: () => Promise<Exposition>
 }
 
 /** Everything that is counted, in the format of Prometheus. */
-export const metricsRoute: FastifyPluginAsync<MetricsOptions> = async (app, { metrics, refresh }) => {
+export const metricsRoute: FastifyPluginAsync<MetricsOptions> = async (app, { expose }) => {
   app.get('/metrics', async (_request, reply) => {
-    refresh()
-    const { text, contentType } = await metrics.expose()
+    const { text, contentType } = await expose()
     return reply.header('content-type', contentType).send(text)
   })
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import { createEndedSessions } from '../../src/adapters/ended-sessions.ts'
 import { createSeal } from '../../src/adapters/seal.ts'
 import { createCookieStore, type StoredSession } from '../../src/adapters/session-store.ts'
 import type { Session } from '../../src/domain/session.ts'
@@ -8,7 +9,11 @@ import { alice } from '../helpers/people.ts'
 
 const clock = createClock()
 const storeWith = (maxTextBytes = 7_900) =>
-  createCookieStore({ seal: createSeal([randomBytes(32)], 'session', 'app'), now: clock.now, maxTextBytes })
+  createCookieStore({
+    seal: createSeal([randomBytes(32)], 'session', 'app'),
+    ended: createEndedSessions({ now: clock.now }),
+    maxTextBytes,
+  })
 
 /** As long and as incompressible as Cognito's. */
 const refreshToken = [
@@ -46,8 +51,8 @@ const groupNames = (count: number): readonly string[] =>
 
 t.test('a session comes back as it was written', async (t) => {
   const seal = createSeal([randomBytes(32)], 'session', 'app')
-  const writer = createCookieStore({ seal, now: clock.now, maxTextBytes: 7_900 })
-  const reader = createCookieStore({ seal, now: clock.now, maxTextBytes: 7_900 })
+  const writer = createCookieStore({ seal, ended: createEndedSessions({ now: clock.now }), maxTextBytes: 7_900 })
+  const reader = createCookieStore({ seal, ended: createEndedSessions({ now: clock.now }), maxTextBytes: 7_900 })
   const one = session()
   t.same(read(reader, written(writer, one))?.session, one, 'on a replica that never saw it')
 })

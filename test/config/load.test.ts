@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { minimal, minimalWith, createWorkspace, withRoutes } from './workspace.ts'
 import { loadSettings, SettingsError } from '../../src/config/load.ts'
@@ -168,11 +169,20 @@ t.test('callback and ping follow the prefix', async (t) => {
   t.same(settings.endpoints, { prefix: '/auth', callback: '/auth/callback', ping: '/auth/ping' })
 })
 
+t.test('workers are counted, or as many as Node may use processors', async (t) => {
+  const workspace = createWorkspace(t)
+  const workersOf = (more: Record<string, unknown>): number => workspace.load(minimalWith(more)).settings.workers
+  t.equal(workersOf({}), 1)
+  t.equal(workersOf({ workers: 4 }), 4)
+  t.equal(workersOf({ workers: 'auto' }), availableParallelism())
+  t.match(workspace.faults(minimalWith({ workers: 0 })), [/workers/])
+  t.match(workspace.faults(minimalWith({ workers: 'many' })), [/workers/])
+})
+
 t.test('what is not built may be given with its default', async (t) => {
   const faults = createWorkspace(t).faults(
     minimalWith({
       'session.store': 'cookie',
-      workers: 1,
       include: [],
       trustedProxies: [],
       limits: {},
@@ -190,7 +200,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
   const workspace = createWorkspace(t)
   for (const [path, value] of Object.entries({
     'session.store': 'redis',
-    workers: 2,
     include: ['more.yaml'],
     'listen.tls': { certFile: 'a', keyFile: 'b' },
     'listen.http2': true,

@@ -1,0 +1,124 @@
+import type { Worker } from 'node:cluster'
+import type { EndedSession } from '../adapters/ended-sessions.ts'
+import type { RefreshOutcome } from '../adapters/refresher.ts'
+import type { Parts } from '../parts.ts'
+import { createAsks, type Asks } from './asks.ts'
+import { isTrue, type PrimaryMessage, type WorkerMessage } from './messages.ts'
+
+/** A worker as the primary knows it. */
+export interface Member {
+  readonly id: number
+  readonly asks: Asks
+  /** Undefined until it listens. */
+  port: number | undefined
+  hasKeys: boolean
+  /** Whether it listens to us; before, there is nothing that it could be told. */
+  greeted: boolean
+  readonly tell: (message: PrimaryMessage) => void
+  readonly kill: () => void
+}
+
+/** Where workers ask: it refreshes for all of them, and knows every session that has ended. */
+export interface Desk {
+  readonly members: ReadonlyMap<number, Member>
+  join(worker: Worker): void
+  leave(worker: Worker): void
+  receive(worker: Worker, message: WorkerMessage): void
+}
+
+export interface DeskOptions {
+  readonly parts: Parts
+  /** A worker made a step: it listens, or has keys. */
+  readonly onProgress: (member: Member) => void
+  readonly onFailed: (member: Member, says: string) => void
+}
+
+/** How long a sign-out waits for a worker that hangs; that worker hears of it as soon as it hears anything. */
+const END_PATIENCE_MS = 1_000
+
+export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
+  const members = new Map<number, Member>()
+
+  async function tellEnded(session: EndedSession, teller: Member): Promise<true> {
+    parts.ended.learn(session)
+    const others = [...members.values()].filter((member) => member !== teller && member.greeted)
+    await Promise.all(
+      others.map(async (other) =>
+        other.asks.ask((ask) => other.tell({ type: 'ended', ask, session }), {
+          fits: isTrue,
+          withinMs: END_PATIENCE_MS,
+        }),
+      ),
+    )
+    return true
+  }
+
+  function receive(member: Member, message: WorkerMessage): void {
+    const reply = (value: unknown): void => {
+      if ('ask' in message) member.tell({ type: 'answer', ask: message.ask, value })
+    }
+    switch (message.type) {
+      case 'hello':
+        member.greeted = true
+        reply(parts.ended.list())
+        return
+      case 'refresh':
+        void parts.refresher.renew(message.session).then((outcome) => reply(withoutCause(outcome)))
+        return
+      case 'settle':
+        void parts.refresher.settle(message.session).then(reply)
+        return
+      case 'end':
+        void tellEnded(message.session, member).then(reply)
+        return
+      case 'answer':
+        member.asks.answer(message.ask, message.value)
+        return
+      case 'listening':
+        member.port = message.port
+        onProgress(member)
+        return
+      case 'keys':
+        member.hasKeys = true
+        onProgress(member)
+        return
+      case 'failed':
+        onFailed(member, message.says)
+    }
+  }
+
+  return {
+    members,
+    join(worker) {
+      members.set(worker.id, memberOf(worker))
+    },
+    leave(worker) {
+      members.get(worker.id)?.asks.abandon()
+      members.delete(worker.id)
+    },
+    receive(worker, message) {
+      const member = members.get(worker.id)
+      if (member !== undefined) receive(member, message)
+    },
+  }
+}
+
+/** Causes are errors of libraries, which carry answers, which carry tokens: they stay where they were caught. */
+function withoutCause(outcome: RefreshOutcome): RefreshOutcome {
+  return outcome.kind === 'unavailable' ? { kind: 'unavailable', cause: undefined } : outcome
+}
+
+function memberOf(worker: Worker): Member {
+  return {
+    id: worker.id,
+    asks: createAsks(),
+    port: undefined,
+    hasKeys: false,
+    greeted: false,
+    tell(message) {
+      // Who is gone needs no answer; that it is gone is noticed elsewhere.
+      if (worker.isConnected()) worker.send(message, () => undefined)
+    },
+    kill: () => void worker.process.kill('SIGKILL'),
+  }
+}

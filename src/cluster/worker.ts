@@ -1,0 +1,127 @@
+import cluster, { type Worker } from 'node:cluster'
+import type { EndedSession } from '../adapters/ended-sessions.ts'
+import type { MetricsSnapshot } from '../adapters/metrics.ts'
+import type { RefreshOutcome } from '../adapters/refresher.ts'
+import { updateGauges } from '../admin.ts'
+import { createGatewayParts, startPublicServer, type GatewayOptions } from '../gateway.ts'
+import type { Shared } from '../parts.ts'
+import { createAsks } from './asks.ts'
+import { isEndedList, isOutcome, isPrimaryMessage, isSession, isTrue, type WorkerMessage } from './messages.ts'
+
+/** Longer than discovery, a call to the token endpoint and a fetch of keys may take together. */
+const REFRESH_PATIENCE_MS = 15_000
+const PATIENCE_MS = 5_000
+
+/** Tells the primary why this worker cannot start; the primary then ends it. */
+export function tellFailure(says: string): void {
+  sendTo(workerHere(), { type: 'failed', says })
+}
+
+/**
+ * Serves as one of several workers until the primary says that it is enough, or is gone. Rejects with Node's own error where the port cannot
+ * be had.
+ */
+export async function runWorker(options: GatewayOptions): Promise<void> {
+  const worker = workerHere()
+  const link = linkToPrimary(worker)
+  const parts = createGatewayParts({ ...options, shared: link })
+  const known = await link.greet({
+    learn: (session) => parts.ended.learn(session),
+    async count() {
+      updateGauges(parts)
+      return parts.metrics.snapshot()
+    },
+  })
+  for (const session of known) parts.ended.learn(session)
+
+  const server = await startPublicServer(parts)
+  link.tell({ type: 'listening', port: server.port })
+  options.log.info({ event: 'listening', port: server.port, pid: process.pid }, 'listening')
+  void parts.watchKeys().then(() => link.tell({ type: 'keys' }))
+
+  const told = await link.enough
+  await server.drain(told === 'drain' ? options.settings.shutdown.drainDelaySeconds : 0)
+  await parts.close()
+  options.log.info({ event: 'stopped' }, 'stopped')
+  worker.disconnect()
+}
+
+function workerHere(): Worker {
+  if (cluster.worker === undefined) throw new TypeError('this process is no worker')
+  return cluster.worker
+}
+
+function sendTo(worker: Worker, message: WorkerMessage): void {
+  if (worker.isConnected()) worker.send(message, () => undefined)
+}
+
+interface Duties {
+  readonly learn: (session: EndedSession) => void
+  readonly count: () => Promise<MetricsSnapshot>
+}
+
+interface Link extends Shared {
+  tell(message: WorkerMessage): void
+  /** Takes up the duties and gets every session that has ended so far. */
+  greet(duties: Duties): Promise<readonly EndedSession[]>
+  /** Resolves when the worker is to end: told so, or left alone. */
+  readonly enough: Promise<'drain' | 'alone'>
+}
+
+function linkToPrimary(worker: Worker): Link {
+  const asks = createAsks()
+  const tell = (message: WorkerMessage): void => sendTo(worker, message)
+  let duties: Duties | undefined
+  let end: (why: 'drain' | 'alone') => void
+  const enough = new Promise<'drain' | 'alone'>((resolve) => {
+    end = resolve
+  })
+
+  worker.on('message', (message: unknown) => {
+    if (!isPrimaryMessage(message)) return
+    switch (message.type) {
+      case 'answer':
+        asks.answer(message.ask, message.value)
+        return
+      case 'ended':
+        duties?.learn(message.session)
+        tell({ type: 'answer', ask: message.ask, value: true })
+        return
+      case 'count':
+        void duties?.count().then((value) => tell({ type: 'answer', ask: message.ask, value }))
+        return
+      case 'drain':
+        end('drain')
+    }
+  })
+  worker.on('disconnect', () => {
+    // Node would exit here and now; what is under way may be finished.
+    worker.exitedAfterDisconnect = true
+    asks.abandon()
+    end('alone')
+  })
+
+  return {
+    tell,
+    enough,
+    async greet(taken) {
+      duties = taken
+      const list = await asks.ask((ask) => tell({ type: 'hello', ask }), { fits: isEndedList, withinMs: PATIENCE_MS })
+      // Without the list, people who signed out would be let in again.
+      if (list === undefined) throw new TypeError('the primary does not answer')
+      return list
+    },
+    async refresh(session): Promise<RefreshOutcome> {
+      const send = (ask: number): void => tell({ type: 'refresh', ask, session })
+      const outcome = await asks.ask(send, { fits: isOutcome, withinMs: REFRESH_PATIENCE_MS })
+      return outcome ?? { kind: 'unavailable', cause: new Error('the primary does not answer') }
+    },
+    async settle(session) {
+      const send = (ask: number): void => tell({ type: 'settle', ask, session })
+      return (await asks.ask(send, { fits: isSession, withinMs: REFRESH_PATIENCE_MS })) ?? session
+    },
+    async tellEnded(session) {
+      await asks.ask((ask) => tell({ type: 'end', ask, session }), { fits: isTrue, withinMs: PATIENCE_MS })
+    },
+  }
+}
