@@ -15,7 +15,7 @@ const values = {
   admin: { host: '127.0.0.1', port: 9090 },
   control: { host: '127.0.0.1', port: 9091, token: { file: '/run/secrets/control-token' } },
   forwardAuth: { host: '127.0.0.1', port: 9092, proxy: 'nginx' },
-  trustedProxies: [{ cidr: '10.0.0.0/8', headers: ['for', 'proto'] }],
+  trustedProxies: [{ cidr: '10.0.0.0/8', headers: ['for', 'proto'], proxyProtocol: false }],
   pools: {
     staff: {
       userPoolId: 'eu-west-1_AbCdEfGhI',

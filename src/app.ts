@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { METHODS } from 'node:http'
-import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { catalogue, type ErrorCode } from './domain/errors.ts'
+import { createBrokenRequestHandler } from './listener/broken-request.ts'
+import { Listener } from './listener/listener.ts'
 import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
 import { authorize } from './plugins/authorize.ts'
 import { errorHandler } from './plugins/error-handler.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
+import { peer } from './plugins/peer.ts'
 import { sessionCookie } from './plugins/session-cookie.ts'
 import { forward } from './routes/forward/forward.ts'
 import { login } from './routes/login/login.ts'
@@ -19,7 +20,6 @@ import { userinfo } from './routes/userinfo.ts'
 
 /** Longest body of the gateway's own forms; bodies for applications pass through uncounted. */
 const OWN_BODY_BYTES = 16_384
-const CONNECTION_CHECK_MS = 5_000
 
 /** The public server. What follows is a request's journey, in the order of travel. */
 export async function createApp(parts: Parts): Promise<FastifyInstance> {
@@ -36,21 +36,20 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     rewriteUrl: createRewriteUrl(prefix),
     bodyLimit: OWN_BODY_BYTES,
     exposeHeadRoutes: false,
-    keepAliveTimeout: settings.listen.keepAliveTimeoutSeconds * 1000,
     forceCloseConnections: 'idle',
-    clientErrorHandler: answerBrokenRequest,
-    http: {
-      maxHeaderSize: settings.listen.maxHeaderBytes,
-      headersTimeout: settings.listen.headersTimeoutSeconds * 1000,
-      // No limit on a whole request: uploads take as long as they take.
-      requestTimeout: 0,
-      connectionsCheckingInterval: CONNECTION_CHECK_MS,
-      // We answer a missing Host ourselves, with the code of the catalogue.
-      requireHostHeader: false,
-    },
+    serverFactory: (handler) =>
+      new Listener(
+        {
+          listen: settings.listen,
+          certificate: parts.certificate,
+          trustedProxies: parts.trustedProxies,
+          metrics,
+          log,
+        },
+        handler,
+      ),
+    clientErrorHandler: createBrokenRequestHandler(metrics, log),
   })
-  // Node would drop headers beyond its count without a word; the size limits them, and locate counts.
-  app.server.maxHeadersCount = 0
   for (const method of methods) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
   // Own endpoints read no body but the one form that says so.
   app.removeAllContentTypeParsers()
@@ -59,6 +58,12 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   // What happens to every request on its way
   await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out` })
   await app.register(observe, { metrics, log, people: settings.log.people })
+  await app.register(peer, {
+    trustedProxies: parts.trustedProxies,
+    metrics,
+    publicUrl: settings.publicUrl,
+    servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
+  })
   await app.register(locate, { table: parts.table, metrics, servedHosts: new Set([publicHost]) })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
   await app.register(authenticate, { bearers: parts.bearers, store, refresher, limits: settings.session, metrics, now })
@@ -116,32 +121,4 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     draining: () => lifecycle.draining,
   })
   return app
-}
-
-/** What Node's parser refuses never becomes a request: a short answer in our words, and the connection ends. */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const code = brokenRequestCode(error.code)
-  const { status, says } = catalogue[code]
-  const body = JSON.stringify({ code, message: says })
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${says}`,
-      'Content-Type: application/json; charset=utf-8',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      'Cache-Control: no-store',
-      `X-Gateway-Code: ${code}`,
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  )
-}
-
-function brokenRequestCode(code: string | undefined): ErrorCode {
-  if (code === 'HPE_HEADER_OVERFLOW') return 'GW_HEADERS_TOO_LARGE'
-  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'GW_REQUEST_TIMEOUT' : 'GW_REQUEST_REFUSED'
 }

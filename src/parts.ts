@@ -1,4 +1,5 @@
 import { createBearers, type Bearers } from './adapters/bearers.ts'
+import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
@@ -10,6 +11,7 @@ import { createRefresher, type Refresher, type RefresherOptions, type RefreshOut
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
+import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
 import { identityFromClaims } from './domain/identity.ts'
@@ -41,6 +43,9 @@ export interface Parts {
   readonly routes: readonly RouteSettings[]
   readonly streams: OpenStreams
   readonly upstreams: Upstreams
+  readonly trustedProxies: TrustedProxies
+  /** Of the public listener; null where somebody in front speaks TLS. */
+  readonly certificate: Certificate | null
   readonly upstreamFault: (error: unknown) => UpstreamFault
   readonly lifecycle: Lifecycle
   /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Resolves when they are there first. */
@@ -153,6 +158,8 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     routes,
     streams,
     upstreams,
+    trustedProxies: createTrustedProxies(settings.trustedProxies),
+    certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
     upstreamFault,
     lifecycle,
     watchKeys: keyWatch.start,

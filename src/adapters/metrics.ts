@@ -37,6 +37,16 @@ export const metricTable = {
     help: 'Requests refused before any rule was asked, by reason.',
     labels: ['reason'],
   },
+  connections_refused_total: {
+    kind: 'counter',
+    help: 'Connections ended for what no request could be made of, by reason.',
+    labels: ['reason'],
+  },
+  forwarded_headers_ignored_total: {
+    kind: 'counter',
+    help: 'X-Forwarded headers of trusted proxies that were malformed, doubled or not for a host served here.',
+    labels: ['header'],
+  },
   login_stages_total: { kind: 'counter', help: 'Stages of sign-ins that were reached.', labels: ['stage'] },
   logins_total: {
     kind: 'counter',
@@ -105,13 +115,24 @@ export const metricTable = {
     labels: ['version', 'node'],
     aggregate: 'first',
   },
+  certificate_expiry_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When a certificate in use expires, in seconds since 1970.',
+    labels: ['name'],
+    aggregate: 'min',
+  },
+  config_reloads_total: {
+    kind: 'counter',
+    help: 'Files that changed while the gateway runs, by what became of it: applied, or refused and the old ones kept.',
+    labels: ['result'],
+  },
 } as const satisfies Record<string, MetricRow>
 
 type MetricRow = { readonly help: string; readonly labels: readonly string[] } & (
   | { readonly kind: 'counter' }
   | { readonly kind: 'histogram'; readonly buckets?: readonly number[] }
   /** `aggregate`: what several workers' values are together. */
-  | { readonly kind: 'gauge'; readonly aggregate: 'sum' | 'first' | 'max' }
+  | { readonly kind: 'gauge'; readonly aggregate: 'sum' | 'first' | 'max' | 'min' }
 )
 
 type Table = typeof metricTable

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+
 const HOST = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i
 
 /** What is wrong with a host name that applications and publicUrl answer to. */
@@ -50,6 +52,19 @@ function urlFault(value: string): string | undefined {
   return hostFault(host) === undefined && URL.canParse(value)
     ? undefined
     : 'must have a valid host, and a port from 1 to 65535'
+}
+
+/** What is wrong with a network such as 10.0.0.0/8; none may be everybody. */
+export function networkFault(value: string): string | undefined {
+  const [address = '', prefix, ...more] = value.split('/')
+  const family = isIP(address)
+  if (family === 0 || address.includes('%') || more.length > 0)
+    return 'must be a network such as 10.0.0.0/8 or 2001:db8::/32'
+  const longest = family === 4 ? 32 : 128
+  if (prefix === undefined) return `must end with the length of its prefix: /${longest} for this one address`
+  if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > longest) return `must end with a prefix from /1 to /${longest}`
+  if (Number(prefix) === 0) return 'must not be everybody: name the networks of the proxies'
+  return /^::ffff:/i.test(address) ? 'must be written as IPv4, such as 10.0.0.0/8' : undefined
 }
 
 /** What is wrong with a path of the gateway's own. */

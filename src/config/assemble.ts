@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import type { Secret } from '../domain/secret.ts'
 import { endpointsOf } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
@@ -6,19 +7,29 @@ import { pathId } from './faults.ts'
 import { USER_POOL_ID } from './schema-pool.ts'
 import type { ApplicationSettings, PoolSettings, RouteSettings, Settings } from './settings.ts'
 
-/** The settings of a draft in which no fault was found. */
-export function assemble({ file, applications }: Draft, secrets: ReadonlyMap<string, Secret>): Settings {
+/** The settings of a draft in which no fault was found. Relative files are in `folder`. */
+export function assemble(
+  { file, applications }: Draft,
+  secrets: ReadonlyMap<string, Secret>,
+  folder: string,
+): Settings {
   const { listen, admin, session, shutdown, log } = file
   return deepFreeze({
     publicUrl: new URL(stated(file.publicUrl, 'publicUrl')).origin,
     listen: {
       host: listen.host,
       port: listen.port,
+      tls:
+        listen.tls === undefined
+          ? undefined
+          : { certFile: resolve(folder, listen.tls.certFile), keyFile: resolve(folder, listen.tls.keyFile) },
+      http2: listen.http2,
       maxHeaderBytes: listen.maxHeaderBytes,
       keepAliveTimeoutSeconds: listen.keepAliveTimeoutSeconds,
       headersTimeoutSeconds: listen.headersTimeoutSeconds,
     },
     admin,
+    trustedProxies: file.trustedProxies,
     pools: Object.entries(file.pools).map(([name, pool]) =>
       poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
     ),

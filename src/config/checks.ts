@@ -10,6 +10,8 @@ import { valueAt } from './validate.ts'
 export function checkTogether(draft: Draft): readonly Finding[] {
   return [
     ...checkListeners(draft),
+    ...checkPublicListener(draft),
+    ...checkTrustedProxies(draft),
     ...checkPools(draft),
     ...checkSession(draft),
     ...checkEndpoints(draft),
@@ -31,6 +33,34 @@ function checkListeners(draft: Draft): readonly Finding[] {
       `must not be the port of ${other}, ${listen.port}: the admin pages are never on the public listener`,
     ),
   ]
+}
+
+function checkPublicListener(draft: Draft): readonly Finding[] {
+  const { listen, publicUrl } = draft.file
+  const findings: Finding[] = []
+  if (listen.http2 && listen.tls === undefined && !draft.leftOut(['listen', 'tls']))
+    findings.push(atValue(['listen', 'http2'], 'needs listen.tls: browsers speak HTTP/2 only over TLS'))
+  if (listen.tls !== undefined && publicUrl?.startsWith('http:') === true)
+    findings.push(atValue(['publicUrl'], 'must begin with https:// because listen.tls serves https'))
+  return findings
+}
+
+function checkTrustedProxies(draft: Draft): readonly Finding[] {
+  const { trustedProxies } = draft.file
+  if (draft.leftOut(['trustedProxies'])) return []
+  return trustedProxies.flatMap(({ headers, proxyProtocol }, at) => {
+    const path = ['trustedProxies', at]
+    if (headers.length === 0 && !proxyProtocol)
+      return [atValue(path, 'believes nothing: write headers: [for, proto], or proxyProtocol: true')]
+    return proxyProtocol && headers.includes('for')
+      ? [
+          atValue(
+            [...path, 'headers'],
+            'must not contain for: the PROXY protocol header tells the address of the client',
+          ),
+        ]
+      : []
+  })
 }
 
 const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::'

@@ -1,6 +1,14 @@
 import { z } from 'zod'
 import { mark } from './marks.ts'
-import { hostFault, httpUrlFault, isLoopbackHost, originFault, ownPathFault, pathPatternFault } from './addresses.ts'
+import {
+  hostFault,
+  httpUrlFault,
+  isLoopbackHost,
+  networkFault,
+  originFault,
+  ownPathFault,
+  pathPatternFault,
+} from './addresses.ts'
 
 const MAX_TEXT = 1_024
 
@@ -100,6 +108,8 @@ export const bindHost = () =>
     expects: 'an address or host name of this machine, such as 127.0.0.1',
     pattern: /^[A-Za-z0-9._:-]{1,253}$/,
   })
+/** A network of IPv4 or IPv6 addresses. */
+export const network = () => text({ expects: 'a network such as 10.0.0.0/8 or 2001:db8::/32', fault: networkFault })
 export const ownPath = () => text({ expects: 'a path such as /oauth2', fault: ownPathFault })
 export const routePath = () => text({ expects: 'a path such as /reports/*', fault: pathPatternFault })
 

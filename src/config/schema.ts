@@ -4,8 +4,8 @@ import {
   bindHost,
   count,
   file,
-  filledList,
   list,
+  network,
   ownPath,
   plainText,
   port,
@@ -37,16 +37,14 @@ const listen = z
   .strictObject({
     host: bindHost().default('0.0.0.0').describe('The address to listen on.'),
     port: port().default(8080).describe('The port to listen on.'),
-    tls: notYet(
-      z
-        .strictObject({
-          certFile: file().optional().describe('The certificate with its chain, as PEM.'),
-          keyFile: file().optional().describe('Its private key, as PEM.'),
-        })
-        .optional()
-        .describe('Serves https by itself.'),
-    ),
-    http2: notYet(z.boolean().default(false).describe('Offers HTTP/2.')),
+    tls: z
+      .strictObject({
+        certFile: file().describe('The certificate with its chain, as PEM; read again when it changes.'),
+        keyFile: file().describe('Its private key, as PEM without a passphrase; read again when it changes.'),
+      })
+      .optional()
+      .describe('Serves https by itself, TLS 1.2 and 1.3.'),
+    http2: z.boolean().default(false).describe('Offers HTTP/2 beside HTTP/1.1; needs tls.'),
     maxHeaderBytes: count(8_192, 1_048_576)
       .default(65_536)
       .describe('How large the headers of a request may be in all; larger ones get 431.'),
@@ -59,10 +57,14 @@ const listen = z
   .describe('The public listener.')
 
 const trustedProxy = z.strictObject({
-  cidr: plainText().describe('The network of the proxies, such as 10.0.0.0/8.'),
-  headers: filledList(z.enum(['for', 'proto', 'host', 'port'])).describe(
-    'Which X-Forwarded headers they are believed.',
-  ),
+  cidr: network().describe('The network of the proxies, such as 10.0.0.0/8.'),
+  headers: list(z.enum(['for', 'proto', 'host', 'port']))
+    .default([])
+    .describe('Which X-Forwarded headers they are believed.'),
+  proxyProtocol: z
+    .boolean()
+    .default(false)
+    .describe('Their connections must begin with a PROXY protocol v2 header, which tells the address of the client.'),
 })
 
 const endpoints = z
@@ -107,11 +109,9 @@ export const GatewayFile = z.strictObject({
       .optional()
       .describe('A listener that answers other proxies who may pass.'),
   ),
-  trustedProxies: notYet(
-    list(trustedProxy)
-      .default([])
-      .describe('Proxies in front whose X-Forwarded headers are believed; nobody by default.'),
-  ),
+  trustedProxies: list(trustedProxy)
+    .default([])
+    .describe('Proxies in front whose X-Forwarded headers are believed; nobody by default.'),
   pools,
   session,
   endpoints,

@@ -77,7 +77,8 @@ function readOne(source: Source, { folder, environment }: SecretSources): Readin
   return text.trim() === '' ? { text: '', origin, fault: 'is empty: set it to the secret' } : { text, origin }
 }
 
-function readSecretFile(path: string): Reading {
+/** The text of a file that only its owner may change; says what is wrong with it, never what is in it. */
+export function readSecretFile(path: string): Reading {
   const origin = `file ${path}`
   try {
     const stats = statSync(path)

@@ -10,11 +10,16 @@ export interface Settings {
   readonly listen: {
     readonly host: string
     readonly port: number
+    /** Absolute paths of PEM files that fit together. */
+    readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+    /** Only with tls. */
+    readonly http2: boolean
     readonly maxHeaderBytes: number
     readonly keepAliveTimeoutSeconds: number
     readonly headersTimeoutSeconds: number
   }
   readonly admin: { readonly host: string; readonly port: number }
+  readonly trustedProxies: readonly TrustedProxySettings[]
   /** In the file's order; the first is the default. */
   readonly pools: readonly PoolSettings[]
   readonly session: {
@@ -32,6 +37,13 @@ export interface Settings {
   readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
   readonly applications: readonly ApplicationSettings[]
+}
+
+export interface TrustedProxySettings {
+  /** An address, a slash and the length of the prefix, never 0. */
+  readonly cidr: string
+  readonly headers: readonly ('for' | 'proto' | 'host' | 'port')[]
+  readonly proxyProtocol: boolean
 }
 
 export interface PoolSettings {

@@ -59,9 +59,9 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     reply.code(status).headers(error.headers)
     reply.header('x-gateway-code', error.code).header('cache-control', 'no-store').header('x-request-id', request.id)
     // A body that nobody reads must not be taken for the next request, nor be waited for.
-    if (request.raw.headers['content-length'] !== undefined || request.raw.headers['transfer-encoding'] !== undefined) {
-      reply.header('connection', 'close')
-    }
+    const { headers, overHttp2 } = request.raw
+    const body = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+    if (body && overHttp2 === undefined) reply.header('connection', 'close')
     return answer(request, reply, error.code)
   })
 

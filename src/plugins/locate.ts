@@ -137,10 +137,13 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, serve
 }
 
 /** Refuses what Node's parser lets through and two readers could understand differently. Looks at the raw list: the parsed one hides doubles. */
-function requireSoundHeaders({ rawHeaders, httpVersionMajor, httpVersionMinor, headers }: IncomingMessage): void {
+function requireSoundHeaders(raw: IncomingMessage): void {
+  const { rawHeaders, headers } = raw
+  // Over HTTP/2 requests come in the shape of HTTP/1.1; a request line can claim any version.
+  const version = raw.overHttp2 === undefined ? raw.httpVersion : '1.1'
   if (rawHeaders.length > MAX_HEADERS * 2)
     throw new GatewayError('GW_HEADERS_TOO_LARGE', { reason: 'too_many_headers' })
-  if (httpVersionMajor !== 1) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'http_version' })
+  if (version !== '1.1' && version !== '1.0') throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'http_version' })
   let seen: Set<string> | null = null
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase()
@@ -149,10 +152,13 @@ function requireSoundHeaders({ rawHeaders, httpVersionMajor, httpVersionMinor, h
     seen ??= new Set()
     seen.add(name)
   }
+  // Node takes any list that names it for 100-continue.
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue')
+    throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'expect' })
   const coding = headers['transfer-encoding']
   if (coding === undefined) return
   // We decode no other coding, and HTTP/1.0 has none: what follows would be read differently behind us.
-  const sound = coding.toLowerCase() === 'chunked' && httpVersionMinor >= 1 && headers['content-length'] === undefined
+  const sound = coding.toLowerCase() === 'chunked' && version === '1.1' && headers['content-length'] === undefined
   if (!sound) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'transfer_encoding' })
 }
 

@@ -92,7 +92,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
         code: outcome.code ?? undefined,
         reason: outcome.reason ?? undefined,
         ...(identity === null ? null : nameOf(identity)),
-        client: request.ip,
+        client: request.peer.address,
         durationMs: rounded(performance.now() - outcome.startedAt),
         upstreamMs:
           upstreamAskedAt === null || upstreamAnsweredAt === null

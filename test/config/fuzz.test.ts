@@ -2,6 +2,7 @@ import t from 'tap'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
+import { makeCertificate } from '../helpers/certificate.ts'
 import { createWorkspace, isMap, type Values, type Workspace } from './workspace.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
@@ -38,10 +39,21 @@ const wrong: readonly (readonly [string, unknown])[] = [
 ]
 
 const example = readFileSync(join(root, 'config/gateway.example.yaml'), 'utf8')
-const good = replaced(parse(example), ['session', 'keys', 0, 'file'], 'session-key')
+const good = [
+  [['session', 'keys', 0, 'file'], 'session-key'] as const,
+  [['listen', 'tls', 'certFile'], 'tls.crt'] as const,
+  [['listen', 'tls', 'keyFile'], 'tls.key'] as const,
+].reduce<unknown>((settings, [path, file]) => replaced(settings, path, file), parse(example))
 const everything: unknown = parse(uncommented(example))
 const environment = { CLIENT_SECRET: 'example-secret' }
 const scalars = paths(good).filter((path) => typeof at(good, path) !== 'object')
+
+/** A workspace with every file that the example names. */
+function createFullWorkspace(t: Parameters<typeof createWorkspace>[0]): Workspace {
+  const workspace = createWorkspace(t)
+  makeCertificate(workspace.folder)
+  return workspace
+}
 
 /** What is wrong with how these settings are refused; undefined where nothing is. YAML reads JSON. */
 function complaint(workspace: Workspace, settings: unknown): string | undefined {
@@ -52,7 +64,7 @@ function complaint(workspace: Workspace, settings: unknown): string | undefined 
 
 for (const [title, value] of wrong.slice(0, 4)) {
   t.test(`K22 ${title} in the place of any single value is refused, without a crash`, async (t) => {
-    const workspace = createWorkspace(t)
+    const workspace = createFullWorkspace(t)
     for (const path of scalars) {
       const said = complaint(workspace, replaced(good, path, value))
       if (said !== undefined) t.fail(`${path.join('.')}: ${said}`)
@@ -62,7 +74,7 @@ for (const [title, value] of wrong.slice(0, 4)) {
 }
 
 t.test('K22 something odd in the place of any setting, supported or not, is refused, without a crash', async (t) => {
-  const workspace = createWorkspace(t)
+  const workspace = createFullWorkspace(t)
   const places = paths(everything)
   for (const [index, path] of places.entries()) {
     const [title, value] = wrong[index % wrong.length] ?? []
@@ -73,7 +85,7 @@ t.test('K22 something odd in the place of any setting, supported or not, is refu
 })
 
 t.test('K22 a value of another kind is refused in its own place, by one fault', async (t) => {
-  const workspace = createWorkspace(t)
+  const workspace = createFullWorkspace(t)
   for (const path of scalars) {
     for (const value of [null, { 'canary-key': 1 }]) {
       const faults = workspace.faults(JSON.stringify(replaced(good, path, value)), environment)

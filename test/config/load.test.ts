@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import t from 'tap'
+import { makeCertificate } from '../helpers/certificate.ts'
 import { minimal, minimalWith, createWorkspace, withRoutes } from './workspace.ts'
 import { loadSettings, SettingsError } from '../../src/config/load.ts'
 
@@ -10,11 +11,14 @@ t.test('the least settings load, with every default in place', async (t) => {
   t.same(settings.listen, {
     host: '0.0.0.0',
     port: 8080,
+    tls: undefined,
+    http2: false,
     maxHeaderBytes: 65_536,
     keepAliveTimeoutSeconds: 75,
     headersTimeoutSeconds: 15,
   })
   t.same(settings.admin, { host: '127.0.0.1', port: 9090 })
+  t.same(settings.trustedProxies, [])
   t.same(settings.endpoints, { prefix: '/oauth2', callback: '/oauth2/callback', ping: '/oauth2/ping' })
   t.same(settings.shutdown, { drainDelaySeconds: 10, shutdownTimeoutSeconds: 30 })
   t.same(settings.log, { level: 'info', people: 'hash' })
@@ -201,11 +205,8 @@ t.test('what is not built is refused, never ignored', async (t) => {
   for (const [path, value] of Object.entries({
     'session.store': 'redis',
     include: ['more.yaml'],
-    'listen.tls': { certFile: 'a', keyFile: 'b' },
-    'listen.http2': true,
     control: { port: 9091 },
     forwardAuth: { proxy: 'nginx' },
-    trustedProxies: [{ cidr: '10.0.0.0/8', headers: ['for'] }],
     outbound: { caFile: 'x' },
     limits: { signInsPerMinutePerAddress: 60 },
     assertion: { keys: [{ file: 'x' }] },
@@ -771,4 +772,78 @@ t.test('warnings say what is legal but unwise', async (t) => {
 t.test('a route that inherits a rule is not warned about again', async (t) => {
   const text = withRoutes({ a: { path: '/a' } }, { access: [{ scopes: ['openid'] }] })
   t.equal(createWorkspace(t).warnings(text).length, 1)
+})
+
+t.test('the certificate of the listener must be there, be PEM, and fit its key', async (t) => {
+  const workspace = createWorkspace(t)
+  const { cert, key } = makeCertificate(workspace.folder)
+  const other = makeCertificate(workspace.folder, 'other')
+  const withFiles = (certFile: string, keyFile: string): string => minimalWith({ 'listen.tls': { certFile, keyFile } })
+  workspace.write('empty.crt', '')
+  workspace.write('text.crt', 'a certificate\n')
+  workspace.write('broken.crt', cert.replace(/[A-Za-z]{20}/, 'AAAAAAAAAAAAAAAAAAAA'))
+  workspace.write('text.key', 'a key\n')
+  workspace.write('open.key', key, 0o660)
+  const cases: readonly (readonly [string, string, RegExp])[] = [
+    ['none.crt', 'tls.key', /certFile: file .*none\.crt does not exist/],
+    ['empty.crt', 'tls.key', /certFile: .*holds no certificate as PEM/],
+    ['text.crt', 'tls.key', /certFile: .*holds no certificate as PEM/],
+    ['tls.crt', 'none.key', /keyFile: file .*none\.key does not exist/],
+    ['tls.crt', 'text.key', /keyFile: .*holds no private key as PEM/],
+    ['tls.crt', 'tls.crt', /keyFile: .*holds no private key as PEM/],
+    ['tls.crt', 'open.key', /keyFile: .*can be written by its group/],
+    ['tls.crt', 'other.key', /keyFile: is not the key of the first certificate/],
+  ]
+  for (const [certFile, keyFile, expected] of cases) {
+    const faults = workspace.faults(withFiles(certFile, keyFile))
+    t.equal(faults.length, 1, faults.join('\n'))
+    t.match(faults[0], expected)
+    t.match(faults[0], /^\d+:\d+ listen\.tls\./)
+    t.notMatch(faults[0], /BEGIN PRIVATE KEY-----\n/)
+  }
+  t.match(workspace.faults(minimalWith({ 'listen.tls': { certFile: 'tls.crt' } })), [/keyFile: is missing/])
+  t.match(workspace.faults(minimalWith({ publicUrl: 'http://localhost:8080', 'listen.tls': tlsFiles })), [
+    /publicUrl: must begin with https:/,
+  ])
+  t.match(workspace.faults(minimalWith({ 'listen.http2': true })), [/http2: needs listen\.tls/])
+  const { settings } = workspace.load(withFiles('tls.crt', other.keyFile.replace('other', 'tls')))
+  t.same(settings.listen.tls, { certFile: `${workspace.folder}/tls.crt`, keyFile: `${workspace.folder}/tls.key` })
+  t.match(workspace.warnings(withFiles('tls.crt', 'tls.key')), [/is not for the host of publicUrl, apps\.example\.com/])
+})
+
+const tlsFiles = { certFile: 'tls.crt', keyFile: 'tls.key' }
+
+t.test('a certificate that has expired is warned about, and the gateway starts', async (t) => {
+  const workspace = createWorkspace(t)
+  makeCertificate(workspace.folder, 'tls', -1)
+  const warnings = workspace.warnings(minimalWith({ publicUrl: 'https://localhost', 'listen.tls': tlsFiles }))
+  t.match(warnings, [/certFile: has expired/])
+})
+
+t.test('trusted proxies are named as networks, and never everybody', async (t) => {
+  const workspace = createWorkspace(t)
+  const faults = (proxy: object): readonly string[] => workspace.faults(minimalWith({ trustedProxies: [proxy] }))
+  for (const [cidr, expected] of [
+    ['10.0.0.0/8', undefined],
+    ['2001:db8::/32', undefined],
+    ['192.0.2.1/32', undefined],
+    ['0.0.0.0/0', /must not be everybody/],
+    ['::/0', /must not be everybody/],
+    ['10.0.0.1', /must end with the length of its prefix: \/32/],
+    ['10.0.0.0/33', /from \/1 to \/32/],
+    ['2001:db8::/129', /from \/1 to \/128/],
+    ['10.0.0/8', /must be a network such as/],
+    ['proxy.internal/8', /must be a network such as/],
+    ['10.0.0.0/8/8', /must be a network such as/],
+    ['fe80::1%eth0/64', /must be a network such as/],
+    ['::ffff:10.0.0.0/104', /must be written as IPv4/],
+  ] as const) {
+    const found = faults({ cidr, headers: ['for'] })
+    if (expected === undefined) t.same(found, [], cidr)
+    else t.match(found, [expected], cidr)
+  }
+  t.match(faults({ cidr: '10.0.0.0/8' }), [/trustedProxies\[0\]: believes nothing/])
+  t.match(faults({ cidr: '10.0.0.0/8', headers: ['uri'] }), [/headers\[0\]: must be one of for, proto, host, port/])
+  t.match(faults({ cidr: '10.0.0.0/8', headers: ['for'], proxyProtocol: true }), [/headers: must not contain for/])
+  t.same(faults({ cidr: '10.0.0.0/8', proxyProtocol: true }), [])
 })

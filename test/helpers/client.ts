@@ -23,13 +23,14 @@ const PAGE = { 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate', accep
 
 /** A browser without a window: cookies as browsers keep them, redirects followed one by one, forms found and sent. */
 export class Client {
-  readonly #agent = new Agent({ keepAliveTimeout: 1000 })
+  readonly #agent: Agent
   /** By host and port, because that is how far cookies with the `__Host-` prefix reach in a test where ports stand for sites. */
   readonly cookies = new Map<string, Map<string, string>>()
   /** Every address that the last visit led through. */
   trail: string[] = []
 
-  constructor(t: Teardown) {
+  constructor(t: Teardown, ca?: string) {
+    this.#agent = new Agent({ keepAliveTimeout: 1000, ...(ca === undefined ? {} : { connect: { ca } }) })
     t.teardown(async () => this.#agent.destroy())
   }
 

@@ -7,6 +7,7 @@ import { pino } from 'pino'
 import { loadSettings } from '../../src/config/load.ts'
 import { startGateway as listen, type Gateway } from '../../src/gateway.ts'
 import { startLocalPool, type LocalPool, type LocalPoolOptions } from '../../src/local/local-pool.ts'
+import { makeCertificate, type TestCertificate } from './certificate.ts'
 import { Client } from './client.ts'
 import { createClock, type Clock } from './clock.ts'
 import { startRecordingApplication, type Answer, type RecordingApplication } from './recording-application.ts'
@@ -26,6 +27,10 @@ export interface WorldOptions {
   readonly poolAway?: boolean
   /** Another application than the recording one, by its address. */
   readonly upstream?: string
+  /** More settings of the public listener. */
+  readonly listen?: Readonly<Record<string, unknown>>
+  /** The gateway serves https itself, with a certificate of its own making. */
+  readonly tls?: boolean
 }
 
 /** A whole small world: a local user pool, an application that records what reaches it, and a gateway between them. */
@@ -40,6 +45,8 @@ export interface World {
   /** Every line of the gateway's log so far, as text. */
   readonly log: string[]
   readonly settingsFile: string
+  /** What it shows to clients; undefined where it speaks plain HTTP. */
+  readonly certificate: TestCertificate | undefined
   client(): Client
   metrics(): Promise<string>
 }
@@ -50,16 +57,22 @@ export const CLIENT_SECRET = 'web+secret/of=the+gateway'
 export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
   const clock = createClock()
   const port = await freePort()
-  const url = `http://localhost:${port}`
+  const url = `${options.tls === true ? 'https' : 'http'}://localhost:${port}`
   const application = await startRecordingApplication(t, options.answer)
   const pool = await startPool(t, url, clock, options)
   if (options.poolAway === true)
     pool.faults.push({ on: 'jwks', reset: true, times: 1000 }, { on: 'discovery', reset: true, times: 1000 })
   const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const certificate = options.tls === true ? makeCertificate(folder) : undefined
   const settingsFile = writeSettings(folder, {
     url,
-    port,
+    listen: {
+      host: '127.0.0.1',
+      port,
+      ...(certificate === undefined ? {} : { tls: { certFile: 'tls.crt', keyFile: 'tls.key' } }),
+      ...options.listen,
+    },
     pool,
     upstream: options.upstream ?? application.url,
     more: options.settings ?? {},
@@ -81,7 +94,8 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
     clock,
     log,
     settingsFile,
-    client: () => new Client(t),
+    certificate,
+    client: () => new Client(t, certificate?.cert),
     metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
   }
 }
@@ -119,20 +133,20 @@ async function startPool(t: Teardown, url: string, clock: Clock, options: WorldO
 
 interface SettingsParts {
   readonly url: string
-  readonly port: number
+  readonly listen: Readonly<Record<string, unknown>>
   readonly pool: LocalPool
   readonly upstream: string
   readonly more: Readonly<Record<string, unknown>>
 }
 
 /** Settings as an operator would write them: YAML is a superset of JSON. */
-function writeSettings(folder: string, { url, port, pool, upstream, more }: SettingsParts): string {
+function writeSettings(folder: string, { url, listen, pool, upstream, more }: SettingsParts): string {
   writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
   writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
   const { pools, ...rest } = more as { pools?: { local?: object } }
   const settings = {
     publicUrl: url,
-    listen: { host: '127.0.0.1', port },
+    listen,
     admin: { host: '127.0.0.1', port: 0 },
     session: { keys: [{ file: 'session-key' }] },
     shutdown: { drainDelaySeconds: 0, shutdownTimeoutSeconds: 2 },

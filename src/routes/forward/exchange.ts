@@ -5,6 +5,7 @@ import type { Dispatcher } from 'undici'
 import type { Lease, Upstream, UpstreamRefusal, Visitor } from '../../adapters/upstreams.ts'
 import { answerHeaders, type AnswerHeaders, type AnswerRules } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import { breakOff, writeHead } from './answer-head.ts'
 import type { RequestBody } from './request-body.ts'
 import type { Watch, Watched } from './watch.ts'
 
@@ -233,7 +234,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   #cut(): void {
     if (this.#over) return
     this.#end('abandoned', new Error('the session has ended'))
-    this.#response.destroy()
+    breakOff(this.#response)
   }
 
   #end(outcome: 'answered' | 'failed' | 'abandoned', cause?: Error): void {
@@ -250,7 +251,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
 
   /** From here on the answer is the application's; until here the error handler could still have spoken. */
   #writeHead(answer: AnswerHeaders): void {
-    this.#response.writeHead(this.#status, answer.headers)
+    writeHead(this.#response, this.#status, answer.headers)
     this.#reply.hijack()
   }
 }

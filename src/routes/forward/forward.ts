@@ -10,6 +10,7 @@ import { isUpgrade } from '../../domain/client-kind.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { rewritePath } from '../../domain/rewriting.ts'
 import { upgradeFault } from '../../domain/web-socket.ts'
+import { breakOff } from './answer-head.ts'
 import { Exchange } from './exchange.ts'
 import { createPassages, type Passage } from './passage.ts'
 import { RequestBody } from './request-body.ts'
@@ -140,7 +141,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
       metrics.count('upstream_errors_total', { route: request.routeLabel, reason: failure.reason ?? '' })
     if (reply.raw.headersSent) {
       // The answer has begun: only a broken connection tells the client that it is not whole.
-      reply.raw.destroy()
+      breakOff(reply.raw)
       return
     }
     void reply.send(failure)

@@ -41,10 +41,6 @@ export function createPassages(options: PassageOptions): (route: RouteSettings) 
 
 function createPassage(route: RouteSettings, reserved: readonly string[], options: PassageOptions): Passage {
   const { upstream, limits } = route
-  const url = new URL(options.publicUrl)
-  const { host } = url
-  const proto = url.protocol.slice(0, -1)
-  const publicPort = url.port !== '' ? url.port : proto === 'https' ? '443' : '80'
   const changes = requestChanges(route.requestHeaders, reserved)
   return {
     upstream: options.upstreams.of(upstream),
@@ -56,13 +52,14 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
     },
     bodyRules: { maxBytes: limits.bodyBytes, ...limits.clientBody },
     headersFor(request, permit, upstreamHost, prefix) {
+      const { peer } = request
       const trace = request.id.replaceAll('-', '')
       const headers = withIdentity(request.raw.rawHeaders, permit, route.identity, {
-        host: hostFor(upstream.host, upstreamHost, request.raw.headers.host ?? host),
-        clientAddress: request.ip,
-        proto,
-        publicHost: host,
-        publicPort,
+        host: hostFor(upstream.host, upstreamHost, request.raw.headers.host ?? peer.host),
+        clientAddress: peer.forwardedFor,
+        proto: peer.proto,
+        publicHost: peer.host,
+        publicPort: peer.port,
         requestId: request.id,
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
         dropAuthorization: request.bearer !== null,
