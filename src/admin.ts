@@ -46,6 +46,11 @@ export function waitedForKeys({ lifecycle, now }: Pick<Parts, 'lifecycle' | 'now
 }
 
 /** Brings gauges up to date that nobody sets as they change. */
-export function updateGauges({ metrics, verifier, now }: Parts): void {
+export function updateGauges({ metrics, verifier, upstreams, now }: Parts): void {
   if (verifier.keysFetchedAt !== null) metrics.set('jwks_age_seconds', (now() - verifier.keysFetchedAt) / 1000, {})
+  for (const { upstream, idle, busy, isShut } of upstreams.census()) {
+    metrics.set('upstream_connections', idle, { upstream, state: 'idle' })
+    metrics.set('upstream_connections', busy, { upstream, state: 'busy' })
+    metrics.set('circuit_open', isShut ? 1 : 0, { target: upstream })
+  }
 }

@@ -12,6 +12,7 @@ import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
+import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
 import { identityFromClaims } from './domain/identity.ts'
@@ -109,7 +110,11 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     fetchJwks: jwksFetcher(countRequest, metrics),
   })
   const lifecycle: Lifecycle = { startedAt: now(), listening: false, draining: false }
-  const upstreams = createUpstreams()
+  const upstreams = createUpstreams({
+    now,
+    onWaited: (upstream, seconds) => metrics.observe('upstream_queue_seconds', seconds, { upstream }),
+    onEvent: (event) => logUpstreamEvent(log, event),
+  })
   const streams = createOpenStreams({
     limits: settings.session,
     now,

@@ -99,6 +99,23 @@ export const metricTable = {
     help: 'Time from the request to the application to its first byte.',
     labels: ['route'],
   },
+  upstream_queue_seconds: {
+    kind: 'histogram',
+    help: 'Time that requests waited for a connection to the application, without those that found one at once.',
+    labels: ['upstream'],
+  },
+  upstream_connections: {
+    kind: 'gauge',
+    help: 'Connections to the application, by state: idle or busy.',
+    labels: ['upstream', 'state'],
+    aggregate: 'sum',
+  },
+  circuit_open: {
+    kind: 'gauge',
+    help: '1 while nothing is sent to the application, because it keeps failing or no address of it is healthy.',
+    labels: ['target'],
+    aggregate: 'max',
+  },
   upstream_errors_total: {
     kind: 'counter',
     help: 'Failed exchanges with applications, by route and reason.',

@@ -20,6 +20,15 @@ export function isLoopbackHost(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
 }
 
+export const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::'
+export const isLocal = (host: string): boolean => isLoopbackHost(host) || host === '::1'
+
+/** Whether two addresses to listen at can be the same. */
+export function hostsOverlap(one: string, other: string): boolean {
+  if (one.toLowerCase() === other.toLowerCase() || isWildcard(one) || isWildcard(other)) return true
+  return (one === 'localhost' && isLocal(other)) || (other === 'localhost' && isLocal(one))
+}
+
 /** What is wrong with an address that must be scheme, host and port, and nothing else. */
 export function originFault(value: string): string | undefined {
   const fault = urlFault(value)
@@ -28,11 +37,33 @@ export function originFault(value: string): string | undefined {
   return authority.includes('/') ? 'must end after the host: take the path away' : undefined
 }
 
-/** What is wrong with the address of an application. */
-export function httpUrlFault(value: string): string | undefined {
-  const fault = urlFault(value)
-  if (fault !== undefined) return fault
-  const path = value.slice(value.indexOf('://') + 3).replace(/^[^/]*/, '')
+/** What is wrong with the address of an application: http, https, or unix:/path/of.sock and perhaps :/path. */
+export function upstreamUrlFault(value: string): string | undefined {
+  if (value.startsWith('unix:')) return unixFault(value.slice('unix:'.length))
+  return urlFault(value) ?? plainPathFault(value.slice(value.indexOf('://') + 3).replace(/^[^/]*/, ''))
+}
+
+// Linux takes 107 bytes, others a few less.
+const MAX_SOCKET_PATH = 103
+
+function unixFault(rest: string): string | undefined {
+  const [socketPath = '', path, ...more] = rest.split(':')
+  if (!socketPath.startsWith('/')) return 'must name the socket by its whole path, such as unix:/run/app.sock'
+  if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH)
+    return `must not have a socket path longer than ${MAX_SOCKET_PATH} bytes`
+  if (more.length > 0 || (path !== undefined && !path.startsWith('/')))
+    return 'must end after the socket, or have : and a path after it, such as unix:/run/app.sock:/wiki'
+  return plainPathFault(path ?? '')
+}
+
+/** What is wrong with the name that an application's certificate is held to. */
+export function serverNameFault(value: string): string | undefined {
+  return isIP(value.replaceAll(/^\[|\]$/g, '')) === 0
+    ? hostFault(value)
+    : 'must be a name: TLS cannot ask for an address; leave it out, and the certificate is held to the address of url'
+}
+
+function plainPathFault(path: string): string | undefined {
   if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(path) || /%2e/i.test(path)) return 'must not contain . or .. segments'
   return /^[A-Za-z0-9._~!$&'()*+,=:@/-]*$/.test(path) && !path.includes('//')
     ? undefined

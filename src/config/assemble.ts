@@ -5,14 +5,16 @@ import { endpointsOf } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
 import { pathId } from './faults.ts'
 import { USER_POOL_ID } from './schema-pool.ts'
-import type { ApplicationSettings, PoolSettings, RouteSettings, Settings } from './settings.ts'
+import type { ApplicationSettings, PoolSettings, RouteSettings, Settings, UpstreamSettings } from './settings.ts'
 
-/** The settings of a draft in which no fault was found. Relative files are in `folder`. */
-export function assemble(
-  { file, applications }: Draft,
-  secrets: ReadonlyMap<string, Secret>,
-  folder: string,
-): Settings {
+export interface Outside {
+  readonly secrets: ReadonlyMap<string, Secret>
+  /** Files are relative to this folder. */
+  readonly folder: string
+}
+
+/** The settings of a draft in which no fault was found. */
+export function assemble({ file, applications }: Draft, { secrets, folder }: Outside): Settings {
   const { listen, admin, session, shutdown, log } = file
   return deepFreeze({
     publicUrl: new URL(stated(file.publicUrl, 'publicUrl')).origin,
@@ -45,7 +47,7 @@ export function assemble(
     workers: file.workers === 'auto' ? availableParallelism() : file.workers,
     shutdown,
     log,
-    applications: applications.map(applicationSettings),
+    applications: applications.map((application) => applicationSettings(application, folder)),
   })
 }
 
@@ -87,21 +89,16 @@ function cognitoIssuers(userPoolId: string): readonly [string, string] {
   ]
 }
 
-function applicationSettings(application: DraftApplication): ApplicationSettings {
+function applicationSettings(application: DraftApplication, folder: string): ApplicationSettings {
   const { name, hosts, path, own, routes } = application
-  return { name, hosts, path, routes: [own, ...routes].flatMap((route) => routeSettings(route, application)) }
+  return { name, hosts, path, routes: [own, ...routes].flatMap((route) => routeSettings(route, application, folder)) }
 }
 
-function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication): readonly RouteSettings[] {
+function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication, folder: string): readonly RouteSettings[] {
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
   const { identity, onUnauthenticated, allowedOrigins, showMissing } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
-  const upstream = typeof keys.upstream === 'string' ? undefined : keys.upstream
-  const { host, connectSeconds, responseSeconds, idleSeconds, totalSeconds, connectionAuth } = stated(
-    upstream,
-    'upstream',
-  )
   const { only, rename, separator, max } = identity.groups
   return [
     {
@@ -112,15 +109,7 @@ function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication): re
       path,
       methods,
       access,
-      upstream: {
-        url: stated(upstream?.url, 'upstream.url'),
-        host,
-        connectSeconds,
-        responseSeconds,
-        idleSeconds,
-        totalSeconds: orNull(totalSeconds),
-        connectionAuth,
-      },
+      upstream: upstreamSettings(keys.upstream, folder),
       limits: { bodyBytes: orNull(limits.bodyBytes), clientBody: limits.clientBody },
       webSocket: { ...webSocket, idleSeconds: orNull(webSocket.idleSeconds) },
       prefixes: prefixesOf(keys),
@@ -149,6 +138,35 @@ function prefixesOf({ strip, replace = {} }: DraftRoute['keys']): RouteSettings[
   return pairs
     .map(([from, to]) => ({ from: bare(from), to: bare(to) }))
     .toSorted((one, other) => other.from.length - one.from.length)
+}
+
+function upstreamSettings(upstream: DraftRoute['keys']['upstream'], folder: string): UpstreamSettings {
+  if (upstream === undefined || typeof upstream === 'string') throw new TypeError('upstream is no map after merging')
+  const { url, urls, health, breaker, insecureSkipVerify } = upstream
+  const { host, serverName, connectSeconds, responseSeconds, idleSeconds, totalSeconds, connectionAuth } = upstream
+  const { connections, queue, stick, resolve: addresses } = upstream
+  const path = (file: string | undefined): string | undefined =>
+    file === undefined ? undefined : resolve(folder, file)
+  return {
+    urls: urls ?? [stated(url, 'upstream.url')],
+    host,
+    serverName,
+    caFile: path(upstream.caFile),
+    certFile: path(upstream.certFile),
+    keyFile: path(upstream.keyFile),
+    insecureSkipVerify: insecureSkipVerify !== undefined,
+    connectSeconds,
+    responseSeconds,
+    idleSeconds,
+    totalSeconds: orNull(totalSeconds),
+    connectionAuth,
+    connections,
+    queue,
+    stick,
+    resolve: addresses,
+    health: health === 'off' ? null : { ...health, path: stated(health.path, 'upstream.health.path') },
+    breaker: breaker === 'off' ? null : breaker,
+  }
 }
 
 function userOf(user: string): RouteSettings['identity']['user'] {

@@ -1,10 +1,9 @@
 import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
-import { isLoopbackHost } from './addresses.ts'
-import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
+import { hostsOverlap } from './addresses.ts'
+import { checkUpstream } from './check-upstreams.ts'
+import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
-import type { Path } from './marks.ts'
-import { valueAt } from './validate.ts'
 
 /** What is wrong between settings that are each right by themselves. */
 export function checkTogether(draft: Draft): readonly Finding[] {
@@ -61,14 +60,6 @@ function checkTrustedProxies(draft: Draft): readonly Finding[] {
         ]
       : []
   })
-}
-
-const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::'
-const isLocal = (host: string): boolean => isLoopbackHost(host) || host === '::1'
-
-function hostsOverlap(one: string, other: string): boolean {
-  if (one.toLowerCase() === other.toLowerCase() || isWildcard(one) || isWildcard(other)) return true
-  return (one === 'localhost' && isLocal(other)) || (other === 'localhost' && isLocal(one))
 }
 
 function checkPools(draft: Draft): readonly Finding[] {
@@ -186,38 +177,6 @@ function checkRoute(route: DraftRoute, application: DraftApplication, draft: Dra
 
 function isWithinPrefix(path: string, { file }: Draft): boolean {
   return `${foldPath(path)}/`.startsWith(`${foldPath(file.endpoints.prefix)}/`)
-}
-
-function checkUpstream(route: DraftRoute, draft: Draft): readonly Finding[] {
-  const upstream = route.keys.upstream
-  const url = typeof upstream === 'string' ? upstream : upstream?.url
-  const application = ['applications', route.application]
-  if (url === undefined) {
-    const leftOut = [['defaults'], application, route.at].some((level) => draft.leftOut([...level, 'upstream', 'url']))
-    return leftOut
-      ? []
-      : [atKey(route.at, 'has no upstream: write upstream: http://host:port, the address of the application')]
-  }
-  const loop = loopsTo(new URL(url), draft)
-  if (loop === undefined) return []
-  const owner = [route.at, application, ['defaults']].find((level) => given(draft, [...level, 'upstream', 'url']))
-  return [atValue([...(owner ?? route.at), 'upstream', 'url'], loop)]
-}
-
-const given = ({ values }: Draft, path: Path): boolean => valueAt(values, path) !== undefined
-
-/** Why requests to this address would come back to the gateway; undefined where they do not. */
-function loopsTo(url: URL, { file: { publicUrl, listen, admin } }: Draft): string | undefined {
-  if (publicUrl !== undefined && url.origin === new URL(publicUrl).origin)
-    return "must not be publicUrl: write the application's own address"
-  const port = Number(url.port === '' ? (url.protocol === 'http:' ? 80 : 443) : url.port)
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
-  const reaches = (listener: { host: string; port: number }): boolean =>
-    port === listener.port &&
-    (isWildcard(listener.host) ? isLocal(host) || isWildcard(host) : hostsOverlap(host, listener.host))
-  return reaches(listen) || reaches(admin)
-    ? "must not be the gateway's own listener: write the application's own address"
-    : undefined
 }
 
 function checkSamePlaces({ applications }: Draft): readonly Finding[] {

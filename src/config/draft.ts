@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { AccessRule } from '../domain/access.ts'
 import { isWithin, type Finding } from './faults.ts'
 import { isObject, type Path } from './marks.ts'
-import { merge } from './merge.ts'
+import { merge, withOneAddress } from './merge.ts'
 import { GatewayFile } from './schema.ts'
 import { pool } from './schema-pool.ts'
 import type { accessRule } from './schema-access.ts'
@@ -47,6 +47,9 @@ export interface Draft {
   /** Whether this was given, but so wrong that it had to be left out. */
   leftOut(path: Path): boolean
 }
+
+/** Whether somebody gave this, in the file or the environment. */
+export const given = ({ values }: Draft, path: Path): boolean => valueAt(values, path) !== undefined
 
 /** The readable part of a file; undefined where nothing of it can be read. */
 export function createDraft(
@@ -144,7 +147,7 @@ function draftApplication(
 }
 
 function keysOf(levels: readonly unknown[]): DraftRoute['keys'] {
-  const merged = merge(...levels)
+  const merged = merge(...levels.map(withOneAddress))
   const known = Object.keys(RouteKeys.shape).filter((key) => Object.hasOwn(merged, key))
   return RouteKeys.parse(Object.fromEntries(known.map((key) => [key, merged[key]])))
 }

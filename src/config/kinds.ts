@@ -2,12 +2,12 @@ import { z } from 'zod'
 import { mark } from './marks.ts'
 import {
   hostFault,
-  httpUrlFault,
   isLoopbackHost,
   networkFault,
   originFault,
   ownPathFault,
   pathPatternFault,
+  upstreamUrlFault,
 } from './addresses.ts'
 
 const MAX_TEXT = 1_024
@@ -100,7 +100,7 @@ export const httpsOrigin = () =>
 
 export const httpOrigin = () => text({ expects: 'an origin such as https://app.example.com', fault: originFault })
 export const upstreamUrl = () =>
-  text({ expects: "the application's address such as http://wiki.internal:8080", fault: httpUrlFault })
+  text({ expects: "the application's address such as http://wiki.internal:8080", fault: upstreamUrlFault })
 export const host = () => text({ expects: 'a host name such as wiki.example.com', fault: hostFault })
 /** An address that a server can be bound to. */
 export const bindHost = () =>

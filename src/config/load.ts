@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { assemble } from './assemble.ts'
 import { checkCertificate } from './certificates.ts'
+import { checkTlsFiles } from './check-tls-files.ts'
 import { checkTogether } from './checks.ts'
 import { createDraft, type Draft } from './draft.ts'
 import { applyEnvironment, variableFault, type Environment, type Overridden } from './environment.ts'
@@ -43,18 +44,22 @@ export function loadSettings({ file, environment }: LoadOptions): Loaded {
   const folder = dirname(resolve(file))
   const secrets = readSecrets(values, { folder, environment, wrong })
   const certificate = draft === undefined ? { faults: [], warnings: [] } : checkCertificate(draft, folder)
+  const tls = draft === undefined ? { faults: [], warnings: [] } : checkTlsFiles(draft, folder)
   const findings = [
     ...wrong,
     ...oddNumberFindings(source, overridden),
     ...(draft === undefined ? [] : checkTogether(draft)),
     ...secrets.faults,
     ...certificate.faults,
+    ...tls.faults,
   ]
   const faults = [...overridden.faults, ...fileFaults(source), ...findings.map(place)]
   if (faults.length > 0 || draft === undefined) throw new SettingsError(ordered(faults))
   return {
-    settings: assemble(draft, secrets.at, folder),
-    warnings: ordered([...findWarnings(draft), ...secrets.warnings, ...certificate.warnings].map(place)),
+    settings: assemble(draft, { secrets: secrets.at, folder }),
+    warnings: ordered(
+      [...findWarnings(draft), ...secrets.warnings, ...certificate.warnings, ...tls.warnings].map(place),
+    ),
     draft,
     origin: (path) => originOf(path, source, overridden),
   }

@@ -35,6 +35,13 @@ function withUpstreamMap(level: Values): Values {
   return typeof level['upstream'] === 'string' ? { ...level, upstream: { url: level['upstream'] } } : level
 }
 
+/** A level whose `url` replaces the `urls` of the levels above, and the other way round. */
+export function withOneAddress(level: unknown): unknown {
+  const upstream = isObject(level) ? level['upstream'] : undefined
+  if (!isObject(level) || !isObject(upstream) || 'url' in upstream === 'urls' in upstream) return level
+  return { ...level, upstream: { ...upstream, ['url' in upstream ? 'urls' : 'url']: undefined } }
+}
+
 function mapValues(map: Values, change: (value: Values) => Values): Values {
   return Object.fromEntries(Object.entries(map).map(([name, value]) => [name, isObject(value) ? change(value) : value]))
 }

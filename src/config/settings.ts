@@ -82,17 +82,7 @@ export interface RouteSettings {
   /** Null: every method. HEAD stands wherever GET does. */
   readonly methods: readonly string[] | null
   readonly access: AccessRule
-  readonly upstream: {
-    readonly url: string
-    /** `preserve`, `upstream`, or the name to send. */
-    readonly host: string
-    readonly connectSeconds: number
-    readonly responseSeconds: number
-    readonly idleSeconds: number
-    /** Null: no limit. */
-    readonly totalSeconds: number | null
-    readonly connectionAuth: 'refuse' | 'pin'
-  }
+  readonly upstream: UpstreamSettings
   readonly limits: {
     /** Null: no limit. */
     readonly bodyBytes: number | null
@@ -120,4 +110,31 @@ export interface HeaderChanges {
   readonly set: Readonly<Record<string, string>>
   readonly setIfAbsent: Readonly<Record<string, string>>
   readonly remove: readonly string[]
+}
+
+export interface UpstreamSettings {
+  /** At least one; `http:`, `https:` or `unix:`. */
+  readonly urls: readonly string[]
+  /** `preserve`, `upstream`, or the name to send. */
+  readonly host: string
+  readonly serverName: string | undefined
+  /** Paths of files are absolute. */
+  readonly caFile: string | undefined
+  readonly certFile: string | undefined
+  readonly keyFile: string | undefined
+  readonly insecureSkipVerify: boolean
+  readonly connectSeconds: number
+  readonly responseSeconds: number
+  readonly idleSeconds: number
+  /** Null: no limit. */
+  readonly totalSeconds: number | null
+  readonly connectionAuth: 'refuse' | 'pin'
+  readonly connections: number
+  readonly queue: number
+  readonly stick: 'none' | 'session'
+  readonly resolve: 'one' | 'all'
+  /** Null where nobody is asked. */
+  readonly health: { readonly path: string; readonly everySeconds: number; readonly timeoutSeconds: number } | null
+  /** Null where the circuit never opens. */
+  readonly breaker: { readonly failures: number; readonly openSeconds: number } | null
 }

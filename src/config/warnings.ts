@@ -1,5 +1,6 @@
 import { isLoopbackHost } from './addresses.ts'
 import type { AccessEntry } from '../domain/access.ts'
+import { upstreamPath } from './check-upstreams.ts'
 import type { Draft, DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
 
@@ -12,6 +13,9 @@ export function findWarnings(draft: Draft): readonly Finding[] {
     ...warnOfSession(draft),
     ...warnOfRotation(draft),
     ...draft.applications.flatMap(({ own, routes }) => [own, ...routes].flatMap((route) => warnOfRules(route, draft))),
+    ...draft.applications.flatMap(({ own, routes }) =>
+      [own, ...routes].flatMap((route) => warnOfUnverified(route, draft)),
+    ),
     ...warnOfNothing(draft),
   ]
 }
@@ -100,6 +104,17 @@ function warnOfClaims({ claims }: AccessEntry, path: Finding['path']): readonly 
         'is an attribute that people may be able to change themselves: make sure that no app client of the pool may write it',
       ),
     )
+}
+
+function warnOfUnverified(route: DraftRoute, draft: Draft): readonly Finding[] {
+  const { upstream } = route.keys
+  if (upstream === undefined || typeof upstream === 'string' || upstream.insecureSkipVerify === undefined) return []
+  return [
+    atKey(
+      upstreamPath(route, draft, 'insecureSkipVerify'),
+      'lets anybody between the gateway and the application read and change everything: give caFile instead',
+    ),
+  ]
 }
 
 function warnOfNothing({ applications, file }: Draft): readonly Finding[] {

@@ -20,7 +20,7 @@ t.test('the environment replaces any single value', async (t) => {
   t.equal(settings.pools[0]?.clientId, '7other')
   const [own, route] = settings.applications[0]?.routes ?? []
   t.equal(own?.showMissing, true)
-  t.match(own?.upstream, { url: 'http://wiki.internal:8080', responseSeconds: 7 })
+  t.match(own?.upstream, { urls: ['http://wiki.internal:8080'], responseSeconds: 7 })
   t.match(route, { path: '/b', access: 'signedIn' })
 })
 

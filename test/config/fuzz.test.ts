@@ -2,8 +2,7 @@ import t from 'tap'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { makeCertificate } from '../helpers/certificate.ts'
-import { createWorkspace, isMap, type Values, type Workspace } from './workspace.ts'
+import { createWorkspace, isMap, writeTlsFiles, type Values, type Workspace } from './workspace.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const uncommented = (text: string): string => text.replaceAll(/^( *)#(\w+:)/gm, '$1$2')
@@ -51,7 +50,7 @@ const scalars = paths(good).filter((path) => typeof at(good, path) !== 'object')
 /** A workspace with every file that the example names. */
 function createFullWorkspace(t: Parameters<typeof createWorkspace>[0]): Workspace {
   const workspace = createWorkspace(t)
-  makeCertificate(workspace.folder)
+  writeTlsFiles(t, workspace)
   return workspace
 }
 

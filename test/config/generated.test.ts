@@ -7,8 +7,7 @@ import { parse } from 'yaml'
 import { describeSettings, type SettingDescription } from '../../src/config/describe.ts'
 import { publishedSchema } from '../../src/config/json-schema.ts'
 import { loadSettings } from '../../src/config/load.ts'
-import { makeCertificate } from '../helpers/certificate.ts'
-import { createWorkspace, isMap, minimalWith, newKey } from './workspace.ts'
+import { createWorkspace, isMap, minimalWith, newKey, writeTlsFiles } from './workspace.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -53,14 +52,12 @@ t.test('the example has every setting with its sentence', async (t) => {
 
 t.test('the example loads without a fault', async (t) => {
   const workspace = createWorkspace(t)
-  const { certFile, keyFile } = makeCertificate(workspace.folder)
   const { settings } = loadSettings({
     file: join(root, 'config', 'gateway.example.yaml'),
     environment: {
       CLIENT_SECRET: 'example-secret',
       COGNITO_GATEWAY__SESSION__KEYS__0__FILE: join(workspace.folder, 'session-key'),
-      COGNITO_GATEWAY__LISTEN__TLS__CERTFILE: certFile,
-      COGNITO_GATEWAY__LISTEN__TLS__KEYFILE: keyFile,
+      ...writeTlsFiles(t, workspace),
     },
   })
   t.equal(settings.applications[0]?.name, 'wiki')
@@ -69,13 +66,12 @@ t.test('the example loads without a fault', async (t) => {
 t.test('everything that the example comments out is refused', async (t) => {
   const workspace = createWorkspace(t)
   workspace.write('session-key', newKey('session'))
-  const { certFile, keyFile } = makeCertificate(workspace.folder)
+  const files = writeTlsFiles(t, workspace)
   const all = read('config/gateway.example.yaml').replaceAll(/^( *)#(\w+:)/gm, '$1$2')
   const faults = workspace.faults(all, {
     CLIENT_SECRET: 'example-secret',
     COGNITO_GATEWAY__SESSION__KEYS__0__FILE: 'session-key',
-    COGNITO_GATEWAY__LISTEN__TLS__CERTFILE: certFile,
-    COGNITO_GATEWAY__LISTEN__TLS__KEYFILE: keyFile,
+    ...files,
   })
   const expected = describeSettings().filter(
     ({ path, supported }) =>

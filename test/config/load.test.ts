@@ -52,11 +52,22 @@ t.test('the least settings load, with every default in place', async (t) => {
           methods: null,
           access: 'signedIn',
           upstream: {
-            url: 'http://wiki.internal:8080',
+            urls: ['http://wiki.internal:8080'],
             host: 'preserve',
+            serverName: undefined,
+            caFile: undefined,
+            certFile: undefined,
+            keyFile: undefined,
+            insecureSkipVerify: false,
             connectSeconds: 5,
             responseSeconds: 60,
             idleSeconds: 300,
+            connections: 256,
+            queue: 1024,
+            stick: 'none',
+            resolve: 'one',
+            health: null,
+            breaker: { failures: 10, openSeconds: 5 },
           },
           identity: {
             headers: ['forwarded'],
@@ -149,8 +160,8 @@ t.test('defaults, application and route merge: maps by key, lists and single val
     }),
   )
   const [own, slow] = settings.applications[0]?.routes ?? []
-  t.match(own?.upstream, { url: 'http://wiki.internal', connectSeconds: 2, responseSeconds: 20, idleSeconds: 200 })
-  t.match(slow?.upstream, { url: 'http://wiki.internal', connectSeconds: 2, responseSeconds: 600, idleSeconds: 200 })
+  t.match(own?.upstream, { urls: ['http://wiki.internal'], connectSeconds: 2, responseSeconds: 20, idleSeconds: 200 })
+  t.match(slow?.upstream, { urls: ['http://wiki.internal'], connectSeconds: 2, responseSeconds: 600, idleSeconds: 200 })
   t.same(own?.identity.groups, { only: ['z'], rename: { a: '1', b: '2' }, separator: ',', max: undefined })
   t.same(own?.allowedOrigins, ['https://a.example.com'])
   t.same(slow?.allowedOrigins, [])

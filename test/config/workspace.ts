@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { stringify } from 'yaml'
 import { loadSettings, SettingsError, type Fault, type Loaded } from '../../src/config/load.ts'
+import { makeCertificate } from '../helpers/certificate.ts'
+import { createAuthority } from '../helpers/certificates.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -57,6 +59,24 @@ export function createWorkspace(t: Teardown): Workspace {
 function short({ file, line, column, key, message }: Fault): string {
   const place = line === 0 ? file : basename(file) === 'gateway.yaml' ? `${line}:${column}` : file
   return `${place} ${key}: ${message}`
+}
+
+/** The TLS files that the example names, each with the right content. Returns the variables that name them from elsewhere. */
+export function writeTlsFiles(
+  t: Teardown,
+  { write, folder }: Pick<Workspace, 'write' | 'folder'>,
+): Record<string, string> {
+  const authority = createAuthority(t)
+  const { certFile, keyFile } = authority.issue('gateway', { names: 'DNS:gateway.internal' })
+  const upstream = 'COGNITO_GATEWAY__APPLICATIONS__WIKI__UPSTREAM__'
+  const listener = makeCertificate(folder)
+  return {
+    COGNITO_GATEWAY__LISTEN__TLS__CERTFILE: listener.certFile,
+    COGNITO_GATEWAY__LISTEN__TLS__KEYFILE: listener.keyFile,
+    [`${upstream}CAFILE`]: write('wiki-ca.pem', authority.ca),
+    [`${upstream}CERTFILE`]: write('gateway.crt', readFileSync(certFile, 'utf8')),
+    [`${upstream}KEYFILE`]: write('gateway.key', readFileSync(keyFile, 'utf8')),
+  }
 }
 
 /** The least settings that work. */

@@ -24,17 +24,14 @@ export interface PassageOptions {
   readonly routes: readonly RouteSettings[]
 }
 
-/** Finds the passage of a route; each is made when it is first used. */
+/** Makes the passages of all routes, and so the way to every application, and finds that of one. Throws where TLS files cannot be read. */
 export function createPassages(options: PassageOptions): (route: RouteSettings) => Passage {
-  const passages = new WeakMap<RouteSettings, Passage>()
   // A header that some application is told by us is never told by a client to any.
   const reserved = options.routes.flatMap(({ requestHeaders }) => Object.keys(requestHeaders.set).map(foldHeaderName))
+  const passages = new WeakMap(options.routes.map((route) => [route, createPassage(route, reserved, options)]))
   return (route) => {
-    let passage = passages.get(route)
-    if (passage === undefined) {
-      passage = createPassage(route, reserved, options)
-      passages.set(route, passage)
-    }
+    const passage = passages.get(route)
+    if (passage === undefined) throw new TypeError(`${route.name} is no route of the settings`)
     return passage
   }
 }
@@ -99,12 +96,12 @@ function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
 }
 
 function publicAddress({ upstream, prefixes }: RouteSettings, publicUrl: string): PublicAddress {
-  const own = new URL(upstream.url)
   const { host, origin } = new URL(publicUrl)
+  const own = upstream.urls.filter((url) => !url.startsWith('unix:')).map((url) => new URL(url))
   return {
-    origins: new Set([own.origin, `http://${host}`]),
+    origins: new Set([...own.map((url) => url.origin), `http://${host}`]),
     publicOrigin: origin,
     prefixes,
-    upstreamPrefix: own.pathname.replace(/\/$/, ''),
+    upstreamPrefix: own[0]?.pathname.replace(/\/$/, '') ?? '',
   }
 }
