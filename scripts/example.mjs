@@ -118,7 +118,7 @@ const values = {
         remove: ['Server'],
       },
       cookies: { domain: 'drop', secure: true },
-      paths: 'opaque',
+      paths: 'strict',
       allowInPath: ['matrixParams'],
       publicFiles: ['/favicon.ico'],
       bindCookies: ['JSESSIONID'],

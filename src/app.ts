@@ -64,7 +64,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     publicUrl: settings.publicUrl,
     servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
   })
-  await app.register(locate, { table: parts.table, metrics, servedHosts: new Set([publicHost]) })
+  await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
   await app.register(authenticate, { bearers: parts.bearers, store, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })

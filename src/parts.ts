@@ -90,7 +90,11 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
   const routes = settings.applications.flatMap((application) => application.routes)
-  const self: ReturnToSelf = { publicUrl: settings.publicUrl, ownPrefix: settings.endpoints.prefix }
+  const self: ReturnToSelf = {
+    publicUrl: settings.publicUrl,
+    ownPrefix: settings.endpoints.prefix,
+    lenientPaths: routes.some(({ paths, allowInPath }) => paths === 'opaque' || allowInPath.length > 0),
+  }
   const masters = settings.session.keys.map((key) => Buffer.from(key.reveal(), 'base64url'))
   // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')

@@ -94,7 +94,9 @@ function applicationSettings(application: DraftApplication, folder: string): App
   return { name, hosts, path, routes: [own, ...routes].flatMap((route) => routeSettings(route, application, folder)) }
 }
 
-function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication, folder: string): readonly RouteSettings[] {
+function routeSettings(route: DraftRoute, whole: DraftApplication, folder: string): readonly RouteSettings[] {
+  const { hosts, pool } = whole
+  const { paths, allowInPath } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
   const { identity, onUnauthenticated, allowedOrigins, showMissing } = keys
@@ -126,6 +128,8 @@ function routeSettings(route: DraftRoute, { hosts, pool }: DraftApplication, fol
       onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
       showMissing,
+      paths,
+      allowInPath,
     },
   ]
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
 import { hostsOverlap } from './addresses.ts'
@@ -146,7 +147,30 @@ function checkApplication(application: DraftApplication, draft: Draft): readonly
   const served = own.access === undefined ? routes : [own, ...routes]
   for (const route of served) findings.push(...checkUpstream(route, draft))
   for (const route of routes) findings.push(...checkRoute(route, application, draft))
-  return uniqueFindings(findings)
+  return [...uniqueFindings(findings), ...checkPaths(application, served, draft)]
+}
+
+/** Opaque paths have readings without number, so nothing may depend on which one an application takes. */
+function checkPaths({ at, keys }: DraftApplication, served: readonly DraftRoute[], draft: Draft): readonly Finding[] {
+  if (keys.paths !== 'opaque') return []
+  const place = given(draft, [...at, 'paths']) ? [...at, 'paths'] : ['defaults', 'paths']
+  const [first, ...others] = served
+    .filter(({ access }) => access !== undefined)
+    .map(({ name, access, keys: { identity, upstream } }) => ({ name, decisive: { access, identity, upstream } }))
+  const other = others.find(({ decisive }) => !isDeepStrictEqual(decisive, first?.decisive))
+  const findings: Finding[] = []
+  if (first !== undefined && other !== undefined)
+    findings.push(
+      atValue(
+        place,
+        `must not be opaque where routes differ: give ${first.name} and ${other.name} the same access, identity and upstream, or write paths: strict with allowInPath`,
+      ),
+    )
+  if (keys.allowInPath.length > 0)
+    findings.push(
+      atValue(place, 'must not be opaque beside allowInPath: opaque lets all of it through; take one of them out'),
+    )
+  return findings
 }
 
 function checkRoute(route: DraftRoute, application: DraftApplication, draft: Draft): readonly Finding[] {

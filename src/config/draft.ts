@@ -6,6 +6,7 @@ import { merge, withOneAddress } from './merge.ts'
 import { GatewayFile } from './schema.ts'
 import { pool } from './schema-pool.ts'
 import type { accessRule } from './schema-access.ts'
+import { ApplicationKeys } from './schema-application.ts'
 import { RouteKeys } from './schema-route.ts'
 import { session } from './schema-session.ts'
 import { valueAt } from './validate.ts'
@@ -35,6 +36,8 @@ export interface DraftApplication {
   readonly path: string
   readonly hosts: readonly string[]
   readonly pool: string | undefined
+  /** With the defaults merged in. */
+  readonly keys: z.output<typeof ApplicationKeys>
   readonly own: DraftRoute
   readonly routes: readonly DraftRoute[]
 }
@@ -128,7 +131,7 @@ function draftApplication(
     path: path === '/' ? '/*' : `${path}/*`,
     methods: null,
     access: ruleOf(settings?.access),
-    keys: keysOf(levels),
+    keys: keysOf(RouteKeys, levels),
   }
   const routes = Object.entries(settings?.routes ?? {}).map(([route, given]): DraftRoute => {
     const routeAt = [...at, 'routes', route]
@@ -139,17 +142,18 @@ function draftApplication(
       path: given.path,
       methods: given.methods === undefined ? null : withHead(given.methods),
       access: ruleOf(given.access) ?? own.access,
-      keys: keysOf([...levels, valueAt(values, routeAt)]),
+      keys: keysOf(RouteKeys, [...levels, valueAt(values, routeAt)]),
     }
   })
   const hosts = (settings?.hosts ?? (publicHost === undefined ? [] : [publicHost])).map((host) => host.toLowerCase())
-  return { name, at, path, hosts: [...new Set(hosts)], pool: settings?.pool ?? Object.keys(file.pools)[0], own, routes }
+  const pool = settings?.pool ?? Object.keys(file.pools)[0]
+  return { name, at, path, hosts: [...new Set(hosts)], pool, keys: keysOf(ApplicationKeys, levels), own, routes }
 }
 
-function keysOf(levels: readonly unknown[]): DraftRoute['keys'] {
+function keysOf<S extends z.ZodObject>(schema: S, levels: readonly unknown[]): z.output<S> {
   const merged = merge(...levels.map(withOneAddress))
-  const known = Object.keys(RouteKeys.shape).filter((key) => Object.hasOwn(merged, key))
-  return RouteKeys.parse(Object.fromEntries(known.map((key) => [key, merged[key]])))
+  const known = Object.keys(schema.shape).filter((key) => Object.hasOwn(merged, key))
+  return schema.parse(Object.fromEntries(known.map((key) => [key, merged[key]])))
 }
 
 function ruleOf(access: z.output<typeof accessRule> | undefined): AccessRule | undefined {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { PATH_WORDS } from '../domain/path-readings.ts'
 import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
 import { isObject, mark, notYet } from './marks.ts'
 import { hostFault, pathPatternFault } from './addresses.ts'
@@ -7,28 +8,13 @@ import { routeKeys } from './schema-route.ts'
 
 /** What holds for an application as a whole, and may stand in `defaults`, but not at a route. */
 const applicationKeys = {
-  paths: notYet(
-    z
-      .enum(['strict', 'opaque'])
-      .default('strict')
-      .describe('strict refuses every path that two parsers could read differently; opaque only what is never a path.'),
-  ),
-  allowInPath: notYet(
-    list(
-      z.enum([
-        'matrixParams',
-        'encodedSlash',
-        'encodedPercent',
-        'encodedReserved',
-        'emptySegments',
-        'trailingDots',
-        'latin1',
-        'rawReserved',
-      ]),
-    )
-      .default([])
-      .describe('What strict paths let through for this application, where every reading leads to the same route.'),
-  ),
+  paths: z
+    .enum(['strict', 'opaque'])
+    .default('strict')
+    .describe('strict refuses every path that two parsers could read differently; opaque only what is never a path.'),
+  allowInPath: list(z.enum(PATH_WORDS))
+    .default([])
+    .describe('What strict paths let through for this application, where every reading leads to the same route.'),
   publicFiles: notYet(
     list(ownPathLike())
       .default([])
@@ -134,6 +120,9 @@ export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }
   .describe(
     "What holds for every application that does not say otherwise: any of an application's settings but hosts, path, pool, access and routes.",
   )
+
+/** What holds for an application as a whole, after merging with `defaults`. */
+export const ApplicationKeys = z.strictObject(applicationKeys)
 
 export const applications = mark(
   named(application).check(({ value, issues }) => {

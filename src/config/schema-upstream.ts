@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { serverNameFault } from './addresses.ts'
 import { count, file, filledList, seconds, text, upstreamUrl } from './kinds.ts'
-import { mark, notYet } from './marks.ts'
+import { mark } from './marks.ts'
 
 const DAY = 86_400
 

@@ -1,6 +1,7 @@
 import type { AccessRule } from '../domain/access.ts'
 import type { IdentityHeaders } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
+import type { PathWord } from '../domain/path-readings.ts'
 import type { Secret } from '../domain/secret.ts'
 
 /** The effective settings: everything merged, every default in place, every secret read, frozen. What the rest of the product reads. */
@@ -104,6 +105,9 @@ export interface RouteSettings {
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
   readonly allowedOrigins: readonly string[]
   readonly showMissing: boolean
+  /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
+  readonly paths: 'strict' | 'opaque'
+  readonly allowInPath: readonly PathWord[]
 }
 
 export interface HeaderChanges {

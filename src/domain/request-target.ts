@@ -1,5 +1,5 @@
 /** A request target read in the one way that the gateway allows, or the reason why it has more than one. */
-export type Target = AcceptedTarget | { readonly ok: false; readonly reason: TargetRefusal }
+export type Target = AcceptedTarget | RefusedTarget
 
 export interface AcceptedTarget {
   readonly ok: true
@@ -11,10 +11,18 @@ export interface AcceptedTarget {
   readonly query: string
 }
 
+export interface RefusedTarget {
+  readonly ok: false
+  readonly reason: TargetRefusal
+  /** Where nothing but the path is at fault: what an application may still allow. */
+  readonly parts: Pick<AcceptedTarget, 'rawPath' | 'query'> | null
+}
+
 export type TargetRefusal =
   | 'not_origin_form'
   | 'too_long'
   | 'control_character'
+  | 'raw_backslash'
   | 'raw_character'
   | 'bad_escape'
   | 'encoded_control'
@@ -29,47 +37,61 @@ export type TargetRefusal =
   | 'stream_name'
   | 'bad_utf8'
   | 'not_canonical'
+  | 'too_many_readings'
   | 'fragment'
 
-/** The word of `allowInPath` that would let such a path pass; the others never pass. */
-export const allowedBy: Readonly<Partial<Record<TargetRefusal, string>>> = {
-  raw_character: 'rawReserved',
-  encoded_slash: 'encodedSlash',
-  encoded_percent: 'encodedPercent',
-  encoded_reserved: 'encodedReserved',
-  empty_segment: 'emptySegments',
-  matrix_parameter: 'matrixParams',
-  trailing_dot: 'trailingDots',
-  bad_utf8: 'latin1',
-}
-
 const MAX_LENGTH = 8_192
-const PLAIN = /^[\w\-~!$&'()*+,=:@/.[\]]*$/
+
+/** Characters of which an ordinary path consists, by code: 1, or 2 for a capital letter. All others need a closer look. */
+const PLAIN = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code)
+  return /[A-Z]/.test(character) ? 2 : /[\w\-~!$&'()*+,=:@/.[\]]/.test(character) ? 1 : 0
+})
 
 /** Never throws, and takes time in proportion to the length. */
 export function parseTarget(raw: string): Target {
-  if (raw.length > MAX_LENGTH) return refused('too_long')
-  if (!raw.startsWith('/')) return refused('not_origin_form')
+  if (raw.length > MAX_LENGTH) return { ok: false, reason: 'too_long', parts: null }
+  if (raw.charCodeAt(0) !== SLASH) return { ok: false, reason: 'not_origin_form', parts: null }
   const question = raw.indexOf('?')
   const rawPath = question === -1 ? raw : raw.slice(0, question)
   const query = question === -1 ? '' : raw.slice(question)
   // Browsers leave most of visible ASCII as it is in a query, and no rule looks there; `#` would cut it short for some readers.
-  if (query.includes('#')) return refused('fragment')
-  if (/[^\x21-\x7e]/.test(query)) return refused('control_character')
-  const reason = PLAIN.test(rawPath) ? refusalOfSegments(rawPath) : refusalOfPath(rawPath)
-  if (reason !== null) return refused(reason)
-  const path = foldPath(rawPath.includes('%') ? decodeURIComponent(rawPath) : rawPath)
-  return { ok: true, path, rawPath, query }
+  if (query !== '' && /[^\x21\x22\x24-\x7e]/.test(query))
+    return { ok: false, reason: query.includes('#') ? 'fragment' : 'control_character', parts: null }
+  const plain = plainness(rawPath)
+  if (plain !== UNUSUAL) return { ok: true, path: plain === CAPITALS ? rawPath.toLowerCase() : rawPath, rawPath, query }
+  const reason = refusalOfPath(rawPath)
+  if (reason !== null) return { ok: false, reason, parts: { rawPath, query } }
+  return { ok: true, path: foldPath(decodeURIComponent(rawPath)), rawPath, query }
 }
 
-function refused(reason: TargetRefusal): Target {
-  return { ok: false, reason }
+const SLASH = 0x2f
+const DOT = 0x2e
+const COLON = 0x3a
+const UNUSUAL = 0
+const CAPITALS = 2
+
+/** Most paths are plain: one look at each character, and nothing has to be decoded, folded or compared. */
+function plainness(path: string): number {
+  let found = 1
+  let before = 0
+  for (let at = 0; at < path.length; at += 1) {
+    const code = path.charCodeAt(at)
+    const kind = PLAIN[code] ?? UNUSUAL
+    if (kind === UNUSUAL) return UNUSUAL
+    if (kind === CAPITALS) found = CAPITALS
+    if (code === SLASH && (before === SLASH || before === DOT)) return UNUSUAL
+    if (code === COLON && before === COLON) return UNUSUAL
+    before = code
+  }
+  return before === DOT ? UNUSUAL : found
 }
 
 const ESCAPES: readonly (readonly [RegExp, TargetRefusal])[] = [
   [/#/, 'fragment'],
   [/[^\x21-\x7e]/, 'control_character'],
-  [/[\\"<>^`{|}]/, 'raw_character'],
+  [/\\/, 'raw_backslash'],
+  [/["<>^`{|}]/, 'raw_character'],
   [/%(?![\dA-Fa-f]{2})/, 'bad_escape'],
   [/%(?:[01][\dA-Fa-f]|7[Ff])/, 'encoded_control'],
   [/%2[Ff]/, 'encoded_slash'],
@@ -79,32 +101,45 @@ const ESCAPES: readonly (readonly [RegExp, TargetRefusal])[] = [
   [/%2[Ee]/, 'dot_segment'],
   [/%(?:23|3[Ff])/, 'encoded_reserved'],
 ]
+const ANY_ESCAPE = new RegExp(ESCAPES.map(([pattern]) => pattern.source).join('|'))
+
+const SEGMENTS: readonly (readonly [RegExp, TargetRefusal])[] = [
+  [/\/\//, 'empty_segment'],
+  [/;/, 'matrix_parameter'],
+  [/::/, 'stream_name'],
+  [/\/\.\.?(?:\/|$)/, 'dot_segment'],
+  // Windows drops dots and spaces at the end of a name.
+  [/[. ](?:\/|$)/, 'trailing_dot'],
+]
 
 function refusalOfPath(rawPath: string): TargetRefusal | null {
-  const found = ESCAPES.find(([pattern]) => pattern.test(rawPath))
-  if (found !== undefined) return found[1]
-  const decoded = decoded1(rawPath)
+  if (ANY_ESCAPE.test(rawPath)) return firstIn(ESCAPES, rawPath)
+  const decoded = decodedOnce(rawPath)
   if (decoded === null) return 'bad_utf8'
   if (/[\x80-\x9f]/.test(decoded)) return 'encoded_control'
   // Normalising must not make a delimiter or a dot segment out of something else.
-  return refusalOfSegments(rawPath) ?? refusalOfSegments(foldPath(decoded)) ?? canonicalRefusal(rawPath)
+  return firstIn(SEGMENTS, rawPath) ?? firstIn(SEGMENTS, foldPath(decoded)) ?? canonicalRefusal(rawPath)
 }
 
-function decoded1(path: string): string | null {
+function firstIn(table: typeof ESCAPES, path: string): TargetRefusal | null {
+  return table.find(([pattern]) => pattern.test(path))?.[1] ?? null
+}
+
+/** Everything that speaks against a path, where `parseTarget` stops at the first; `folded` is the path with its harmless escapes decoded. */
+export function refusalsOf(rawPath: string, folded: string): readonly TargetRefusal[] {
+  const found = [
+    ...ESCAPES.filter(([pattern]) => pattern.test(rawPath)),
+    ...SEGMENTS.filter(([pattern]) => pattern.test(rawPath) || pattern.test(folded)),
+  ]
+  return [...new Set(found.map(([, reason]) => reason))]
+}
+
+function decodedOnce(path: string): string | null {
   try {
     return decodeURIComponent(path)
   } catch {
     return null
   }
-}
-
-function refusalOfSegments(path: string): TargetRefusal | null {
-  if (path.includes('//')) return 'empty_segment'
-  if (path.includes(';')) return 'matrix_parameter'
-  if (path.includes('::')) return 'stream_name'
-  if (/\/\.\.?(?:\/|$)/.test(path)) return 'dot_segment'
-  // Windows drops dots and spaces at the end of a name.
-  return /[. ](?:\/|$)/.test(path) ? 'trailing_dot' : null
 }
 
 /** Belt and braces: the reader that most software uses must see the very same path. */

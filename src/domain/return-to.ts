@@ -1,4 +1,5 @@
-import { foldPath, parseTarget } from './request-target.ts'
+import { readingsOf } from './path-readings.ts'
+import { foldPath, parseTarget, type Target } from './request-target.ts'
 
 declare const safePath: unique symbol
 /** A path with query on this very site: the only thing that a redirect of ours may lead to by a client's wish. */
@@ -9,6 +10,8 @@ export interface ReturnToSelf {
   readonly publicUrl: string
   /** Prefix of the gateway's own endpoints, to which nobody is sent back. */
   readonly ownPrefix: string
+  /** Whether any application has addresses that strict paths refuse; people come back to those too. */
+  readonly lenientPaths: boolean
 }
 
 const MAX_LENGTH = 2_048
@@ -20,7 +23,8 @@ export function parseReturnTo(raw: string | readonly string[] | undefined, self:
   return (path ?? '/') as SafePath
 }
 
-function safePathIn(raw: string, { publicUrl, ownPrefix }: ReturnToSelf): string | null {
+function safePathIn(raw: string, self: ReturnToSelf): string | null {
+  const { publicUrl } = self
   if (raw.length > MAX_LENGTH || /[^\x21-\x7e]|\\/.test(raw)) return null
   const absolute = raw.startsWith(`${publicUrl}/`) || raw === publicUrl
   if (!absolute && !/^\/(?![/\\])/.test(raw)) return null
@@ -31,7 +35,17 @@ function safePathIn(raw: string, { publicUrl, ownPrefix }: ReturnToSelf): string
   const path = absolute ? withoutFragment.slice(publicUrl.length) || '/' : withoutFragment
   // What the browser would ask for must be what we looked at, and what the guard lets through.
   const target = parseTarget(path)
-  if (!target.ok || url.pathname !== target.rawPath) return null
+  const rawPath = target.ok ? target.rawPath : target.parts?.rawPath
+  return url.pathname === rawPath && leadsToApplication(target, self) ? path : null
+}
+
+function leadsToApplication(target: Target, { ownPrefix, lenientPaths }: ReturnToSelf): boolean {
   const own = foldPath(ownPrefix)
-  return target.path === own || target.path.startsWith(`${own}/`) ? null : path
+  const paths = target.ok ? [target.path] : lenientPaths && target.parts !== null ? readings(target.parts.rawPath) : []
+  return paths.length > 0 && !paths.some((path) => path === own || path.startsWith(`${own}/`) || path.startsWith('//'))
+}
+
+function readings(rawPath: string): readonly string[] {
+  const all = readingsOf(rawPath)
+  return all.ok ? all.paths : []
 }

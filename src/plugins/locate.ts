@@ -5,7 +5,8 @@ import type { Metrics } from '../adapters/metrics.ts'
 import type { RouteSettings } from '../config/settings.ts'
 import type { AccessRule } from '../domain/access.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { foldPath, parseTarget, type Target } from '../domain/request-target.ts'
+import { agreedRoute } from '../domain/path-readings.ts'
+import { foldPath, parseTarget, type RefusedTarget, type Target } from '../domain/request-target.ts'
 import { matchRoute, parseHost, type RouteTable } from '../domain/route-table.ts'
 
 declare module 'fastify' {
@@ -47,7 +48,8 @@ export function createRewriteUrl(ownPrefix: string): (raw: IncomingMessage) => s
   return (raw) => {
     const target = parseTarget(raw.url ?? '')
     raw.gatewayTarget = target
-    if (!target.ok) return REFUSE_PATH
+    // Whether an application allows what was refused is known when the host is; until then nothing is permitted.
+    if (!target.ok) return target.parts === null ? REFUSE_PATH : FORWARD_PATH
     if (target.path !== own && !target.path.startsWith(`${own}/`)) return FORWARD_PATH
     // Our own addresses have one spelling. Fastify's router would decode others.
     return target.rawPath.includes('%') ? UNKNOWN_PATH : target.rawPath + target.query
@@ -57,6 +59,7 @@ export function createRewriteUrl(ownPrefix: string): (raw: IncomingMessage) => s
 export interface LocateOptions {
   readonly table: RouteTable<RouteSettings>
   readonly metrics: Metrics
+  readonly ownPrefix: string
   /** Hosts on which the gateway's own endpoints answer. */
   readonly servedHosts: ReadonlySet<string>
 }
@@ -73,7 +76,7 @@ const SINGLE = new Set([
   'upgrade',
 ])
 
-const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, servedHosts }, ready) => {
+const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, servedHosts }, ready) => {
   app.decorateRequest('route', null)
   app.decorateRequest('access', 'signedIn')
   app.decorateRequest('target', null)
@@ -99,8 +102,8 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, serve
     const target = request.raw.gatewayTarget
     if (target === undefined) throw new GatewayError('GW_INTERNAL', { detail: 'the target was not parsed' })
     if (!target.ok) {
-      const code = target.reason === 'too_long' ? 'GW_TARGET_TOO_LONG' : 'GW_REQUEST_REFUSED'
-      throw new GatewayError(code, { reason: target.reason })
+      locateRefused(request, target)
+      return
     }
     request.target = target
     requireSoundHeaders(request.raw)
@@ -132,6 +135,24 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, serve
           headers: { allow: match.allow.join(', ') },
         })
     }
+  }
+
+  /** A path with more than one reading goes on only where an application allows it and every reading leads to the same route. */
+  function locateRefused(request: FastifyRequest, refused: RefusedTarget): void {
+    const host = parseHost(request.raw.headers.host)
+    const agreed =
+      host === null || !table.hosts.has(host)
+        ? null
+        : agreedRoute(refused, { match: (path) => matchRoute(table, host, request.method, path), ownPrefix })
+    if (agreed?.ok !== true) {
+      const code = refused.reason === 'too_long' ? 'GW_TARGET_TOO_LONG' : 'GW_REQUEST_REFUSED'
+      const detail = agreed?.detail
+      throw new GatewayError(code, { reason: refused.reason, ...(detail === undefined ? {} : { detail }) })
+    }
+    requireSoundHeaders(request.raw)
+    request.target = agreed.target
+    request.route = agreed.route
+    request.access = agreed.route.access
   }
   ready()
 }

@@ -78,6 +78,8 @@ t.test('the least settings load, with every default in place', async (t) => {
           onUnauthenticated: 'auto',
           allowedOrigins: [],
           showMissing: false,
+          paths: 'strict',
+          allowInPath: [],
         },
       ],
     },
@@ -223,7 +225,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
     assertion: { keys: [{ file: 'x' }] },
     'session.redis': { url: { env: 'X' } },
     'pools.staff.requestsPerSecond': 5,
-    'applications.wiki.paths': 'opaque',
     'applications.wiki.authorization': 'drop',
     'applications.wiki.clientBasic': true,
     'applications.wiki.cors': { preflight: 'refuse' },
@@ -235,6 +236,49 @@ t.test('what is not built is refused, never ignored', async (t) => {
     t.equal(faults.length, 1, path)
     t.match(faults[0], new RegExp(`${path.split('.').at(-1)}.*: is not supported yet`), path)
   }
+})
+
+t.test('what an application allows in its paths holds for all its routes, and may stand in defaults', async (t) => {
+  const workspace = createWorkspace(t)
+  const pathsOf = (text: string) =>
+    workspace
+      .load(text)
+      .settings.applications[0]?.routes.map(({ name, paths, allowInPath }) => [name, paths, allowInPath])
+  const routes = { assets: { path: '/assets/*', access: 'public' } }
+  t.same(pathsOf(withRoutes(routes)), [
+    ['wiki', 'strict', []],
+    ['wiki/assets', 'strict', []],
+  ])
+  t.same(pathsOf(withRoutes(routes, { allowInPath: ['matrixParams', 'latin1'] })), [
+    ['wiki', 'strict', ['matrixParams', 'latin1']],
+    ['wiki/assets', 'strict', ['matrixParams', 'latin1']],
+  ])
+  t.same(pathsOf(minimalWith({ 'defaults.allowInPath': ['encodedSlash'] })), [['wiki', 'strict', ['encodedSlash']]])
+  t.match(workspace.faults(minimalWith({ 'applications.wiki.allowInPath': ['semicolons'] })), [
+    /allowInPath\[0\]: must be /,
+  ])
+})
+
+t.test('opaque paths need routes that are all alike, and say which are not', async (t) => {
+  const workspace = createWorkspace(t)
+  const alike = { 'read-only': { path: '/x/*', methods: ['GET'] } }
+  t.same(workspace.faults(withRoutes(alike, { paths: 'opaque' })), [])
+  for (const [what, route] of Object.entries({
+    access: { access: 'public' },
+    upstream: { upstream: 'http://other.internal:8080' },
+    identity: { identity: { user: 'email' } },
+  })) {
+    t.match(
+      workspace.faults(withRoutes({ assets: { path: '/assets/*', ...route } }, { paths: 'opaque' })),
+      [
+        /applications\.wiki\.paths: must not be opaque where routes differ: give wiki and wiki\/assets the same access, identity and upstream/,
+      ],
+      what,
+    )
+  }
+  t.match(workspace.faults(minimalWith({ 'defaults.paths': 'opaque', 'applications.wiki.allowInPath': ['latin1'] })), [
+    /defaults\.paths: must not be opaque beside allowInPath/,
+  ])
 })
 
 t.test('what is half built says which half is missing', async (t) => {

@@ -1,9 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { startProgram } from '../helpers/program.ts'
 import { freePort, startWorld } from '../helpers/world.ts'
 
 const skip =
@@ -35,25 +35,12 @@ http {
   )
   const cgi = spawn('/usr/sbin/fcgiwrap', ['-s', `unix:${socket}`], { stdio: 'ignore' })
   execFileSync('/usr/sbin/nginx', ['-t', '-q', '-c', join(folder, 'nginx.conf'), '-p', folder], { stdio: 'ignore' })
-  const nginx = spawn('/usr/sbin/nginx', ['-c', join(folder, 'nginx.conf'), '-p', folder], { stdio: 'ignore' })
   t.teardown(() => {
-    nginx.kill('SIGKILL')
     cgi.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   })
-  while (!(await accepts(port))) await new Promise((resolve) => setImmediate(resolve))
+  await startProgram(t, ['/usr/sbin/nginx', '-c', join(folder, 'nginx.conf'), '-p', folder], port)
   return `http://127.0.0.1:${port}`
-}
-
-async function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
 }
 
 t.test(

@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 
 export interface RawAnswer {
   readonly text: string
@@ -60,5 +60,38 @@ function parse(received: string, closed: boolean): RawAnswer {
     status: Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? 0),
     body: end === -1 ? '' : text.slice(end + 4),
     header: (name) => new RegExp(`^${name}: (.*)$`, 'im').exec(head)?.[1]?.trim(),
+  }
+}
+
+export interface RawConnection {
+  /** Sends bytes as they are and reads one answer; opens another connection where the server has ended this one. */
+  send(bytes: string): Promise<RawAnswer>
+}
+
+/** Many exchanges over few connections, one after the other. */
+export function openRawConnection(t: { teardown(fn: () => unknown): unknown }, port: number): RawConnection {
+  let socket: Socket | null = null
+  t.teardown(() => socket?.destroy())
+  return {
+    async send(bytes) {
+      const current = socket === null || socket.destroyed || !socket.writable ? connect(port, '127.0.0.1') : socket
+      socket = current
+      return new Promise((resolve, reject) => {
+        let received = ''
+        const finish = (closed: boolean): void => {
+          current.removeAllListeners()
+          // An answer that announces the end of the connection is its last one.
+          if (closed || /^connection: close/im.test(received)) current.destroy()
+          resolve(parse(received, closed))
+        }
+        current.on('data', (chunk) => {
+          received += chunk.toString('latin1')
+          if (isWhole(received)) finish(false)
+        })
+        current.on('close', () => finish(true))
+        current.on('error', reject)
+        current.write(Buffer.from(bytes, 'latin1'))
+      })
+    },
   }
 }
