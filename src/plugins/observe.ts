@@ -80,7 +80,8 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
   function write(request: FastifyRequest, status: number, complete: boolean): void {
     const { outcome, identity } = request
     const { upstreamAskedAt, upstreamAnsweredAt } = outcome
-    // What is undefined is left out of the line.
+    const who = identity === null ? NOBODY : nameOf(identity)
+    // What is undefined is left out of the line. One shape for all lines, no spreading: pino walks such objects several times as fast.
     log.info(
       {
         event: 'request',
@@ -91,7 +92,10 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, log, people
         status,
         code: outcome.code ?? undefined,
         reason: outcome.reason ?? undefined,
-        ...(identity === null ? null : nameOf(identity)),
+        person: who.person,
+        sub: who.sub,
+        email: who.email,
+        machine: who.machine,
         client: request.peer.address,
         durationMs: rounded(performance.now() - outcome.startedAt),
         upstreamMs:
@@ -153,17 +157,35 @@ const refusedPath = (request: FastifyRequest): string => request.originalUrl.spl
 
 const rounded = (milliseconds: number): number => Math.round(milliseconds * 10) / 10
 
+/** How a line names who asked; what is undefined is not told. */
+interface LoggedName {
+  readonly person: string | undefined
+  readonly sub: string | undefined
+  readonly email: string | undefined
+  readonly machine: string | undefined
+}
+
+const NOBODY: LoggedName = { person: undefined, sub: undefined, email: undefined, machine: undefined }
+
 /** How people are named in the log: by a hash that tells them apart, by subject, or by e-mail where the operator wants it. */
-function personNamer(people: ObserveOptions['people']): (identity: Identity) => Readonly<Record<string, string>> {
-  const hashes = new WeakMap<Identity, string>()
+function personNamer(people: ObserveOptions['people']): (identity: Identity) => LoggedName {
+  const names = new WeakMap<Identity, LoggedName>()
   return (identity) => {
-    if (identity.kind === 'machine') return { machine: identity.clientId }
-    if (people === 'sub') return { sub: identity.subject }
-    if (people === 'email' && identity.email !== undefined) return { sub: identity.subject, email: identity.email }
-    const known = hashes.get(identity) ?? createHash('sha256').update(identity.subject).digest('base64url').slice(0, 16)
-    hashes.set(identity, known)
-    return { person: known }
+    let name = names.get(identity)
+    if (name === undefined) {
+      name = nameIn(people, identity)
+      names.set(identity, name)
+    }
+    return name
   }
+}
+
+function nameIn(people: ObserveOptions['people'], identity: Identity): LoggedName {
+  if (identity.kind === 'machine') return { ...NOBODY, machine: identity.clientId }
+  if (people === 'sub') return { ...NOBODY, sub: identity.subject }
+  if (people === 'email' && identity.email !== undefined)
+    return { ...NOBODY, sub: identity.subject, email: identity.email }
+  return { ...NOBODY, person: createHash('sha256').update(identity.subject).digest('base64url').slice(0, 16) }
 }
 
 export const observe = fp(hook, { name: 'observe', fastify: '5.x' })
