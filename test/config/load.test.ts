@@ -62,6 +62,8 @@ t.test('the least settings load, with every default in place', async (t) => {
             connectSeconds: 5,
             responseSeconds: 60,
             idleSeconds: 300,
+            totalSeconds: null,
+            connectionAuth: 'refuse',
             connections: 256,
             queue: 1024,
             stick: 'none',
@@ -69,6 +71,13 @@ t.test('the least settings load, with every default in place', async (t) => {
             health: null,
             breaker: { failures: 10, openSeconds: 5 },
           },
+          limits: { bodyBytes: null, clientBody: { idleSeconds: 60, minBytesPerSecond: 500 } },
+          webSocket: { allow: true, idleSeconds: null, maxPerSession: 50 },
+          prefixes: [],
+          redirects: 'fix',
+          requestHeaders: { set: {}, setIfAbsent: {}, remove: [] },
+          responseHeaders: { set: {}, setIfAbsent: {}, remove: [] },
+          cookies: { domain: 'keep', secure: false },
           identity: {
             headers: ['forwarded'],
             user: 'sub',
@@ -230,7 +239,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
     'applications.wiki.cors': { preflight: 'refuse' },
     'applications.wiki.reportOnly': { until: '2027-01-01' },
     'applications.wiki.bindCookies': ['JSESSIONID'],
-    'applications.wiki.upstream': { url: 'http://wiki.internal', insecureSkipVerify: 'i-accept-the-risk' },
   })) {
     const faults = workspace.faults(minimalWith({ [path]: value }))
     t.equal(faults.length, 1, path)

@@ -52,8 +52,16 @@ t.test('the metrics tell the connections to each application, and whether it is 
   const upstream = `127.0.0.1:${world.application.port}`
   t.match(await world.metrics(), `circuit_open{target="${upstream}"} 0`)
   const statuses = []
-  for (let nth = 0; nth < 3; nth += 1) statuses.push((await world.client().ask(`${world.url}/`)).status)
-  t.same(statuses, [502, 502, 503])
+  for (let nth = 0; nth < 3; nth += 1) {
+    const answer = await world.client().ask(`${world.url}/`)
+    statuses.push([answer.status, answer.header('retry-after')])
+  }
+  t.same(statuses, [
+    [502, undefined],
+    [502, undefined],
+    [502, '5'],
+  ])
+  t.equal(world.application.seen.length, 2)
   const metrics = await world.metrics()
   t.match(metrics, `circuit_open{target="${upstream}"} 1`)
   t.match(metrics, `upstream_connections{upstream="${upstream}",state="idle"} 0`)

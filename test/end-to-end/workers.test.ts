@@ -18,6 +18,8 @@ interface Crew extends World {
   readonly adminUrl: string
   /** The process of each worker that ever listened, by its number. */
   pids(): ReadonlyMap<number, number>
+  /** The process of a worker that listens. */
+  pidOf(worker: number): number
   /** Which workers answered requests for this path; waits until as many are logged. */
   servers(path: string, count: number): Promise<ReadonlySet<number>>
   ready(): Promise<number>
@@ -41,20 +43,28 @@ async function startCrew(t: Teardown, options: WorldOptions & { readonly workers
       .split('\n')
       .slice(0, -1)
       .map((line) => JSON.parse(line))
+  const pids = (): ReadonlyMap<number, number> =>
+    new Map(
+      lines().flatMap(({ event, worker, pid }) =>
+        event === 'listening' && worker !== undefined ? [[Number(worker), Number(pid)] as const] : [],
+      ),
+    )
   const ready = async (): Promise<number> => (await fetch(`${adminUrl}/readyz`)).status
   await until(async () => (await ready()) === 200)
+  // Their lines may come a moment later.
+  await until(async () => pids().size === (options.workers ?? 2))
   return {
     ...world,
     run,
     adminUrl,
     metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
     ready,
-    pids: () =>
-      new Map(
-        lines().flatMap(({ event, worker, pid }) =>
-          event === 'listening' && worker !== undefined ? [[Number(worker), Number(pid)] as const] : [],
-        ),
-      ),
+    pids,
+    pidOf(worker) {
+      const pid = pids().get(worker)
+      if (pid === undefined) throw new Error(`no worker ${worker} listens`)
+      return pid
+    },
     async servers(path, count) {
       const served = (): readonly Line[] =>
         lines().filter((line) => line['event'] === 'request' && line['path'] === path)
@@ -146,7 +156,7 @@ t.test('a sign-out at one worker ends the copied cookie at all, and at one that 
   t.same(await askAtOnce(crew, '/after', { count: 16, cookie }), times(16, 401))
   t.equal((await crew.servers('/after', 16)).size, 2)
 
-  process.kill(crew.pids().get(1) ?? 0, 'SIGKILL')
+  process.kill(crew.pidOf(1), 'SIGKILL')
   await until(async () => crew.pids().has(3))
   t.same(await askAtOnce(crew, '/later', { count: 16, cookie }), times(16, 401))
   t.ok((await crew.servers('/later', 16)).has(3))
@@ -161,7 +171,7 @@ t.test('a worker that is killed is replaced; the others go on, and no counter fa
   const slow = askSlowly(crew, 8)
   await until(async () => waiting.length === 8)
   t.equal(valueOf(await crew.metrics(), 'requests_in_flight'), 8)
-  process.kill(crew.pids().get(2) ?? 0, 'SIGKILL')
+  process.kill(crew.pidOf(2), 'SIGKILL')
   await crew.run.shows('"event":"worker_ended"')
   t.same(await askAtOnce(crew, '/public/x', { count: 20 }), times(20, 200), 'at once, by the others')
   t.equal(await crew.ready(), 200)
@@ -191,7 +201,7 @@ t.test('metrics are those of one gateway, also while a worker hangs', async (t) 
   const names = text.split('\n').flatMap((line) => (line.startsWith('# TYPE') ? [line.split(' ')[2]] : []))
   t.equal(new Set(names).size, names.length)
 
-  const hangs = crew.pids().get(2) ?? 0
+  const hangs = crew.pidOf(2)
   process.kill(hangs, 'SIGSTOP')
   const startedAt = performance.now()
   t.equal(valueOf(await crew.metrics(), PUBLIC), 20, 'with the last counts of the one that hangs')
@@ -273,7 +283,7 @@ t.test('a worker that cannot be replaced is tried again, more slowly each time, 
   const crew = await startCrew(t)
   const key = join(dirname(crew.settingsFile), 'session-key')
   renameSync(key, `${key}.away`)
-  process.kill(crew.pids().get(2) ?? 0, 'SIGKILL')
+  process.kill(crew.pidOf(2), 'SIGKILL')
   await crew.run.shows(/"event":"worker_failed".*session-key/)
   await crew.run.shows('"replacedInSeconds":2')
   t.same(await askAtOnce(crew, '/public/x', { count: 8 }), times(8, 200))
