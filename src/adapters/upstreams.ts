@@ -46,8 +46,16 @@ export type UpstreamRefusal = 'queue_full' | 'queue_timeout' | 'circuit_open'
 export interface Visitor {
   /** With `stick: session`: what ties requests to one address; null for none. */
   readonly stickTo: string | null
+  /** Keeps one connection for one client's alone; null: any connection will do. */
+  readonly pin: Pin | null
   enter(lease: Lease): void
   refuse(reason: UpstreamRefusal): void
+}
+
+/** A connection to the application that belongs to one client connection and one session, because it may be signed in by itself. */
+export interface Pin {
+  /** Between exchanges: ends the connection. Set by the upstream, called when the client's connection is over. */
+  end: (() => void) | null
 }
 
 /** The use of one connection for one exchange. */

@@ -12,8 +12,6 @@ export interface AnswerRules {
   readonly setIfAbsent: readonly string[]
   readonly remove: ReadonlySet<string>
   readonly cookies: { readonly dropDomain: boolean; readonly secure: boolean }
-  /** Whether NTLM and Negotiate may be offered: only where a connection to the application belongs to one person. */
-  readonly connectionAuth: boolean
 }
 
 /** What one request adds to that. */
@@ -26,6 +24,8 @@ export interface AnswerState {
   readonly cookies: ReadonlyMap<string, string>
   /** They may be left out where a shared cache could keep the answer. */
   readonly cookiesAreOptional: boolean
+  /** The connection to the application belongs to this one person, so that it may offer NTLM and Negotiate. */
+  readonly ownConnection: boolean
 }
 
 export interface AnswerHeaders {
@@ -109,7 +109,7 @@ export function answerHeaders(raw: readonly string[], rules: AnswerRules, state:
         headers.push(name, rules.redirects === null ? value : returnLocation(value, rules.redirects))
         break
       case 'www-authenticate':
-        if (rules.connectionAuth || !isConnectionAuth(value)) headers.push(name, value)
+        if (state.ownConnection || !isConnectionAuth(value)) headers.push(name, value)
         break
       case 'connection':
         if (value !== 'keep-alive' && value !== 'close') named = namedByConnection(raw)

@@ -240,6 +240,7 @@ t.test('who fails at once in the line does not stop those behind, however many t
   for (let nth = 0; nth < 5_000; nth += 1)
     upstream.visit({
       stickTo: null,
+      pin: null,
       refuse: (reason) => t.fail(reason),
       enter: (each) => {
         failed += 1

@@ -66,6 +66,8 @@ function parse(received: string, closed: boolean): RawAnswer {
 export interface RawConnection {
   /** Sends bytes as they are and reads one answer; opens another connection where the server has ended this one. */
   send(bytes: string): Promise<RawAnswer>
+  /** Ends the connection. */
+  end(): void
 }
 
 /** Many exchanges over few connections, one after the other. */
@@ -93,5 +95,6 @@ export function openRawConnection(t: { teardown(fn: () => unknown): unknown }, p
         current.write(Buffer.from(bytes, 'latin1'))
       })
     },
+    end: () => socket?.destroy(),
   }
 }

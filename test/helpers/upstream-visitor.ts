@@ -25,7 +25,7 @@ export function upstreamTarget(more: Partial<UpstreamTarget> & Pick<UpstreamTarg
 /** A lease that a test got hold of. */
 export async function enter(upstream: Upstream, stickTo: string | null = null): Promise<Lease> {
   return new Promise((resolve, reject) => {
-    upstream.visit({ stickTo, enter: resolve, refuse: (reason) => reject(new Error(reason)) })
+    upstream.visit({ stickTo, pin: null, enter: resolve, refuse: (reason) => reject(new Error(reason)) })
   })
 }
 
@@ -40,7 +40,7 @@ export function visitor(stickTo: string | null = null): Waiting {
   let refuse: Visitor['refuse'] = () => undefined
   const lease = new Promise<Lease>((resolve) => (enter = resolve))
   const refusal = new Promise<UpstreamRefusal>((resolve) => (refuse = resolve))
-  return { stickTo, enter, refuse, lease, refusal }
+  return { stickTo, pin: null, enter, refuse, lease, refusal }
 }
 
 export interface Asked {

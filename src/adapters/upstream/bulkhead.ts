@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
 import type { Circuit, ExchangeOutcome } from '../../domain/circuit.ts'
-import type { Lease, UpstreamCensus, UpstreamEvent, UpstreamRefusal, Visitor } from '../upstreams.ts'
+import type { Lease, Pin, UpstreamCensus, UpstreamEvent, UpstreamRefusal, Visitor } from '../upstreams.ts'
 import type { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Endpoints } from './endpoints.ts'
@@ -43,6 +43,8 @@ export class Bulkhead {
   readonly #waiting = new Map<Visitor, Waiting>()
   /** So many may wait. */
   #places: number
+  /** Connections that wait for the next exchange of the client that they belong to. */
+  readonly #pinned = new WeakMap<Pin, Taken>()
   #sweep: NodeJS.Timeout | undefined
   #admitting = false
   #openings = 0
@@ -78,9 +80,11 @@ export class Bulkhead {
   }
 
   /** For leases only: the connection comes back. */
-  finish({ endpoint, connection }: Taken, outcome: ExchangeOutcome, wasProbe: boolean): void {
+  finish(taken: Taken, outcome: ExchangeOutcome, { isProbe, pin }: LeaseTerms): void {
     const now = this.#options.now()
-    const outMs = endpoint.giveBack(connection, outcome, now)
+    const { endpoint, connection } = taken
+    const isKept = pin !== null && outcome === 'answered' && this.#keep(pin, taken)
+    const outMs = isKept ? 0 : endpoint.giveBack(connection, outcome, now)
     if (outcome === 'failed') this.#options.endpoints.doubt()
     if (outMs > 0 && this.#options.endpoints.list.length > 1)
       this.#options.onEvent({
@@ -89,7 +93,7 @@ export class Bulkhead {
         address: endpoint.label,
         seconds: outMs / 1000,
       })
-    const change = this.#circuit.record(outcome, wasProbe, now)
+    const change = this.#circuit.record(outcome, isProbe, now)
     if (change !== null) this.#options.onEvent({ kind: `circuit_${change}`, upstream: this.name })
     if (this.#waiting.size === 0) return
     if (this.#isShut(now)) this.#refuseAll('circuit_open')
@@ -121,7 +125,25 @@ export class Bulkhead {
     return this.#options.sticky && stickTo !== null ? homeOf(stickTo, this.#options.endpoints.list, now) : undefined
   }
 
+  /** False where the client has another connection already. */
+  #keep(pin: Pin, taken: Taken): boolean {
+    if (pin.end !== null) return false
+    this.#pinned.set(pin, taken)
+    pin.end = () => {
+      this.#pinned.delete(pin)
+      taken.endpoint.giveBack(taken.connection, 'abandoned', this.#options.now())
+      this.#admit(1, taken.endpoint, this.#options.now())
+    }
+    return true
+  }
+
   #take(visitor: Visitor, now: number): Taken | null {
+    const kept = visitor.pin === null ? undefined : this.#pinned.get(visitor.pin)
+    if (kept !== undefined && visitor.pin !== null) {
+      this.#pinned.delete(visitor.pin)
+      visitor.pin.end = null
+      return kept
+    }
     const { list } = this.#options.endpoints
     const endpoint = list.length === 1 ? list[0] : this.#home(visitor, now)
     if (endpoint === undefined) return this.#turns.take(list, now)
@@ -130,7 +152,7 @@ export class Bulkhead {
   }
 
   #enter(visitor: Visitor, taken: Taken, now: number): void {
-    visitor.enter(new ConnectionLease(this, taken, this.#circuit.begin(now)))
+    visitor.enter(new ConnectionLease(this, taken, { isProbe: this.#circuit.begin(now), pin: visitor.pin }))
   }
 
   /**
@@ -185,18 +207,23 @@ export class Bulkhead {
   }
 }
 
+interface LeaseTerms {
+  readonly isProbe: boolean
+  readonly pin: Pin | null
+}
+
 class ConnectionLease implements Lease {
   readonly #bulkhead: Bulkhead
-  readonly #isProbe: boolean
+  readonly #terms: LeaseTerms
   readonly #endpoint: Endpoint
   #connection: Connection
   #over = false
 
-  constructor(bulkhead: Bulkhead, { endpoint, connection }: Taken, isProbe: boolean) {
+  constructor(bulkhead: Bulkhead, { endpoint, connection }: Taken, terms: LeaseTerms) {
     this.#bulkhead = bulkhead
     this.#endpoint = endpoint
     this.#connection = connection
-    this.#isProbe = isProbe
+    this.#terms = terms
   }
 
   get address(): Lease['address'] {
@@ -218,6 +245,6 @@ class ConnectionLease implements Lease {
   release(outcome: ExchangeOutcome): void {
     if (this.#over) return
     this.#over = true
-    this.#bulkhead.finish({ endpoint: this.#endpoint, connection: this.#connection }, outcome, this.#isProbe)
+    this.#bulkhead.finish({ endpoint: this.#endpoint, connection: this.#connection }, outcome, this.#terms)
   }
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
-import type { Lease, Upstream, UpstreamRefusal, Visitor } from '../../adapters/upstreams.ts'
+import type { Lease, Pin, Upstream, UpstreamRefusal, Visitor } from '../../adapters/upstreams.ts'
 import { answerHeaders, type AnswerHeaders, type AnswerRules } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { breakOff, writeHead } from './answer-head.ts'
@@ -23,6 +23,7 @@ export interface ExchangeOptions {
   readonly identified: boolean
   readonly closing: boolean
   readonly stickTo: string | null
+  readonly pin: Pin | null
   readonly body: RequestBody | null
   /** Method, path and headers, once the address of the application is known. */
   readonly message: (lease: Lease) => Dispatcher.DispatchOptions
@@ -43,6 +44,7 @@ export interface ExchangeLimits {
 /** One exchange with an application: its answer goes to the client as it comes, raw headers in, raw headers out. */
 export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   readonly stickTo: string | null
+  readonly pin: Pin | null
   watchedAt = -1
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
@@ -70,6 +72,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     this.#response = reply.raw
     this.#options = options
     this.stickTo = options.stickTo
+    this.pin = options.pin
     this.#beganAt = options.watch.second
     this.#movedAt = options.watch.second
   }
@@ -117,6 +120,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       closing,
       cookies: this.#request.setCookies,
       cookiesAreOptional: this.#request.setCookiesAreOptional,
+      ownConnection: this.pin !== null,
     })
     this.#movedAt = this.#options.watch.second
     this.#resume = resume

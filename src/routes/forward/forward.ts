@@ -13,6 +13,7 @@ import { upgradeFault } from '../../domain/web-socket.ts'
 import { breakOff } from './answer-head.ts'
 import { Exchange } from './exchange.ts'
 import { createPassages, type Passage } from './passage.ts'
+import { Pins } from './pins.ts'
 import { RequestBody } from './request-body.ts'
 import { openTunnel } from './open-tunnel.ts'
 import { Watch } from './watch.ts'
@@ -37,6 +38,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
   const { streams, metrics, publicUrl, methods } = options
   const passageOf = createPassages(options)
   const watch = new Watch()
+  const pins = new Pins()
   watch.add({ watchedAt: -1, tick: (second) => second % STALE_CHECK_SECONDS === 0 && streams.endStale() })
   app.addHook('onClose', (_app, done) => {
     watch.stop()
@@ -72,6 +74,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     if (upgrade) requireUpgradable(request, route)
     const session = permit.identity === null ? null : request.signedInSession
     const { upstream, limits, rules } = passage
+    const pin = route.upstream.connectionAuth === 'pin' && session !== null ? pins.of(raw, session.id) : null
     const body = bodyOf(request, reply, passage)
     const exchange = new Exchange(request, reply, {
       upstream,
@@ -81,11 +84,16 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
       identified: permit.identity !== null,
       closing: options.draining(),
       stickTo: session?.id ?? null,
+      pin,
       body,
       message: ({ address }) => ({
         path: address.pathPrefix + rewritten.path + target.query,
         method: request.method,
-        headers: passage.headersFor(request, permit, address.host, rewritten.prefix),
+        headers: passage.headersFor(request, permit, {
+          upstreamHost: address.host,
+          prefix: rewritten.prefix,
+          ownConnection: pin !== null,
+        }),
         body,
         headersTimeout: 0,
         bodyTimeout: 0,

@@ -30,6 +30,7 @@ export function openTunnel(request: FastifyRequest, reply: FastifyReply, options
     closing: false,
     cookies: request.setCookies,
     cookiesAreOptional: false,
+    ownConnection: false,
   })
   reply.raw.writeHead(101, [...headers, 'connection', 'Upgrade', 'upgrade', 'websocket'])
   reply.hijack()

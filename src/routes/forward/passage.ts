@@ -15,7 +15,17 @@ export interface Passage {
   readonly limits: ExchangeLimits
   readonly bodyRules: BodyRules
   /** Everything that the application is told; `upstreamHost` is the authority of the address that was chosen. */
-  headersFor(request: FastifyRequest, permit: Permit, upstreamHost: string, prefix: string | null): string[]
+  headersFor(request: FastifyRequest, permit: Permit, way: Way): string[]
+}
+
+/** How one request reaches the application. */
+export interface Way {
+  /** Authority of the address that was chosen. */
+  readonly upstreamHost: string
+  /** The part of the public path that the application does not see; null where it sees all of it. */
+  readonly prefix: string | null
+  /** The connection belongs to this client alone. */
+  readonly ownConnection: boolean
 }
 
 export interface PassageOptions {
@@ -48,7 +58,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
       totalSeconds: upstream.totalSeconds,
     },
     bodyRules: { maxBytes: limits.bodyBytes, ...limits.clientBody },
-    headersFor(request, permit, upstreamHost, prefix) {
+    headersFor(request, permit, { upstreamHost, prefix, ownConnection }) {
       const { peer } = request
       const trace = request.id.replaceAll('-', '')
       const headers = withIdentity(request.raw.rawHeaders, permit, route.identity, {
@@ -61,7 +71,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
         dropAuthorization: request.bearer !== null,
         changes,
-        ownConnection: false,
+        ownConnection,
       })
       if (prefix !== null) headers.push('x-forwarded-prefix', prefix)
       return headers
@@ -91,7 +101,6 @@ function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
     // What is set replaces what was there.
     remove: new Set([...responseHeaders.remove, ...Object.keys(responseHeaders.set)].map((name) => name.toLowerCase())),
     cookies: { dropDomain: cookies.domain === 'drop', secure: cookies.secure },
-    connectionAuth: false,
   }
 }
 
