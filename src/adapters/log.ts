@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino'
+import { pino, type DestinationStream, type Logger } from 'pino'
 import { PinoPretty } from 'pino-pretty'
 
 export interface LogOptions {
@@ -12,8 +12,7 @@ export interface LogOptions {
 /** The process's log on standard output. Nothing is ever redacted here: what must not be seen is never handed to a logger. */
 export function createLog({ level, readable, worker }: LogOptions): Logger {
   const options = { level, base: worker === undefined ? null : { worker }, timestamp: timeOnce() }
-  // Lines wait for company, half a second at most: a write for each costs as much as making it.
-  if (!readable) return pino(options, pino.destination({ dest: 1, sync: false, minLength: 8_192, periodicFlush: 500 }))
+  if (!readable) return pino(options, gatheringLines(pino.destination({ dest: 1, sync: false })))
   const lines = PinoPretty({
     colorize: true,
     translateTime: 'SYS:HH:MM:ss',
@@ -39,5 +38,38 @@ function timeOnce(): () => string {
       text = `,"time":"${new Date(now).toISOString()}"`
     }
     return text
+  }
+}
+
+type Destination = ReturnType<typeof pino.destination>
+
+const GATHERED_CHARACTERS = 65_536
+const GATHERING_MS = 200
+
+/** Lines wait for company, a moment at most: a write for each costs several times what making it does. Nothing is lost when the process ends. */
+function gatheringLines(destination: Destination): DestinationStream {
+  let lines: string[] = []
+  let characters = 0
+  let timer: NodeJS.Timeout | null = null
+
+  function passOn(): void {
+    if (timer !== null) clearTimeout(timer)
+    timer = null
+    // Joined here: the destination would measure everything gathered so far with each line.
+    if (lines.length > 0) destination.write(lines.join(''))
+    lines = []
+    characters = 0
+  }
+  process.once('exit', () => {
+    passOn()
+    destination.flushSync()
+  })
+  return {
+    write(line) {
+      lines.push(line)
+      characters += line.length
+      if (characters >= GATHERED_CHARACTERS) passOn()
+      else timer ??= setTimeout(passOn, GATHERING_MS)
+    },
   }
 }

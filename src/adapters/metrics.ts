@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import { collectDefaultMetrics, Registry, type Metric } from 'prom-client'
+import { Distribution, MetricFamily, Tally } from './metric-family.ts'
 
 const PREFIX = 'cognito_gateway_'
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
@@ -180,64 +181,52 @@ export type MetricsSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
 export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const counters = new Map<string, Bound<Counter.Internal>>()
-  const gauges = new Map<string, Bound<Gauge.Internal<string>>>()
-  const histograms = new Map<string, Bound<Histogram.Internal<string>>>()
+  const tallies = new Map<string, MetricFamily<Tally>>()
+  const distributions = new Map<string, MetricFamily<Distribution>>()
+
+  function register<Series>(family: MetricFamily<Series>): MetricFamily<Series> {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- the registry asks a metric for its name and values only
+    registry.registerMetric(family as unknown as Metric)
+    return family
+  }
+
   for (const [name, row] of Object.entries<MetricRow>(metricTable)) {
-    const { labels, help } = row
-    const common = { name: PREFIX + name, help, labelNames: [...labels], registers: [registry] }
-    if (row.kind === 'counter') {
-      const counter = new Counter(common)
-      counters.set(
-        name,
-        bound(labels, (values) => counter.labels(...values)),
-      )
-    }
-    if (row.kind === 'gauge') {
-      const gauge = new Gauge({ ...common, aggregator: row.aggregate })
-      gauges.set(
-        name,
-        bound(labels, (values) => gauge.labels(...values)),
-      )
-    }
+    const { kind, help, labels } = row
+    const common = { name: PREFIX + name, help, type: kind, labels }
     if (row.kind === 'histogram') {
-      const histogram = new Histogram({ ...common, buckets: [...(row.buckets ?? SECONDS)] })
-      histograms.set(
-        name,
-        bound(labels, (values) => histogram.labels(...values)),
-      )
+      const bounds = row.buckets ?? SECONDS
+      const family = new MetricFamily<Distribution>({
+        ...common,
+        aggregator: 'sum',
+        start: () => new Distribution(bounds),
+        read: (series, of) => series.read(common.name, of),
+      })
+      distributions.set(name, register(family))
+    } else {
+      const family = new MetricFamily<Tally>({
+        ...common,
+        aggregator: row.kind === 'gauge' ? row.aggregate : 'sum',
+        start: () => new Tally(),
+        read: ({ value }, of) => [{ labels: of, value }],
+      })
+      tallies.set(name, register(family))
     }
   }
   return {
-    counter: (name, labels) => found(counters, name)(labels),
-    histogram: (name, labels) => found(histograms, name)(labels),
-    count: (name, labels) => counters.get(name)?.(labels).inc(),
-    set: (name, value, labels) => gauges.get(name)?.(labels).set(value),
-    observe: (name, value, labels) => histograms.get(name)?.(labels).observe(value),
+    counter: (name, labels) => found(tallies, name).of(labels),
+    histogram: (name, labels) => found(distributions, name).of(labels),
+    count: (name, labels) => found(tallies, name).of(labels).inc(),
+    set(name, value, labels) {
+      found(tallies, name).of(labels).value = value
+    },
+    observe: (name, value, labels) => found(distributions, name).of(labels).observe(value),
     expose: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),
     snapshot: async () => registry.getMetricsAsJSON(),
   }
 }
 
-function found<Value>(map: ReadonlyMap<string, Value>, name: string): Value {
-  const value = map.get(name)
-  if (value === undefined) throw new TypeError(`the table has no metric ${name} of this kind`)
-  return value
-}
-
-type Bound<Child> = (labels: Readonly<Record<string, string>>) => Child
-
-/** Children bound to their labels, made once: the library's way with labels per call hashes and checks them every time. */
-function bound<Child>(names: readonly string[], bind: (values: string[]) => Child): Bound<Child> {
-  const children = new Map<string, Child>()
-  return (labels) => {
-    let key = ''
-    for (const name of names) key += `${labels[name] ?? ''}\n`
-    let child = children.get(key)
-    if (child === undefined) {
-      child = bind(names.map((name) => labels[name] ?? ''))
-      children.set(key, child)
-    }
-    return child
-  }
+function found<Family>(families: ReadonlyMap<string, Family>, name: string): Family {
+  const family = families.get(name)
+  if (family === undefined) throw new TypeError(`the table has no metric ${name} of this kind`)
+  return family
 }
