@@ -66,15 +66,19 @@ export interface LocateOptions {
 
 // Node drops headers beyond a count of its own without a word; refusing a bit earlier keeps every header that was sent in sight.
 const MAX_HEADERS = 200
-const SINGLE = new Set([
-  'host',
-  'authorization',
-  'content-type',
-  'content-length',
-  'transfer-encoding',
-  'origin',
-  'upgrade',
-])
+const SINGLE = ['host', 'authorization', 'content-type', 'content-length', 'transfer-encoding', 'origin', 'upgrade']
+const MAX_REMEMBERED_NAMES = 2_000
+const singleBits = new Map<string, number>()
+
+/** One bit for each header that may stand once only, none for any other; spellings are remembered, because there are few. */
+function singleBit(name: string): number {
+  const known = singleBits.get(name)
+  if (known !== undefined) return known
+  const at = SINGLE.indexOf(name.toLowerCase())
+  const bit = at === -1 ? 0 : 1 << at
+  if (singleBits.size < MAX_REMEMBERED_NAMES) singleBits.set(name, bit)
+  return bit
+}
 
 const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, servedHosts }, ready) => {
   app.decorateRequest('route', null)
@@ -165,13 +169,11 @@ function requireSoundHeaders(raw: IncomingMessage): void {
   if (rawHeaders.length > MAX_HEADERS * 2)
     throw new GatewayError('GW_HEADERS_TOO_LARGE', { reason: 'too_many_headers' })
   if (version !== '1.1' && version !== '1.0') throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'http_version' })
-  let seen: Set<string> | null = null
+  let seen = 0
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] ?? '').toLowerCase()
-    if (!SINGLE.has(name)) continue
-    if (seen?.has(name) === true) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'duplicate_header' })
-    seen ??= new Set()
-    seen.add(name)
+    const bit = singleBit(rawHeaders[at] ?? '')
+    if ((seen & bit) !== 0) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'duplicate_header' })
+    seen |= bit
   }
   // Node takes any list that names it for 100-continue.
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue')

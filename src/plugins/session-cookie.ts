@@ -123,46 +123,53 @@ export function expired(name: string): string {
 
 /** The session's text, `{ text: null }` where the cookies are there but cannot be read as one, or null where there are none. */
 function findSession(rawHeaders: readonly string[]): { readonly text: string | null } | null {
-  let first: string | null = null
-  let second: string | null = null
-  let doubled = false
+  const found: FoundCookies = { first: null, second: null, doubled: false }
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]?.toLowerCase() !== 'cookie') continue
-    for (const { name, value } of ownPairs(rawHeaders[at + 1] ?? '')) {
-      if (name === SESSION_COOKIE) {
-        doubled ||= first !== null
-        first = value
-      } else if (name === SECOND_COOKIE) {
-        doubled ||= second !== null
-        second = value
-      } else {
-        // Another letter case: nobody of ours set that, and some application could take it for the session.
-        doubled = true
-      }
-    }
+    const name = rawHeaders[at] ?? ''
+    if (name.length === 6 && name.toLowerCase() === 'cookie') collect(found, rawHeaders[at + 1] ?? '')
   }
+  const { first, second, doubled } = found
   if (first === null && second === null && !doubled) return null
   return { text: doubled || first === null ? null : first + (second ?? '') }
 }
 
-/** The pairs of a Cookie header whose names are the session's, in any letter case. Scans, because parsing all of a long header costs more. */
-function* ownPairs(header: string): Generator<{ readonly name: string; readonly value: string }> {
+interface FoundCookies {
+  first: string | null
+  second: string | null
+  doubled: boolean
+}
+
+const SPACE = 0x20
+const UNDERSCORE = 0x5f
+
+/** Takes the session's cookies out of one Cookie header. Scans, because parsing all of a long header costs more. */
+function collect(found: FoundCookies, header: string): void {
   let from = 0
   while (from < header.length) {
     const semicolon = header.indexOf(';', from)
     const end = semicolon === -1 ? header.length : semicolon
-    while (from < end && header.codePointAt(from) === 0x20) from += 1
-    const name = header.slice(from, from + SECOND_COOKIE.length)
-    const lower = name.toLowerCase()
-    if (lower.startsWith('__host-gateway')) {
-      const equals = header.indexOf('=', from)
-      const full = equals === -1 || equals > end ? header.slice(from, end) : header.slice(from, equals)
-      const known = full.trim().toLowerCase()
-      if (known === '__host-gateway' || known === '__host-gateway.1') {
-        yield { name: full, value: equals === -1 || equals > end ? '' : header.slice(equals + 1, end) }
-      }
-    }
+    while (from < end && header.codePointAt(from) === SPACE) from += 1
+    // The names of ours begin with an underscore, and few others do.
+    if (header.codePointAt(from) === UNDERSCORE) take(found, header.slice(from, end))
     from = end + 1
+  }
+}
+
+function take(found: FoundCookies, pair: string): void {
+  const equals = pair.indexOf('=')
+  const name = equals === -1 ? pair : pair.slice(0, equals)
+  const known = name.trim().toLowerCase()
+  if (known !== '__host-gateway' && known !== '__host-gateway.1') return
+  const value = equals === -1 ? '' : pair.slice(equals + 1)
+  if (name === SESSION_COOKIE) {
+    found.doubled ||= found.first !== null
+    found.first = value
+  } else if (name === SECOND_COOKIE) {
+    found.doubled ||= found.second !== null
+    found.second = value
+  } else {
+    // Another letter case: nobody of ours set that, and some application could take it for the session.
+    found.doubled = true
   }
 }
 
