@@ -21,7 +21,8 @@ export interface ExchangeOptions {
   readonly rules: AnswerRules
   readonly limits: ExchangeLimits
   readonly identified: boolean
-  readonly closing: boolean
+  /** While true, answers ask the client to come back on another connection. */
+  readonly draining: () => boolean
   readonly stickTo: string | null
   readonly pin: Pin | null
   readonly body: RequestBody | null
@@ -114,10 +115,10 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
     if (status < 200 || this.#over) return true
     this.#request.outcome.upstreamAnsweredAt = performance.now()
-    const { rules, identified, closing } = this.#options
+    const { rules, identified, draining } = this.#options
     const answer = answerHeaders(textOf(rawHeaders), rules, {
       identified,
-      closing,
+      closing: draining(),
       cookies: this.#request.setCookies,
       cookiesAreOptional: this.#request.setCookiesAreOptional,
       ownConnection: this.pin !== null,

@@ -89,7 +89,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
       rules,
       limits,
       identified: permit.identity !== null,
-      closing: options.draining(),
+      draining: options.draining,
       stickTo: session?.id ?? null,
       pin,
       body,
