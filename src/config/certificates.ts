@@ -1,12 +1,10 @@
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import type { KeyObject, X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import type { Draft } from './draft.ts'
 import { atValue, type Finding } from './faults.ts'
 import type { Path } from './marks.ts'
-import { readSecretFile } from './secrets.ts'
-import { unreadable } from './source.ts'
+import { certificatesIn, privateKeyIn } from './pem-files.ts'
 
 const CERT_FILE: Path = ['listen', 'tls', 'certFile']
 const KEY_FILE: Path = ['listen', 'tls', 'keyFile']
@@ -36,20 +34,10 @@ interface Chain {
 }
 
 function readChain(path: string, faults: Finding[]): Chain | undefined {
-  const fault = (message: string): undefined => void faults.push(atValue(CERT_FILE, `file ${path} ${message}`))
-  let pem: string
-  try {
-    pem = readFileSync(path, 'utf8')
-  } catch (error) {
-    return fault(unreadable(error))
-  }
-  if (!pem.includes('-----BEGIN CERTIFICATE-----'))
-    return fault('holds no certificate as PEM: it begins with -----BEGIN CERTIFICATE-----')
-  try {
-    return { pem, leaf: new X509Certificate(pem) }
-  } catch {
-    return fault('holds a certificate that cannot be read: make the file again')
-  }
+  const read = certificatesIn(path)
+  if (read.fault === undefined) return { pem: read.pem, leaf: read.certificates[0] }
+  faults.push(atValue(CERT_FILE, `file ${path} ${read.fault}`))
+  return undefined
 }
 
 interface Key {
@@ -58,16 +46,10 @@ interface Key {
 }
 
 function readKey(path: string, faults: Finding[], warnings: Finding[]): Key | undefined {
-  const { text: pem, origin, fault, warning } = readSecretFile(path)
-  const refuse = (message: string): undefined => void faults.push(atValue(KEY_FILE, `${origin} ${message}`))
-  if (fault !== undefined) return refuse(fault)
+  const { key, pem, fault, warning } = privateKeyIn(path)
   if (warning !== undefined) warnings.push(atValue(KEY_FILE, warning))
-  if (/ENCRYPTED/.test(pem)) return refuse('is locked with a passphrase: write the key without one, and chmod 600 it')
-  try {
-    return { pem, key: createPrivateKey(pem) }
-  } catch {
-    return refuse('holds no private key as PEM: it begins with -----BEGIN PRIVATE KEY-----')
-  }
+  if (fault !== undefined) faults.push(atValue(KEY_FILE, `file ${path} ${fault}`))
+  return key === undefined || pem === undefined ? undefined : { key, pem }
 }
 
 function pairFault(chain: Chain, key: Key): string | undefined {

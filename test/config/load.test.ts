@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import t from 'tap'
-import { makeCertificate } from '../helpers/certificate.ts'
+import { makeCertificate } from '../helpers/certificates.ts'
 import { minimal, minimalWith, createWorkspace, withRoutes } from './workspace.ts'
 import { loadSettings, SettingsError } from '../../src/config/load.ts'
 
@@ -849,11 +849,11 @@ t.test('the certificate of the listener must be there, be PEM, and fit its key',
   workspace.write('open.key', key, 0o660)
   const cases: readonly (readonly [string, string, RegExp])[] = [
     ['none.crt', 'tls.key', /certFile: file .*none\.crt does not exist/],
-    ['empty.crt', 'tls.key', /certFile: .*holds no certificate as PEM/],
-    ['text.crt', 'tls.key', /certFile: .*holds no certificate as PEM/],
+    ['empty.crt', 'tls.key', /certFile: .*holds no certificate in PEM/],
+    ['text.crt', 'tls.key', /certFile: .*holds no certificate in PEM/],
     ['tls.crt', 'none.key', /keyFile: file .*none\.key does not exist/],
-    ['tls.crt', 'text.key', /keyFile: .*holds no private key as PEM/],
-    ['tls.crt', 'tls.crt', /keyFile: .*holds no private key as PEM/],
+    ['tls.crt', 'text.key', /keyFile: .*holds no private key in PEM/],
+    ['tls.crt', 'tls.crt', /keyFile: .*holds no private key in PEM/],
     ['tls.crt', 'open.key', /keyFile: .*can be written by its group/],
     ['tls.crt', 'other.key', /keyFile: is not the key of the first certificate/],
   ]

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { stringify } from 'yaml'
 import { loadSettings, SettingsError, type Fault, type Loaded } from '../../src/config/load.ts'
-import { makeCertificate } from '../helpers/certificate.ts'
-import { createAuthority } from '../helpers/certificates.ts'
+import { createAuthority, makeCertificate } from '../helpers/certificates.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown

@@ -1,10 +1,30 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
+}
+
+const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+
+export interface TestCertificate {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly cert: string
+  readonly key: string
+}
+
+/** A self-signed certificate for localhost and its key, as files of this name in the folder. It has expired where `days` is negative. */
+export function makeCertificate(folder: string, name = 'tls', days = 2): TestCertificate {
+  const certFile = join(folder, `${name}.crt`)
+  const keyFile = join(folder, `${name}.key`)
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  openssl(['req', '-x509', ...NEW_KEY, ...names, '-days', '2', '-keyout', keyFile, '-out', certFile])
+  openssl(['x509', '-in', certFile, '-signkey', keyFile, '-days', String(days), '-out', certFile])
+  chmodSync(keyFile, 0o600)
+  return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
 }
 
 export interface CertificateFiles {
@@ -33,8 +53,7 @@ export function createAuthority(t: Teardown): Authority {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const at = (file: string): string => join(folder, file)
   const caFile = at('ca.pem')
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-  openssl(['req', '-x509', ...newKey, '-keyout', at('ca.key'), '-out', caFile, '-subj', '/CN=test authority'])
+  openssl(['req', '-x509', ...NEW_KEY, '-keyout', at('ca.key'), '-out', caFile, '-subj', '/CN=test authority'])
   return {
     folder,
     caFile,
@@ -44,7 +63,7 @@ export function createAuthority(t: Teardown): Authority {
         at(`${name}.${end}`),
       ) as [string, string, string, string]
       writeFileSync(extensions, `subjectAltName=${names}\n`)
-      openssl(['req', ...newKey, '-keyout', keyFile, '-out', request, '-subj', `/CN=${name}`])
+      openssl(['req', ...NEW_KEY, '-keyout', keyFile, '-out', request, '-subj', `/CN=${name}`])
       const signing = ['-CA', caFile, '-CAkey', at('ca.key'), '-CAcreateserial', '-extfile', extensions]
       openssl(['x509', '-req', '-in', request, ...signing, '-days', String(days), '-out', certFile])
       return { certFile, keyFile }
