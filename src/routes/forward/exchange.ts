@@ -11,6 +11,8 @@ import type { Watch, Watched } from './watch.ts'
 
 /** A longer answer, or one of unknown length, is passed on as it comes. */
 const HELD_BYTES = 65_536
+/** RFC 9110 15: beyond it clients would each make something else of an answer. */
+const MAX_STATUS = 599
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS'])
 const MAY_BE_STALE = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
@@ -110,6 +112,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
     if (status < 200 || this.#over) return true
+    if (status > MAX_STATUS) throw new RangeError('no status of HTTP')
     this.#request.outcome.upstreamAnsweredAt = performance.now()
     const { rules, identified, closing } = this.#options
     const answer = answerHeaders(textOf(rawHeaders), rules, {
