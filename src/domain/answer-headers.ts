@@ -20,7 +20,7 @@ export interface AnswerRules {
 export interface AnswerState {
   /** The application was told who is there: what it answers is for that person only. */
   readonly identified: boolean
-  /** The connection is about to be closed because the gateway is draining. */
+  /** The connection is about to be closed, because the gateway is draining or the request has not ended. */
   readonly closing: boolean
   /** Cookies of ours to set with this answer. */
   readonly cookies: ReadonlyMap<string, string>

@@ -114,10 +114,11 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     if (status < 200 || this.#over) return true
     if (status > MAX_STATUS) throw new RangeError('no status of HTTP')
     this.#request.outcome.upstreamAnsweredAt = performance.now()
-    const { rules, identified, closing } = this.#options
+    const { rules, identified, closing, body } = this.#options
     const answer = answerHeaders(textOf(rawHeaders), rules, {
       identified,
-      closing,
+      // An answer before the end of the request: what still comes is read by nobody.
+      closing: closing || body?.complete === false,
       cookies: this.#request.setCookies,
       cookiesAreOptional: this.#request.setCookiesAreOptional,
     })
