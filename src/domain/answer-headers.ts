@@ -18,7 +18,7 @@ export interface AnswerRules {
 export interface AnswerState {
   /** The application was told who is there: what it answers is for that person only. */
   readonly identified: boolean
-  /** The connection is about to be closed because the gateway is draining. */
+  /** The connection is about to be closed, because the gateway is draining or the request has not ended. */
   readonly closing: boolean
   /** Cookies of ours to set with this answer. */
   readonly cookies: ReadonlyMap<string, string>
@@ -45,6 +45,7 @@ type Verdict =
   | 'cache-control'
   | 'location'
   | 'www-authenticate'
+  | 'clear-site-data'
 
 const VERDICTS: ReadonlyMap<string, Verdict> = new Map([
   ['connection', 'connection'],
@@ -64,6 +65,7 @@ const VERDICTS: ReadonlyMap<string, Verdict> = new Map([
   ['content-location', 'location'],
   ['refresh', 'location'],
   ['www-authenticate', 'www-authenticate'],
+  ['clear-site-data', 'clear-site-data'],
 ])
 const verdicts = new Map<string, Verdict>()
 const MAX_REMEMBERED_NAMES = 2_000
@@ -111,6 +113,11 @@ export function answerHeaders(raw: readonly string[], rules: AnswerRules, state:
       case 'www-authenticate':
         if (state.ownConnection || !isConnectionAuth(value)) headers.push(name, value)
         break
+      case 'clear-site-data': {
+        const cleared = clearedWithoutCookies(value)
+        if (cleared !== '') headers.push(name, cleared)
+        break
+      }
       case 'connection':
         if (value !== 'keep-alive' && value !== 'close') named = namedByConnection(raw)
         break
@@ -149,6 +156,15 @@ function cachingFor(
 
 function isShareable(cacheControl: string | null): boolean {
   return cacheControl !== null && /(?:^|[\s,])(?:public|s-maxage)\b/i.test(cacheControl)
+}
+
+/** Clearing cookies clears ours too, on every host of the same site: an application would end sessions that are not its own. */
+function clearedWithoutCookies(value: string): string {
+  return value
+    .split(',')
+    .map((directive) => directive.trim())
+    .filter((directive) => !['', '*', 'cookies'].includes(directive.replaceAll('"', '').toLowerCase()))
+    .join(', ')
 }
 
 function changedCookie(value: string, { dropDomain, secure }: AnswerRules['cookies']): string {

@@ -9,6 +9,7 @@ import type { TrustedProxies } from '../adapters/trusted-proxies.ts'
 import type { Settings } from '../config/settings.ts'
 import { parseAddress, type ConnectedPeer } from '../domain/client-address.ts'
 import { createHttp2Sessions, type Http2Sessions } from './http2.ts'
+import { closeLingering } from './lingering-close.ts'
 import { readProxyHeader } from './proxied-connection.ts'
 
 declare module 'node:net' {
@@ -118,6 +119,7 @@ export class Listener extends Server {
   }
 
   #speakHttp1(socket: Socket): void {
+    closeLingering(socket)
     for (const serve of this.#serveHttp1) Reflect.apply(serve, this, [socket])
   }
 

@@ -58,11 +58,15 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     logFault(request, error)
     reply.code(status).headers(error.headers)
     reply.header('x-gateway-code', error.code).header('cache-control', 'no-store').header('x-request-id', request.id)
-    // A body that nobody reads must not be taken for the next request, nor be waited for.
-    const { headers, overHttp2 } = request.raw
-    const body = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
-    if (body && overHttp2 === undefined) reply.header('connection', 'close')
     return answer(request, reply, error.code)
+  })
+
+  // A body that nobody reads must not be taken for the next request, nor be waited for.
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    const { headers, complete, overHttp2 } = request.raw
+    const body = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+    if (body && !complete && overHttp2 === undefined) reply.header('connection', 'close')
+    done()
   })
 
   function answer(request: FastifyRequest, reply: FastifyReply, code: ErrorCode): FastifyReply {

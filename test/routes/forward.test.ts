@@ -1,32 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import t from 'tap'
+import { startRawApplication } from '../helpers/raw-application.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
 import { startWorld } from '../helpers/world.ts'
 
 const page = { 'sec-fetch-dest': 'document', accept: 'text/html' }
-
-/** An application that speaks bytes of the test's choosing to whoever connects. */
-async function rawUpstream(
-  t: { teardown(fn: () => unknown): unknown },
-  speak: (socket: Socket) => void,
-): Promise<string> {
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
-    sockets.add(socket)
-    socket.on('error', () => undefined)
-    socket.once('data', () => speak(socket))
-  })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 t.test('every method, status and several cookies pass as they are', async (t) => {
   const { url, port, application, client } = await startWorld(t, {
@@ -146,7 +126,7 @@ t.test(
 t.test('a slow application slows the upload down instead of filling the gateway, and gets all of it', async (t) => {
   const size = 64 * 1024 * 1024
   let wake: (() => void) | undefined
-  const upstream = await rawUpstream(t, (socket) => {
+  const { url: upstream } = await startRawApplication(t, (socket) => {
     socket.pause()
     wake = () => {
       let received = 0
@@ -284,7 +264,8 @@ t.test('RL03 an application that refuses, resets or speaks nonsense is a 502 in 
     ['sends half of a short answer', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'), ''],
   ]
   for (const [what, speak, code] of cases) {
-    const { url, client } = await startWorld(t, { upstream: await rawUpstream(t, speak) })
+    const { url: upstream } = await startRawApplication(t, speak)
+    const { url, client } = await startWorld(t, { upstream })
     const program = await client().ask(`${url}/public/x`)
     t.equal(program.status, 502, what)
     if (code !== '') t.equal(program.json().code, code, what)
@@ -295,7 +276,7 @@ t.test('RL03 an application that refuses, resets or speaks nonsense is a 502 in 
 })
 
 t.test('an application that does not answer in time is a 504', async (t) => {
-  const upstream = await rawUpstream(t, () => undefined)
+  const { url: upstream } = await startRawApplication(t, () => undefined)
   const { url, client } = await startWorld(t, {
     settings: { applications: { slow: { upstream: { url: upstream, responseSeconds: 1 }, access: 'public' } } },
   })
@@ -310,7 +291,7 @@ t.test('RL01 RL02 S06 an answer that breaks off never looks complete', async (t)
     chunked: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n',
   }
   for (const [what, head] of Object.entries(heads)) {
-    const upstream = await rawUpstream(t, (socket) => {
+    const { url: upstream } = await startRawApplication(t, (socket) => {
       socket.write(head)
       socket.write('x'.repeat(1000), () => socket.destroy())
     })
@@ -327,7 +308,8 @@ t.test('S01 trailers of an application do not end the gateway', async (t) => {
     'HTTP/1.1 304 Not Modified\r\nTrailer: X-T\r\n\r\n',
     'HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n',
   ]) {
-    const { url, client } = await startWorld(t, { upstream: await rawUpstream(t, (socket) => socket.end(answer)) })
+    const { url: upstream } = await startRawApplication(t, (socket) => socket.end(answer))
+    const { url, client } = await startWorld(t, { upstream })
     const got = await client().ask(`${url}/public/x`)
     t.ok([200, 304].includes(got.status))
     t.equal(got.header('trailer'), undefined)
@@ -336,11 +318,10 @@ t.test('S01 trailers of an application do not end the gateway', async (t) => {
 })
 
 t.test('S08 answers that only announce the answer do no harm', async (t) => {
-  const { url, client } = await startWorld(t, {
-    upstream: await rawUpstream(t, (socket) =>
-      socket.end('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
-    ),
-  })
+  const { url: upstream } = await startRawApplication(t, (socket) =>
+    socket.end('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'),
+  )
+  const { url, client } = await startWorld(t, { upstream })
   t.equal((await client().ask(`${url}/public/x`)).text, 'ok')
 })
 

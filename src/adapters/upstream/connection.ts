@@ -7,6 +7,9 @@ const MAX_KEEP_ALIVE_MS = 60_000
 /** Older connections are not used again, so that changes of names and certificates are followed. */
 const MAX_AGE_MS = 300_000
 
+/** The head of an answer; a longer one is no valid answer. Beyond what any client accepts, and four times undici's default. */
+const MAX_HEAD_BYTES = 65_536
+
 export interface ConnectionOptions {
   readonly origin: string
   readonly connect: Connect
@@ -29,6 +32,7 @@ export class Connection {
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: MAX_KEEP_ALIVE_MS,
+      maxHeaderSize: MAX_HEAD_BYTES,
       connect,
     })
     this.#client.on('connect', () => {

@@ -11,6 +11,8 @@ import type { Watch, Watched } from './watch.ts'
 
 /** A longer answer, or one of unknown length, is passed on as it comes. */
 const HELD_BYTES = 65_536
+/** RFC 9110 15: beyond it clients would each make something else of an answer. */
+const MAX_STATUS = 599
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS'])
 const MAY_BE_STALE = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
@@ -104,7 +106,12 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
 
   #send(lease: Lease): void {
     this.#movedAt = this.#options.watch.second
-    lease.dispatch(this.#options.message(lease), this)
+    try {
+      lease.dispatch(this.#options.message(lease), this)
+    } catch (error) {
+      // Whoever lets in is in the middle of another exchange, and must not see what is wrong with this one.
+      this.onError(error instanceof Error ? error : new Error('the request cannot be sent'))
+    }
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -114,11 +121,13 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
     if (status < 200 || this.#over) return true
+    if (status > MAX_STATUS) throw new RangeError('no status of HTTP')
     this.#request.outcome.upstreamAnsweredAt = performance.now()
-    const { rules, identified, draining } = this.#options
+    const { rules, identified, draining, body } = this.#options
     const answer = answerHeaders(textOf(rawHeaders), rules, {
       identified,
-      closing: draining(),
+      // An answer before the end of the request: what still comes is read by nobody.
+      closing: draining() || body?.complete === false,
       cookies: this.#request.setCookies,
       cookiesAreOptional: this.#request.setCookiesAreOptional,
       ownConnection: this.pin !== null,
