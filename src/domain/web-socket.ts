@@ -14,12 +14,16 @@ export function closeFrame(code: number, reason: string): Buffer {
   return frame
 }
 
+export interface UpgradeRequest {
+  readonly method?: string | undefined
+  readonly httpVersion: string
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+}
+
 /** Why a request may not become a WebSocket (RFC 6455 4.2.1), or null where it may. Names and values as Node parsed them. */
-export function upgradeFault(
-  method: string,
-  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
-): string | null {
+export function upgradeFault({ method, httpVersion, headers }: UpgradeRequest): string | null {
   if (method !== 'GET') return 'upgrade_method'
+  if (httpVersion !== '1.1') return 'upgrade_version'
   if (headers['content-length'] !== undefined && headers['content-length'] !== '0') return 'upgrade_body'
   if (headers['transfer-encoding'] !== undefined) return 'upgrade_body'
   if (headers['sec-websocket-version'] !== '13') return 'upgrade_version'

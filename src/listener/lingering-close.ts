@@ -16,8 +16,8 @@ export function closeLingering(socket: Socket): void {
       return
     }
     // No parser any more: a request behind the last answer is never served.
+    socket.removeAllListeners('data')
     socket.on('data', () => undefined)
-    for (const listener of socket.listeners('data').slice(0, -1)) Reflect.apply(socket.off, socket, ['data', listener])
     socket.end()
     socket.resume()
     const patience = setTimeout(() => socket.destroy(), LINGER_MS)

@@ -128,9 +128,9 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     exchange.begin()
   }
 
-  function requireUpgradable({ raw, method, signedInSession }: FastifyRequest, route: RouteSettings): void {
+  function requireUpgradable({ raw, signedInSession }: FastifyRequest, route: RouteSettings): void {
     if (!route.webSocket.allow) throw new GatewayError('GW_UPGRADE_UNSUPPORTED', { reason: 'upgrade' })
-    const fault = raw.upgradeSocket === undefined ? 'upgrade_protocol' : upgradeFault(method, raw.headers)
+    const fault = raw.upgradeSocket === undefined ? 'upgrade_protocol' : upgradeFault(raw)
     if (fault !== null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: fault })
     const open = signedInSession === null ? 0 : streams.webSocketsOf(signedInSession.id)
     if (open >= route.webSocket.maxPerSession)

@@ -62,6 +62,8 @@ export class Tunnel implements Watched {
       side.on('close', () => this.#close())
     }
     client.on('data', (chunk: Buffer) => {
+      // After a goodbye the client's own comes, and nobody waits for it any more.
+      if (application.writableEnded) return
       this.#bytesIn += chunk.length
       if (!application.write(chunk)) pauseUntilDrained(client, application)
     })
