@@ -57,7 +57,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
 
   // What happens to every request on its way
   await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out` })
-  await app.register(observe, { metrics, log, people: settings.log.people })
+  await app.register(observe, { metrics, requestLog: parts.requestLog, people: settings.log.people })
   await app.register(peer, {
     trustedProxies: parts.trustedProxies,
     metrics,

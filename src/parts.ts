@@ -3,6 +3,7 @@ import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
+import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
@@ -25,6 +26,7 @@ import type { Logger } from 'pino'
 export interface Parts {
   readonly settings: Settings
   readonly log: Logger
+  readonly requestLog: RequestLog
   readonly now: () => number
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
@@ -143,6 +145,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
   return {
     settings,
     log,
+    requestLog: createRequestLog(log),
     now,
     metrics,
     table: buildRouteTable(routes),

@@ -20,8 +20,8 @@ export interface AnswerState {
   readonly identified: boolean
   /** The connection is about to be closed, because the gateway is draining or the request has not ended. */
   readonly closing: boolean
-  /** Cookies of ours to set with this answer. */
-  readonly cookies: ReadonlyMap<string, string>
+  /** Cookies of ours to set with this answer; null: none. */
+  readonly cookies: ReadonlyMap<string, string> | null
   /** They may be left out where a shared cache could keep the answer. */
   readonly cookiesAreOptional: boolean
   /** The connection to the application belongs to this one person, so that it may offer NTLM and Negotiate. */
@@ -133,7 +133,7 @@ export function answerHeaders(raw: readonly string[], rules: AnswerRules, state:
 
 function addOurs(headers: string[], stated: string | null, rules: AnswerRules, state: AnswerState): void {
   let setsCookies = false
-  if (state.cookies.size > 0 && !(state.cookiesAreOptional && isShareable(stated))) {
+  if (state.cookies !== null && !(state.cookiesAreOptional && isShareable(stated))) {
     for (const cookie of state.cookies.values()) headers.push('set-cookie', cookie)
     setsCookies = true
   }

@@ -10,8 +10,10 @@ declare module 'fastify' {
     signedInSession: Session | null
     /** It was sealed with a key that is on its way out. */
     sessionOnOldKey: boolean
-    /** `Set-Cookie` values for the answer, by cookie name. Whoever writes the answer's headers writes these. */
-    setCookies: Map<string, string>
+    /** `Set-Cookie` values for the answer, by cookie name. Whoever writes the answer's headers writes these; null while there are none. */
+    cookiesToSet: Map<string, string> | null
+    /** The same, for whoever adds one. */
+    readonly setCookies: Map<string, string>
     /** Set where a session's last use only should be written down: left out of answers that a shared cache may keep. */
     setCookiesAreOptional: boolean
   }
@@ -42,10 +44,14 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   app.decorateRequest('signedInSession', null)
   app.decorateRequest('sessionOnOldKey', false)
   app.decorateRequest('setCookiesAreOptional', false)
-  app.decorateRequest('setCookies')
+  app.decorateRequest('cookiesToSet', null)
+  app.decorateRequest('setCookies', {
+    getter() {
+      return (this.cookiesToSet ??= new Map())
+    },
+  })
 
   app.addHook('onRequest', (request, _reply, done) => {
-    request.setCookies = new Map()
     // Nobody is asked on a public route of an application, so nobody's cookie is read there.
     if (request.route !== null && request.access === 'public') {
       done()
@@ -110,7 +116,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   app.decorate('dropSession', drop)
 
   app.addHook('onSend', (request, reply, _payload, done) => {
-    for (const cookie of request.setCookies?.values() ?? []) reply.header('set-cookie', cookie)
+    for (const cookie of request.cookiesToSet?.values() ?? []) reply.header('set-cookie', cookie)
     done()
   })
   ready()

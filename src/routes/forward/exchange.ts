@@ -2,10 +2,15 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
-import type { Lease, Pin, Upstream, UpstreamRefusal, Visitor } from '../../adapters/upstreams.ts'
-import { answerHeaders, type AnswerHeaders, type AnswerRules } from '../../domain/answer-headers.ts'
+import type { Lease, Pin, UpstreamRefusal, Visitor } from '../../adapters/upstreams.ts'
+import type { RouteSettings } from '../../config/settings.ts'
+import type { Permit } from '../../domain/access.ts'
+import { answerHeaders, type AnswerHeaders } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import type { RewrittenPath } from '../../domain/rewriting.ts'
+import type { Session } from '../../domain/session.ts'
 import { breakOff, writeHead } from './answer-head.ts'
+import type { Passage } from './passage.ts'
 import type { RequestBody } from './request-body.ts'
 import type { Watch, Watched } from './watch.ts'
 
@@ -16,43 +21,41 @@ const MAX_STATUS = 599
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS'])
 const MAY_BE_STALE = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
-/** All that an exchange needs to know, whoever makes it. */
-export interface ExchangeOptions {
-  readonly upstream: Upstream
-  readonly watch: Watch
-  readonly rules: AnswerRules
-  readonly limits: ExchangeLimits
-  readonly identified: boolean
-  /** While true, answers ask the client to come back on another connection. */
-  readonly draining: () => boolean
-  readonly stickTo: string | null
+/** One request on its way to an application, with all that was decided about it. */
+export interface Errand {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly route: RouteSettings
+  readonly permit: Permit
+  /** The session behind the permit; null where there is none. */
+  readonly session: Session | null
+  readonly passage: Passage
+  readonly path: RewrittenPath
   readonly pin: Pin | null
   readonly body: RequestBody | null
-  /** Method, path and headers, once the address of the application is known. */
-  readonly message: (lease: Lease) => Dispatcher.DispatchOptions
-  readonly fail: (error: unknown) => void
-  /** An answer that goes on for as long as it likes has begun. */
-  readonly streaming: (end: () => void) => void
-  /** The application has said yes to an upgrade; null where none was asked for. */
-  readonly upgraded: ((rawHeaders: readonly string[], socket: Duplex) => void) | null
+  readonly upgrade: boolean
 }
 
-export interface ExchangeLimits {
-  readonly responseSeconds: number
-  readonly idleSeconds: number
-  /** Null: an exchange takes as long as it takes. */
-  readonly totalSeconds: number | null
+/** Who sends errands. One for all of them: closures for each would outlive their request by far. */
+export interface Sender {
+  readonly watch: Watch
+  /** While true, answers ask the client to come back on another connection. */
+  draining(): boolean
+  /** Method, path and headers, once the address of the application is known. */
+  messageOf(errand: Errand, lease: Lease): Dispatcher.DispatchOptions
+  fail(errand: Errand, error: unknown): void
+  /** An answer that goes on for as long as it likes has begun. */
+  streaming(errand: Errand, end: () => void): void
+  /** The application has said yes to an upgrade. */
+  upgraded(errand: Errand, rawHeaders: readonly string[], socket: Duplex): void
 }
 
 /** One exchange with an application: its answer goes to the client as it comes, raw headers in, raw headers out. */
 export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
-  readonly stickTo: string | null
-  readonly pin: Pin | null
   watchedAt = -1
-  readonly #request: FastifyRequest
-  readonly #reply: FastifyReply
+  readonly #errand: Errand
+  readonly #sender: Sender
   readonly #response: ServerResponse
-  readonly #options: ExchangeOptions
   readonly #beganAt: number
   #lease: Lease | null = null
   #abort: ((error?: Error) => void) | null = null
@@ -69,22 +72,28 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   /** When something last moved, by the watch. */
   #movedAt: number
 
-  constructor(request: FastifyRequest, reply: FastifyReply, options: ExchangeOptions) {
-    this.#request = request
-    this.#reply = reply
-    this.#response = reply.raw
-    this.#options = options
-    this.stickTo = options.stickTo
-    this.pin = options.pin
-    this.#beganAt = options.watch.second
-    this.#movedAt = options.watch.second
+  constructor(errand: Errand, sender: Sender) {
+    this.#errand = errand
+    this.#sender = sender
+    this.#response = errand.reply.raw
+    this.#beganAt = sender.watch.second
+    this.#movedAt = sender.watch.second
+  }
+
+  get stickTo(): string | null {
+    return this.#errand.session?.id ?? null
+  }
+
+  get pin(): Pin | null {
+    return this.#errand.pin
   }
 
   begin(): void {
-    this.#request.underway = this
-    this.#request.outcome.upstreamAskedAt = performance.now()
-    this.#options.watch.add(this)
-    this.#options.upstream.visit(this)
+    const { request, passage } = this.#errand
+    request.underway = this
+    request.outcome.upstreamAskedAt = performance.now()
+    this.#sender.watch.add(this)
+    passage.upstream.visit(this)
   }
 
   enter(lease: Lease): void {
@@ -97,17 +106,14 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     if (this.#over) return
     const headers = { 'retry-after': '5' }
     this.#end('abandoned')
-    this.#options.fail(
-      reason === 'circuit_open'
-        ? new GatewayError('GW_UPSTREAM_UNREACHABLE', { reason, headers })
-        : new GatewayError('GW_OVERLOADED', { reason, headers }),
-    )
+    const code = reason === 'circuit_open' ? 'GW_UPSTREAM_UNREACHABLE' : 'GW_OVERLOADED'
+    this.#sender.fail(this.#errand, new GatewayError(code, { reason, headers }))
   }
 
   #send(lease: Lease): void {
-    this.#movedAt = this.#options.watch.second
+    this.#movedAt = this.#sender.watch.second
     try {
-      lease.dispatch(this.#options.message(lease), this)
+      lease.dispatch(this.#sender.messageOf(this.#errand, lease), this)
     } catch (error) {
       // Whoever lets in is in the middle of another exchange, and must not see what is wrong with this one.
       this.onError(error instanceof Error ? error : new Error('the request cannot be sent'))
@@ -122,30 +128,30 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
     if (status < 200 || this.#over) return true
     if (status > MAX_STATUS) throw new RangeError('no status of HTTP')
-    this.#request.outcome.upstreamAnsweredAt = performance.now()
-    const { rules, identified, draining, body } = this.#options
-    const answer = answerHeaders(textOf(rawHeaders), rules, {
-      identified,
+    const { request, passage, permit, body } = this.#errand
+    request.outcome.upstreamAnsweredAt = performance.now()
+    const answer = answerHeaders(textOf(rawHeaders), passage.rules, {
+      identified: permit.identity !== null,
       // An answer before the end of the request: what still comes is read by nobody.
-      closing: draining() || body?.complete === false,
-      cookies: this.#request.setCookies,
-      cookiesAreOptional: this.#request.setCookiesAreOptional,
+      closing: this.#sender.draining() || body?.complete === false,
+      cookies: request.cookiesToSet,
+      cookiesAreOptional: request.setCookiesAreOptional,
       ownConnection: this.pin !== null,
     })
-    this.#movedAt = this.#options.watch.second
+    this.#movedAt = this.#sender.watch.second
     this.#resume = resume
     this.#status = status
     this.#answer = answer
-    const bodyless = this.#request.method === 'HEAD' || status === 204 || status === 304
+    const bodyless = request.method === 'HEAD' || status === 204 || status === 304
     this.#holding = bodyless || (answer.contentLength >= 0 && answer.contentLength <= HELD_BYTES)
     if (!this.#holding) this.#writeHead(answer)
-    if (answer.eventStream && !bodyless) this.#options.streaming(() => this.#cut())
+    if (answer.eventStream && !bodyless) this.#sender.streaming(this.#errand, () => this.#cut())
     return true
   }
 
   onData(chunk: Buffer): boolean {
     if (this.#over) return true
-    this.#movedAt = this.#options.watch.second
+    this.#movedAt = this.#sender.watch.second
     if (this.#holding) {
       this.#held = this.#held === null ? chunk : Buffer.concat([this.#held, chunk])
       return true
@@ -154,7 +160,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     this.#paused = true
     this.#response.once('drain', () => {
       this.#paused = false
-      this.#movedAt = this.#options.watch.second
+      this.#movedAt = this.#sender.watch.second
       this.#resume?.()
     })
     return false
@@ -185,24 +191,23 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       return
     }
     this.#end(error instanceof GatewayError ? 'abandoned' : 'failed')
-    this.#options.fail(error)
+    this.#sender.fail(this.#errand, error)
   }
 
   onUpgrade(_status: number, rawHeaders: Buffer[] | string[] | null, socket: Duplex): void {
-    const { upgraded } = this.#options
-    if (this.#over || upgraded === null) {
+    if (this.#over || !this.#errand.upgrade) {
       this.#lease?.release('abandoned')
       socket.destroy()
       return
     }
-    this.#request.outcome.upstreamAnsweredAt = performance.now()
+    this.#errand.request.outcome.upstreamAnsweredAt = performance.now()
     this.#end('answered')
-    upgraded(textOf(rawHeaders ?? []), socket)
+    this.#sender.upgraded(this.#errand, textOf(rawHeaders ?? []), socket)
   }
 
   tick(second: number): void {
-    const { totalSeconds, responseSeconds, idleSeconds } = this.#options.limits
-    const { body } = this.#options
+    const { body, passage } = this.#errand
+    const { totalSeconds, responseSeconds, idleSeconds } = passage.limits
     body?.tick()
     if (this.#over) return
     const still = second - this.#movedAt
@@ -220,8 +225,8 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     const error = new GatewayError('GW_UPSTREAM_TIMEOUT', { reason: `upstream_${reason}` })
     const lease = this.#lease
     this.#end('failed', error)
-    this.#options.fail(error)
-    if (lease === null) this.#options.upstream.leave(this)
+    this.#sender.fail(this.#errand, error)
+    if (lease === null) this.#errand.passage.upstream.leave(this)
   }
 
   /** Stale is a connection that was used before and ends before the first byte of an answer: then the application may never have seen the request. */
@@ -230,9 +235,9 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       lease.reused &&
       !this.#repeated &&
       this.#answer === null &&
-      this.#options.body === null &&
-      this.#options.upgraded === null &&
-      SAFE_TO_REPEAT.has(this.#request.method) &&
+      this.#errand.body === null &&
+      !this.#errand.upgrade &&
+      SAFE_TO_REPEAT.has(this.#errand.request.method) &&
       MAY_BE_STALE.has(error.code ?? '')
     )
   }
@@ -240,7 +245,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   /** The client went away. */
   leave(): void {
     if (this.#over) return
-    this.#options.upstream.leave(this)
+    this.#errand.passage.upstream.leave(this)
     this.#end('abandoned', new Error('the client went away'))
   }
 
@@ -253,9 +258,9 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
 
   #end(outcome: 'answered' | 'failed' | 'abandoned', cause?: Error): void {
     this.#over = true
-    this.#options.watch.delete(this)
+    this.#sender.watch.delete(this)
     // Whatever lives longer must not hold on to what is over.
-    this.#request.underway = null
+    this.#errand.request.underway = null
     const abort = this.#abort
     this.#abort = null
     this.#resume = null
@@ -266,7 +271,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   /** From here on the answer is the application's; until here the error handler could still have spoken. */
   #writeHead(answer: AnswerHeaders): void {
     writeHead(this.#response, this.#status, answer.headers)
-    this.#reply.hijack()
+    this.#errand.reply.hijack()
   }
 }
 

@@ -2,16 +2,18 @@ import type { IncomingMessage } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
+import type { Dispatcher } from 'undici'
 import type { Metrics } from '../../adapters/metrics.ts'
 import type { OpenStreams } from '../../adapters/open-streams.ts'
-import type { UpstreamFault, Upstreams } from '../../adapters/upstreams.ts'
+import type { Lease, UpstreamFault, Upstreams } from '../../adapters/upstreams.ts'
 import type { RouteSettings } from '../../config/settings.ts'
 import { isUpgrade } from '../../domain/client-kind.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { rewritePath } from '../../domain/rewriting.ts'
+import type { Session } from '../../domain/session.ts'
 import { upgradeFault } from '../../domain/web-socket.ts'
 import { breakOff } from './answer-head.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type Errand, type Sender } from './exchange.ts'
 import { createPassages, type Passage } from './passage.ts'
 import { Pins } from './pins.ts'
 import { RequestBody } from './request-body.ts'
@@ -39,6 +41,18 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
   const passageOf = createPassages(options)
   const watch = new Watch()
   const pins = new Pins()
+  const sender: Sender = {
+    watch,
+    draining: options.draining,
+    messageOf,
+    fail,
+    streaming({ reply, route, session }, end) {
+      const stream = { access: route.access, pool: route.pool, webSocket: false, end }
+      reply.raw.once('close', streams.add(stream, session))
+    },
+    upgraded: (errand, rawHeaders, application) =>
+      openTunnel(errand, { rawHeaders, application, watch, streams, log: options.log }),
+  }
   watch.add({ watchedAt: -1, tick: (second) => second % STALE_CHECK_SECONDS === 0 && streams.endStale() })
   app.addHook('onClose', (_app, done) => {
     watch.stop()
@@ -75,64 +89,22 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     if (route === null || permit === null || target === null)
       throw new GatewayError('GW_INTERNAL', { detail: 'no permit to forward' })
     const passage = passageOf(route)
-    const rewritten = rewritePath(target.rawPath, target.path, route.prefixes)
-    if (rewritten === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'prefix_spelling' })
+    const path = rewritePath(target.rawPath, target.path, route.prefixes)
+    if (path === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'prefix_spelling' })
+    // A bearer token decides alone, whatever session came along.
+    const session = permit.identity === null || request.bearer !== null ? null : request.signedInSession
     const upgrade = isUpgrade(raw.headers)
-    if (upgrade) requireUpgradable(request, route)
-    const session = permit.identity === null ? null : request.signedInSession
-    const { upstream, limits, rules } = passage
+    if (upgrade) requireUpgradable(raw, route, session)
     const pin = route.upstream.connectionAuth === 'pin' && session !== null ? pins.of(raw, session.id) : null
     const body = bodyOf(request, reply, passage)
-    const exchange = new Exchange(request, reply, {
-      upstream,
-      watch,
-      rules,
-      limits,
-      identified: permit.identity !== null,
-      draining: options.draining,
-      stickTo: session?.id ?? null,
-      pin,
-      body,
-      message: ({ address }) => ({
-        path: address.pathPrefix + rewritten.path + target.query,
-        method: request.method,
-        headers: passage.headersFor(request, permit, {
-          upstreamHost: address.host,
-          prefix: rewritten.prefix,
-          ownConnection: pin !== null,
-        }),
-        body,
-        headersTimeout: 0,
-        bodyTimeout: 0,
-        ...(upgrade ? { upgrade: 'websocket' } : {}),
-      }),
-      fail: (error) => fail(request, reply, error),
-      streaming: (end) => {
-        const stream = { access: route.access, pool: route.pool, webSocket: false, end }
-        reply.raw.once('close', streams.add(stream, session))
-      },
-      upgraded: upgrade
-        ? (rawHeaders, application) =>
-            openTunnel(request, reply, {
-              rawHeaders,
-              application,
-              session,
-              route,
-              watch,
-              streams,
-              rules,
-              log: options.log,
-            })
-        : null,
-    })
-    exchange.begin()
+    new Exchange({ request, reply, route, permit, session, passage, path, pin, body, upgrade }, sender).begin()
   }
 
-  function requireUpgradable({ raw, signedInSession }: FastifyRequest, route: RouteSettings): void {
+  function requireUpgradable(raw: IncomingMessage, route: RouteSettings, session: Session | null): void {
     if (!route.webSocket.allow) throw new GatewayError('GW_UPGRADE_UNSUPPORTED', { reason: 'upgrade' })
     const fault = raw.upgradeSocket === undefined ? 'upgrade_protocol' : upgradeFault(raw)
     if (fault !== null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: fault })
-    const open = signedInSession === null ? 0 : streams.webSocketsOf(signedInSession.id)
+    const open = session === null ? 0 : streams.webSocketsOf(session.id)
     if (open >= route.webSocket.maxPerSession)
       throw new GatewayError('GW_TOO_MANY_REQUESTS', { reason: 'web_sockets', headers: { 'retry-after': '30' } })
   }
@@ -148,7 +120,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     return new RequestBody(raw, { rules: bodyRules, wanted })
   }
 
-  function fail(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
+  function fail({ request, reply }: Errand, error: unknown): void {
     const failure = asGatewayError(error)
     request.outcome.reason = failure.reason ?? null
     if (failure.code.startsWith('GW_UPSTREAM'))
@@ -165,6 +137,19 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     if (error instanceof GatewayError) return error
     const { code, reason } = options.upstreamFault(error)
     return new GatewayError(code, { cause: error, reason })
+  }
+}
+
+function messageOf(errand: Errand, { address }: Lease): Dispatcher.DispatchOptions {
+  const { request, passage, path, body, upgrade } = errand
+  return {
+    path: address.pathPrefix + path.path + (request.target?.query ?? ''),
+    method: request.method,
+    headers: passage.headersFor(errand, address.host),
+    body,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    upgrade: upgrade ? 'websocket' : null,
   }
 }
 

@@ -1,34 +1,30 @@
 import type { Duplex } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { OpenStreams } from '../../adapters/open-streams.ts'
-import type { RouteSettings } from '../../config/settings.ts'
-import { answerHeaders, type AnswerRules } from '../../domain/answer-headers.ts'
+import { answerHeaders } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { Session } from '../../domain/session.ts'
+import type { Errand } from './exchange.ts'
 import { Tunnel } from './tunnel.ts'
 import type { Watch } from './watch.ts'
 
 export interface OpenTunnelOptions {
   readonly rawHeaders: readonly string[]
   readonly application: Duplex
-  readonly session: Session | null
-  readonly route: RouteSettings
   readonly watch: Watch
   readonly streams: OpenStreams
-  readonly rules: AnswerRules
   readonly log: Logger
 }
 
 /** Passes the application's yes to an upgrade on to the client, and then the bytes of both. */
-export function openTunnel(request: FastifyRequest, reply: FastifyReply, options: OpenTunnelOptions): void {
-  const { rawHeaders, application, session, route, watch, streams, rules, log } = options
+export function openTunnel(errand: Errand, options: OpenTunnelOptions): void {
+  const { request, reply, session, route, passage } = errand
+  const { rawHeaders, application, watch, streams, log } = options
   const client = request.raw.upgradeSocket
   if (client === undefined) throw new GatewayError('GW_INTERNAL', { detail: 'no connection to upgrade' })
-  const { headers } = answerHeaders(rawHeaders, rules, {
+  const { headers } = answerHeaders(rawHeaders, passage.rules, {
     identified: false,
     closing: false,
-    cookies: request.setCookies,
+    cookies: request.cookiesToSet,
     cookiesAreOptional: false,
     ownConnection: false,
   })

@@ -1,11 +1,10 @@
 import type { FastifyRequest } from 'fastify'
-import type { Upstream, Upstreams } from '../../adapters/upstreams.ts'
+import type { Pin, Upstream, Upstreams } from '../../adapters/upstreams.ts'
 import type { HeaderChanges, RouteSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
 import type { AnswerRules } from '../../domain/answer-headers.ts'
 import { foldHeaderName, withIdentity, type RequestChanges } from '../../domain/identity-headers.ts'
-import type { PublicAddress } from '../../domain/rewriting.ts'
-import type { ExchangeLimits } from './exchange.ts'
+import type { PublicAddress, RewrittenPath } from '../../domain/rewriting.ts'
 import type { BodyRules } from './request-body.ts'
 
 /** What every exchange of one route has in common, made once from its settings. */
@@ -15,17 +14,22 @@ export interface Passage {
   readonly limits: ExchangeLimits
   readonly bodyRules: BodyRules
   /** Everything that the application is told; `upstreamHost` is the authority of the address that was chosen. */
-  headersFor(request: FastifyRequest, permit: Permit, way: Way): string[]
+  headersFor(errand: Told, upstreamHost: string): string[]
 }
 
-/** How one request reaches the application. */
-export interface Way {
-  /** Authority of the address that was chosen. */
-  readonly upstreamHost: string
-  /** The part of the public path that the application does not see; null where it sees all of it. */
-  readonly prefix: string | null
-  /** The connection belongs to this client alone. */
-  readonly ownConnection: boolean
+export interface ExchangeLimits {
+  readonly responseSeconds: number
+  readonly idleSeconds: number
+  /** Null: an exchange takes as long as it takes. */
+  readonly totalSeconds: number | null
+}
+
+/** What the application is told of. */
+export interface Told {
+  readonly request: FastifyRequest
+  readonly permit: Permit
+  readonly path: RewrittenPath
+  readonly pin: Pin | null
 }
 
 export interface PassageOptions {
@@ -58,7 +62,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
       totalSeconds: upstream.totalSeconds,
     },
     bodyRules: { maxBytes: limits.bodyBytes, ...limits.clientBody },
-    headersFor(request, permit, { upstreamHost, prefix, ownConnection }) {
+    headersFor({ request, permit, path, pin }, upstreamHost) {
       const { peer } = request
       const trace = request.id.replaceAll('-', '')
       const headers = withIdentity(request.raw.rawHeaders, permit, route.identity, {
@@ -71,9 +75,9 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
         dropAuthorization: request.bearer !== null,
         changes,
-        ownConnection,
+        ownConnection: pin !== null,
       })
-      if (prefix !== null) headers.push('x-forwarded-prefix', prefix)
+      if (path.prefix !== null) headers.push('x-forwarded-prefix', path.prefix)
       return headers
     },
   }
