@@ -2,6 +2,7 @@ import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { isUpgrade } from './domain/client-kind.ts'
+import { inTurn } from './listener/in-turn.ts'
 
 declare module 'node:http' {
   interface IncomingMessage {
@@ -19,7 +20,7 @@ export function acceptUpgrades(app: FastifyInstance): () => void {
   // Who may send a body is decided before it is asked for.
   app.server.on('checkContinue', (raw: IncomingMessage, response: ServerResponse) => {
     raw.expectsContinue = true
-    app.routing(raw, response)
+    inTurn(raw, response, () => app.routing(raw, response))
   })
 
   app.server.on('upgrade', (raw: IncomingMessage, socket: Duplex, head: Buffer) => {
