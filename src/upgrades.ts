@@ -1,8 +1,9 @@
-import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
+import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { isUpgrade } from './domain/client-kind.ts'
 import { inTurn } from './listener/in-turn.ts'
+import { Listener } from './listener/listener.ts'
 
 declare module 'node:http' {
   interface IncomingMessage {
@@ -16,15 +17,16 @@ declare module 'node:http' {
 /** Sends what Node's server keeps out of the usual path on the same journey as every request. The result ends all upgraded connections. */
 export function acceptUpgrades(app: FastifyInstance): () => void {
   const sockets = new Set<Duplex>()
+  const { server } = app
+  if (!(server instanceof Listener)) throw new TypeError('upgrades are taken from the public listener only')
 
   // Who may send a body is decided before it is asked for.
-  app.server.on('checkContinue', (raw: IncomingMessage, response: ServerResponse) => {
+  server.on('checkContinue', (raw: IncomingMessage, response: ServerResponse) => {
     raw.expectsContinue = true
     inTurn(raw, response, () => app.routing(raw, response))
   })
 
-  app.server.on('upgrade', (raw: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', () => socket.destroy())
+  server.on('upgrade', (raw: IncomingMessage, socket: Duplex, head: Buffer) => {
     const response = responseOn(raw, socket)
     if (response === null) {
       socket.destroy()
@@ -32,9 +34,10 @@ export function acceptUpgrades(app: FastifyInstance): () => void {
     }
     if (!isUpgrade(raw.headers)) {
       detach(response, socket)
-      serveWithoutUpgrade(app.server, raw, socket, head)
+      serveWithoutUpgrade(server, raw, socket, head)
       return
     }
+    socket.on('error', () => socket.destroy())
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     if (head.length > 0) socket.unshift(head)
@@ -77,7 +80,7 @@ function detach(response: ServerResponse, socket: Duplex): void {
  * A server may ignore an upgrade that it does not know (RFC 9110 7.8); many clients offer HTTP/2 in this way with their first request.
  * Node has stopped reading at the head, so it gets the head once more, without the offer.
  */
-function serveWithoutUpgrade(server: Server, raw: IncomingMessage, socket: Duplex, head: Buffer): void {
+function serveWithoutUpgrade(listener: Listener, raw: IncomingMessage, socket: Duplex, head: Buffer): void {
   const lines = [`${raw.method ?? ''} ${raw.url ?? ''} HTTP/${raw.httpVersion}`]
   for (let at = 0; at < raw.rawHeaders.length; at += 2) {
     const name = raw.rawHeaders[at] ?? ''
@@ -85,7 +88,7 @@ function serveWithoutUpgrade(server: Server, raw: IncomingMessage, socket: Duple
     if (/^(?:upgrade|http2-settings)$/i.test(name)) continue
     lines.push(`${name}: ${/^connection$/i.test(name) ? withoutUpgrade(value) : value}`)
   }
-  server.emit('connection', socket)
+  listener.takeBack(socket)
   socket.emit('data', Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
 }
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import { Server, type RequestListener, type ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { Logger } from 'pino'
 import type { Certificate, CertificateChange, CertificatePair } from '../adapters/certificate.ts'
@@ -86,6 +87,17 @@ export class Listener extends Server {
     for (const socket of this.#open.values()) socket.destroy()
   }
 
+  /** Goes on with HTTP/1.1 on a connection that Node let go of for an upgrade; what stood before HTTP on it was read long ago. */
+  takeBack(socket: Duplex): void {
+    // Node takes its listeners off for an upgrade, but for this one; a client may offer one with every request.
+    socket.removeAllListeners('timeout')
+    this.#hand(socket)
+  }
+
+  #hand(socket: Duplex): void {
+    for (const serve of this.#serveHttp1) Reflect.apply(serve, this, [socket])
+  }
+
   #admit(socket: Socket): void {
     const { listen, trustedProxies } = this.#options
     const address = addressOf(socket)
@@ -121,7 +133,7 @@ export class Listener extends Server {
 
   #speakHttp1(socket: Socket): void {
     closeLingering(socket)
-    for (const serve of this.#serveHttp1) Reflect.apply(serve, this, [socket])
+    this.#hand(socket)
   }
 
   #createTls(certificate: Certificate): TlsServer {
