@@ -25,6 +25,7 @@ export class Connection {
   /** Null while there is no socket. */
   #openedAt: number | null = null
   #used = false
+  #fault: Error | null = null
 
   constructor({ origin, connect, now, serverName }: ConnectionOptions) {
     this.#serverName = serverName
@@ -33,7 +34,15 @@ export class Connection {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: MAX_KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEAD_BYTES,
-      connect,
+      connect: (options, callback) => {
+        connect(options, (...[error, socket]) => {
+          this.#fault = null
+          // Before undici's own listener, which takes a reset for the end of an answer that has no other.
+          socket?.once('error', (fault) => (this.#fault = fault))
+          if (error === null) callback(null, socket)
+          else callback(error, null)
+        })
+      },
     })
     this.#client.on('connect', () => {
       this.#openedAt = now()
@@ -51,6 +60,11 @@ export class Connection {
   /** Whether the present socket carried an exchange before. */
   get used(): boolean {
     return this.#used
+  }
+
+  /** What ended the latest socket, where it did not end in order. */
+  get fault(): Error | null {
+    return this.#fault
   }
 
   isOld(now: number): boolean {
