@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Client, type Dispatcher } from 'undici'
 import type { Connect } from './connect.ts'
 
@@ -26,6 +27,7 @@ export class Connection {
   #openedAt: number | null = null
   #used = false
   #fault: Error | null = null
+  #connecting: Socket | null = null
 
   constructor({ origin, connect, now, serverName }: ConnectionOptions) {
     this.#serverName = serverName
@@ -35,7 +37,8 @@ export class Connection {
       keepAliveMaxTimeout: MAX_KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEAD_BYTES,
       connect: (options, callback) => {
-        connect(options, (...[error, socket]) => {
+        this.#connecting = connect(options, (...[error, socket]) => {
+          this.#connecting = null
           this.#fault = null
           // Before undici's own listener, which takes a reset for the end of an answer that has no other.
           socket?.once('error', (fault) => (this.#fault = fault))
@@ -91,6 +94,8 @@ export class Connection {
   }
 
   async destroy(): Promise<void> {
+    // undici would let it come about, and end it then.
+    this.#connecting?.destroy(new Error('nobody waits for this connection any more'))
     await this.#client.destroy()
   }
 }
