@@ -217,7 +217,7 @@ async function startHttp2World(t: Teardown) {
 }
 
 t.test('RL04 over HTTP/2 a stream that is reset takes its request with it, and no other stream', async (t) => {
-  const { streams, closed } = await startHttp2World(t)
+  const { streams, closed, metrics } = await startHttp2World(t)
   const times: number[] = []
   for (const path of ['/silent', '/streaming', '/upload'] as const) {
     streams[path].close(constants.NGHTTP2_CANCEL)
@@ -225,6 +225,7 @@ t.test('RL04 over HTTP/2 a stream that is reset takes its request with it, and n
   }
   t.ok(Math.min(...times) < 100, `${times.map(Math.round).join(', ')} ms`)
   t.notOk(closed.has('/events'))
+  await until(async () => disconnectsIn(await metrics()) === 3)
 })
 
 t.test('RL04 over HTTP/2 a client that ends its connection takes all its requests with it', async (t) => {
