@@ -60,6 +60,7 @@ const forwarding: Forwarding = {
   publicPort: '443',
   requestId: 'r',
   traceparent: 't',
+  hop: 1,
   dropAuthorization: false,
   changes: null,
   ownConnection: false,

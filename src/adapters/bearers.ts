@@ -20,18 +20,43 @@ export interface BearersOptions {
 
 const MEMO_MS = 60_000
 const MAX_REMEMBERED = 10_000
+/** Shorter than the other memo: a clock that is behind may make a token valid that was from the future. */
+const REFUSED_MEMO_MS = 10_000
+const MAX_REFUSED = 500
+/** Longer than any token of Cognito, so that what strangers send takes 2 MB at most. */
+const MAX_REFUSED_LENGTH = 4_096
 const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
 
 export function createBearers(options: BearersOptions): Bearers {
   const { verifier, now } = options
   // By the signature's tail, then the whole token: a look-up must not cost more than it saves.
   const memo = new Map<string, { readonly token: string; readonly identity: Identity; readonly until: number }>()
+  // Apart, so that no flood of refused tokens drives out one that is in use.
+  const refused = new Map<string, { readonly token: string; readonly error: GatewayError; readonly until: number }>()
 
   function remember(token: string, identity: Identity, expiresAt: number): void {
     const tail = token.slice(-32)
     memo.delete(tail)
     memo.set(tail, { token, identity, until: Math.min(now() + MEMO_MS, expiresAt) })
     if (memo.size > MAX_REMEMBERED) memo.delete(memo.keys().next().value ?? '')
+  }
+
+  /** A program whose token is over sends it again and again: it costs a signature's check once. */
+  function rememberRefusal(token: string, error: unknown): void {
+    const isFinal = error instanceof GatewayError && error.code !== 'GW_POOL_UNAVAILABLE' && error.reason !== 'jwks'
+    if (!isFinal || token.length > MAX_REFUSED_LENGTH) return
+    const tail = token.slice(-32)
+    refused.delete(tail)
+    refused.set(tail, { token, error, until: now() + REFUSED_MEMO_MS })
+    if (refused.size > MAX_REFUSED) refused.delete(refused.keys().next().value ?? '')
+  }
+
+  async function verified(token: string): Promise<Identity> {
+    const access = await verifier.verifyBearer(token)
+    const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
+    if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
+    remember(token, identity, typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0)
+    return identity
   }
 
   return {
@@ -42,11 +67,14 @@ export function createBearers(options: BearersOptions): Bearers {
     async identityOf(token) {
       const known = memo.get(token.slice(-32))
       if (known !== undefined && known.token === token && now() < known.until) return known.identity
-      const access = await verifier.verifyBearer(token)
-      const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
-      if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
-      remember(token, identity, typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0)
-      return identity
+      const before = refused.get(token.slice(-32))
+      if (before !== undefined && before.token === token && now() < before.until) throw before.error
+      try {
+        return await verified(token)
+      } catch (error) {
+        rememberRefusal(token, error)
+        throw error
+      }
     },
   }
 }

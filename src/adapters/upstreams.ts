@@ -63,6 +63,8 @@ export interface Lease {
   readonly address: UpstreamAddress
   /** Whether this connection, as it is now, carried an exchange before: then a reset before the first byte may only mean that it was stale. */
   readonly reused: boolean
+  /** What ended the connection, where it did not end in order: an answer that only the end of its connection ends is not whole then. */
+  readonly fault: Error | null
   /** undici's dispatch on this one connection (also with `upgrade: 'websocket'`). */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
   /** Exchanges the connection for one that nobody used, at the same address; for the one retry of a stale connection. */

@@ -20,6 +20,7 @@ export const catalogue = {
   GW_UPGRADE_UNSUPPORTED: { status: 501, says: 'This kind of connection is not supported here', log: 'info' },
   GW_UPSTREAM_UNREACHABLE: { status: 502, says: 'The application cannot be reached', log: 'warn' },
   GW_UPSTREAM_INVALID: { status: 502, says: 'The application gave an invalid answer', log: 'warn' },
+  GW_LOOP: { status: 508, says: 'The request goes in a circle', log: 'warn' },
   GW_UPSTREAM_TIMEOUT: { status: 504, says: 'The application took too long', log: 'warn' },
   GW_SESSION_TOO_LARGE: { status: 500, says: 'The session does not fit into cookies', log: 'error' },
   GW_POOL_UNAVAILABLE: { status: 503, says: 'Sign-in is not available at the moment', log: 'warn' },

@@ -1,4 +1,5 @@
 import type { Permit } from './access.ts'
+import { HOP_HEADER } from './hops.ts'
 import type { Identity } from './identity.ts'
 
 /** How a route tells its application who is there. */
@@ -23,6 +24,8 @@ export interface Forwarding {
   readonly publicPort: string
   readonly requestId: string
   readonly traceparent: string
+  /** Which gateway in a row this is; the first is 1. */
+  readonly hop: number
   /** Set where the Authorization header was ours to read: then it goes no further. */
   readonly dropAuthorization: boolean
   /** What the settings say of the request's headers beside identity; null where no route says anything. */
@@ -150,6 +153,8 @@ export function withIdentity(
     forwarding.requestId,
     'traceparent',
     forwarding.traceparent,
+    HOP_HEADER,
+    String(forwarding.hop),
   )
   if (permit.identity !== null && rule.headers.length > 0) {
     for (const part of remembered(permit.identity, rule)) out.push(part)

@@ -79,6 +79,8 @@ export function createHttp2Sessions(options: Http2Options): Http2Sessions {
 
   return {
     serve(socket) {
+      // A server of node:http keeps its side open when the client ends its own; a session would never hear of that end.
+      socket.allowHalfOpen = false
       arriving = socket
       server.emit('connection', socket)
       arriving = null

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import { Server, type RequestListener, type ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { Logger } from 'pino'
 import type { Certificate, CertificateChange, CertificatePair } from '../adapters/certificate.ts'
@@ -9,6 +10,7 @@ import type { TrustedProxies } from '../adapters/trusted-proxies.ts'
 import type { Settings } from '../config/settings.ts'
 import { parseAddress, type ConnectedPeer } from '../domain/client-address.ts'
 import { createHttp2Sessions, type Http2Sessions } from './http2.ts'
+import { inTurn } from './in-turn.ts'
 import { closeLingering } from './lingering-close.ts'
 import { readProxyHeader } from './proxied-connection.ts'
 
@@ -58,7 +60,7 @@ export class Listener extends Server {
 
   constructor(options: ListenerOptions, handler: RequestListener) {
     const { listen, certificate, log } = options
-    super(httpOptions(listen), handler)
+    super(httpOptions(listen), (raw, response) => inTurn(raw, response, () => handler(raw, response)))
     this.#options = options
     // Node would drop headers beyond its count without a word; the size limits them, and locate counts.
     this.maxHeadersCount = 0
@@ -83,6 +85,17 @@ export class Listener extends Server {
   override closeAllConnections(): void {
     super.closeAllConnections()
     for (const socket of this.#open.values()) socket.destroy()
+  }
+
+  /** Goes on with HTTP/1.1 on a connection that Node let go of for an upgrade; what stood before HTTP on it was read long ago. */
+  takeBack(socket: Duplex): void {
+    // Node takes its listeners off for an upgrade, but for this one; a client may offer one with every request.
+    socket.removeAllListeners('timeout')
+    this.#hand(socket)
+  }
+
+  #hand(socket: Duplex): void {
+    for (const serve of this.#serveHttp1) Reflect.apply(serve, this, [socket])
   }
 
   #admit(socket: Socket): void {
@@ -120,7 +133,7 @@ export class Listener extends Server {
 
   #speakHttp1(socket: Socket): void {
     closeLingering(socket)
-    for (const serve of this.#serveHttp1) Reflect.apply(serve, this, [socket])
+    this.#hand(socket)
   }
 
   #createTls(certificate: Certificate): TlsServer {

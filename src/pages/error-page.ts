@@ -94,6 +94,11 @@ const explanations = {
     text: 'The application gave an answer that makes no sense. Try again in a moment.',
     next: 'retry',
   },
+  GW_LOOP: {
+    title: 'Going in a circle',
+    text: 'The way to the application leads back to where it began. Please tell your administrator.',
+    next: 'none',
+  },
   GW_UPSTREAM_TIMEOUT: {
     title: 'Application too slow',
     text: 'The application did not answer in time. Try again in a moment.',

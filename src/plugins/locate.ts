@@ -5,6 +5,7 @@ import type { Metrics } from '../adapters/metrics.ts'
 import type { RouteSettings } from '../config/settings.ts'
 import type { AccessRule } from '../domain/access.ts'
 import { GatewayError } from '../domain/errors.ts'
+import { HOP_HEADER, MAX_HOPS, parseHops } from '../domain/hops.ts'
 import { agreedRoute } from '../domain/path-readings.ts'
 import { foldPath, parseTarget, type RefusedTarget, type Target } from '../domain/request-target.ts'
 import { matchRoute, parseHost, type RouteTable } from '../domain/route-table.ts'
@@ -17,6 +18,8 @@ declare module 'fastify' {
     access: AccessRule
     /** Path and query as the client sent them, once they were found unambiguous. */
     target: Extract<Target, { ok: true }> | null
+    /** How many gateways it came through before this one. */
+    hops: number
     /** For metrics and log: `application/route`, `gateway` for own endpoints, `none` where nothing was found. */
     readonly routeLabel: string
   }
@@ -84,6 +87,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
   app.decorateRequest('route', null)
   app.decorateRequest('access', 'signedIn')
   app.decorateRequest('target', null)
+  app.decorateRequest('hops', 0)
   app.decorateRequest('routeLabel', {
     getter() {
       if (this.route !== null) return this.route.name
@@ -126,8 +130,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
     const match = matchRoute(table, host, request.method, target.path)
     switch (match.kind) {
       case 'route':
-        request.route = match.route
-        request.access = match.route.access
+        assign(request, match.route)
         return
       case 'hostUnknown':
         throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
@@ -155,8 +158,14 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
     }
     requireSoundHeaders(request.raw)
     request.target = agreed.target
-    request.route = agreed.route
-    request.access = agreed.route.access
+    assign(request, agreed.route)
+  }
+
+  function assign(request: FastifyRequest, route: RouteSettings): void {
+    request.route = route
+    request.access = route.access
+    request.hops = parseHops(request.raw.headers[HOP_HEADER])
+    if (request.hops >= MAX_HOPS) throw new GatewayError('GW_LOOP', { reason: 'loop' })
   }
   ready()
 }

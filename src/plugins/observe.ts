@@ -55,7 +55,8 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
     reply.raw.once('close', () => {
       metrics.set('requests_in_flight', (inFlight -= 1), {})
       request.underway?.leave()
-      const complete = reply.raw.writableFinished
+      // Over HTTP/2 a stream that its client gave up counts as finished, though we never ended it.
+      const complete = reply.raw.writableEnded && reply.raw.writableFinished
       count(request, reply.raw.statusCode, complete)
       write(request, reply.raw.statusCode, complete)
     })

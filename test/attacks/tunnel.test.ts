@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { sendRaw } from '../helpers/raw-http.ts'
 import { handshake, openBytes, openWebSocket, startEchoApplication } from '../helpers/web-socket.ts'
@@ -208,6 +209,34 @@ t.test('F24: an offer of another protocol is ignored, and the request served as 
   t.equal(bare.status, 200)
   const anonymous = await sendRaw(world.port, `GET /x HTTP/1.1\r\nHost: localhost\r\n${offer}\r\n`)
   t.equal(anonymous.status, 401)
+})
+
+t.test('F24: an offer is ignored over TLS and behind PROXY protocol too, however often it is made', async (t) => {
+  const offer =
+    'GET /public/x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAA\r\n\r\n'
+  const proxyHeader = Buffer.from('0d0a0d0a000d0a515549540a2111000c0102030405060708007101bb', 'hex')
+  const secure = await startWorld(t, { tls: true })
+  const proxied = await startWorld(t, {
+    settings: { trustedProxies: [{ cidr: '127.0.0.1/32', proxyProtocol: true }] },
+  })
+  const plain = await startWorld(t)
+  const warnings: string[] = []
+  process.on('warning', ({ message }) => warnings.push(message))
+  for (const [{ application }, socket] of [
+    [secure, connectTls({ port: secure.port, host: '127.0.0.1', rejectUnauthorized: false })],
+    [proxied, connect(proxied.port, '127.0.0.1')],
+    [plain, connect(plain.port, '127.0.0.1')],
+  ] as const) {
+    t.teardown(() => socket.destroy())
+    if (application === proxied.application) socket.write(proxyHeader)
+    for (let nth = 1; nth <= 20; nth += 1) {
+      socket.write(offer)
+      t.match(String(await once(socket, 'data')), /^HTTP\/1\.1 200 OK/)
+      t.equal(application.seen.length, nth)
+    }
+  }
+  t.equal(proxied.application.last().headers['x-forwarded-for'], '1.2.3.4')
+  t.same(warnings, [], 'nothing piles up on the connection')
 })
 
 t.test('F26: what follows a failed upgrade in the same packet is never executed', async (t) => {

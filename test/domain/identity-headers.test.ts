@@ -25,6 +25,7 @@ const forwarding: Forwarding = {
   publicPort: '443',
   requestId: 'id-1',
   traceparent: '00-a-b-00',
+  hop: 1,
   dropAuthorization: false,
   changes: null,
   ownConnection: false,

@@ -234,6 +234,10 @@ class ConnectionLease implements Lease {
     return this.#connection.used
   }
 
+  get fault(): Error | null {
+    return this.#connection.fault
+  }
+
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#connection.dispatch(options, handler)
   }

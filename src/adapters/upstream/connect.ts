@@ -1,9 +1,10 @@
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP, Socket, type LookupFunction } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import type { ParsedAddress } from './address.ts'
 
-export type Connect = buildConnector.connector
+/** Also returns the socket on its way, so that whoever needs it no longer can end it. */
+export type Connect = (...args: Parameters<buildConnector.connector>) => Socket | null
 
 export interface ConnectRules {
   readonly connectSeconds: number
@@ -27,14 +28,20 @@ export function createConnect(address: ParsedAddress, ip: string | null, rules: 
       connector = build(address, rules, context)
     }
     const { servername: _ofTheRequest, ...rest } = options
-    connector(
+    // undici's types do not tell that it returns the socket.
+    const socket: unknown = connector(
       { ...rest, hostname: ip ?? options.hostname, ...(servername === undefined ? {} : { servername }) },
       callback,
     )
+    return socket instanceof Socket ? socket : null
   }
 }
 
-function build(address: ParsedAddress, rules: ConnectRules, secureContext: SecureContext | undefined): Connect {
+function build(
+  address: ParsedAddress,
+  rules: ConnectRules,
+  secureContext: SecureContext | undefined,
+): buildConnector.connector {
   return buildConnector({
     timeout: rules.connectSeconds * 1000,
     autoSelectFamily: true,

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Client, type Dispatcher } from 'undici'
 import type { Connect } from './connect.ts'
 
@@ -25,6 +26,8 @@ export class Connection {
   /** Null while there is no socket. */
   #openedAt: number | null = null
   #used = false
+  #fault: Error | null = null
+  #connecting: Socket | null = null
 
   constructor({ origin, connect, now, serverName }: ConnectionOptions) {
     this.#serverName = serverName
@@ -33,7 +36,16 @@ export class Connection {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: MAX_KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEAD_BYTES,
-      connect,
+      connect: (options, callback) => {
+        this.#connecting = connect(options, (...[error, socket]) => {
+          this.#connecting = null
+          this.#fault = null
+          // Before undici's own listener, which takes a reset for the end of an answer that has no other.
+          socket?.once('error', (fault) => (this.#fault = fault))
+          if (error === null) callback(null, socket)
+          else callback(error, null)
+        })
+      },
     })
     this.#client.on('connect', () => {
       this.#openedAt = now()
@@ -51,6 +63,11 @@ export class Connection {
   /** Whether the present socket carried an exchange before. */
   get used(): boolean {
     return this.#used
+  }
+
+  /** What ended the latest socket, where it did not end in order. */
+  get fault(): Error | null {
+    return this.#fault
   }
 
   isOld(now: number): boolean {
@@ -77,6 +94,8 @@ export class Connection {
   }
 
   async destroy(): Promise<void> {
+    // undici would let it come about, and end it then.
+    this.#connecting?.destroy(new Error('nobody waits for this connection any more'))
     await this.#client.destroy()
   }
 }

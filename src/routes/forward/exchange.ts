@@ -171,6 +171,11 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       this.#lease?.release('abandoned')
       return
     }
+    const fault = this.#lease?.fault ?? null
+    if (fault !== null) {
+      this.onError(fault)
+      return
+    }
     // May throw for a header that Node will not write; then this exchange has failed and is not over.
     if (this.#holding && this.#answer !== null) this.#writeHead(this.#answer)
     this.#end('answered')

@@ -73,6 +73,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
         publicPort: peer.port,
         requestId: request.id,
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
+        hop: request.hops + 1,
         dropAuthorization: request.bearer !== null,
         changes,
         ownConnection: pin !== null,

@@ -1,0 +1,121 @@
+import { exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose'
+import t from 'tap'
+import { createBearers } from '../../src/adapters/bearers.ts'
+import { createTokenVerifier } from '../../src/adapters/token-verifier.ts'
+import { createClock } from '../helpers/clock.ts'
+
+const USER_POOL = 'eu-west-1_AbCdEfGhI'
+const ISSUER = `https://cognito-idp.eu-west-1.amazonaws.com/${USER_POOL}`
+const { privateKey, publicKey } = await generateKeyPair('RS256')
+const jwk = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'RS256', use: 'sig' }
+
+/** Bearers over the real verifier, and how often that was asked. */
+function startBearers() {
+  const clock = createClock()
+  const keys = { available: true, asked: 0 }
+  const verifier = createTokenVerifier({
+    issuers: [ISSUER],
+    clientId: 'web',
+    bearerClients: ['batch'],
+    now: clock.now,
+    fetchJwks: async () => {
+      keys.asked += 1
+      if (!keys.available) throw new Error('the pool is away')
+      return new Uint8Array(Buffer.from(JSON.stringify({ keys: [jwk] }))).buffer
+    },
+  })
+  let verifications = 0
+  const bearers = createBearers({
+    verifier: {
+      ...verifier,
+      verifyBearer: async (token) => {
+        verifications += 1
+        return verifier.verifyBearer(token)
+      },
+    },
+    pool: 'staff',
+    userPoolId: USER_POOL,
+    keepClaims: [],
+    now: clock.now,
+  })
+  const sign = async (claims: JWTPayload = {}, kid = 'one'): Promise<string> => {
+    const now = Math.floor(clock.now() / 1000)
+    const sound = { iss: ISSUER, sub: 'batch', client_id: 'batch', token_use: 'access', scope: 'orders/read' }
+    return new SignJWT({ ...sound, iat: now, exp: now + 3_600, ...claims })
+      .setProtectedHeader({ alg: 'RS256', kid })
+      .sign(privateKey)
+  }
+  const verdict = async (token: string): Promise<string> =>
+    bearers.identityOf(token).then(
+      ({ kind }) => kind,
+      (error: { code: string }) => error.code,
+    )
+  return { clock, keys, sign, verdict, verifications: () => verifications }
+}
+
+/** The same claims under a signature that is none. */
+const forged = (token: string): string => `${token.split('.', 2).join('.')}.${'A'.repeat(342)}`
+
+t.test('a token that is valid is verified once a minute, and no longer than it lasts', async (t) => {
+  const { clock, sign, verdict, verifications } = startBearers()
+  const token = await sign({ exp: Math.floor(clock.now() / 1000) + 80 })
+  for (let nth = 0; nth < 3; nth += 1) t.equal(await verdict(token), 'machine')
+  t.equal(verifications(), 1)
+  clock.advance(61)
+  t.equal(await verdict(token), 'machine')
+  t.equal(verifications(), 2)
+  clock.advance(60)
+  t.equal(await verdict(token), 'GW_TOKEN_INVALID')
+})
+
+t.test('D19 a token that was refused costs no second verification for ten seconds', async (t) => {
+  const { clock, sign, verdict, verifications } = startBearers()
+  const now = Math.floor(clock.now() / 1000)
+  const refusals = [
+    [forged(await sign()), 'GW_TOKEN_INVALID'],
+    [await sign({ exp: now - 60 }), 'GW_TOKEN_INVALID'],
+    [await sign({ client_id: 'another' }), 'GW_TOKEN_INVALID'],
+    [await sign({ token_use: 'id' }), 'GW_TOKEN_USE'],
+  ] as const
+  for (const [token, code] of refusals) {
+    const before = verifications()
+    for (let nth = 0; nth < 5; nth += 1) t.equal(await verdict(token), code)
+    t.equal(verifications() - before, 1, code)
+  }
+  clock.advance(10)
+  const [[token]] = refusals
+  const before = verifications()
+  t.equal(await verdict(token), 'GW_TOKEN_INVALID')
+  t.equal(verifications() - before, 1)
+})
+
+t.test('D19 a refusal that may be over soon is not remembered', async (t) => {
+  const { clock, keys, sign, verdict } = startBearers()
+  keys.available = false
+  const token = await sign()
+  t.equal(await verdict(token), 'GW_POOL_UNAVAILABLE')
+  keys.available = true
+  clock.advance(3)
+  t.equal(await verdict(token), 'machine')
+  const rotated = await sign({}, 'two')
+  t.equal(await verdict(rotated), 'GW_POOL_UNAVAILABLE', 'an unknown key is looked for')
+  clock.advance(11)
+  jwk.kid = 'two'
+  t.equal(await verdict(rotated), 'machine')
+  jwk.kid = 'one'
+})
+
+t.test('D19 a refusal is of one token, not of others that end alike, and drives out none that is valid', async (t) => {
+  const { sign, verdict, verifications } = startBearers()
+  const valid = await sign()
+  t.equal(await verdict(valid), 'machine')
+  const [header = '', , signature = ''] = valid.split('.')
+  const others = Array.from({ length: 600 }, (_, nth) => {
+    const claims = Buffer.from(JSON.stringify({ iss: ISSUER, nth })).toString('base64url')
+    return `${header}.${claims}.${nth % 2 === 0 ? signature : 'A'.repeat(300) + nth}`
+  })
+  for (const other of others) t.equal(await verdict(other), 'GW_TOKEN_INVALID')
+  const before = verifications()
+  t.equal(await verdict(valid), 'machine')
+  t.equal(verifications(), before)
+})
