@@ -13,6 +13,8 @@ import type { Watch, Watched } from './watch.ts'
 const HELD_BYTES = 65_536
 /** RFC 9110 15: beyond it clients would each make something else of an answer. */
 const MAX_STATUS = 599
+/** How long a client may read nothing where others wait for what its answer holds on to. */
+const CROWDED_IDLE_SECONDS = 20
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS'])
 const MAY_BE_STALE = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
@@ -22,6 +24,8 @@ export interface ExchangeOptions {
   readonly watch: Watch
   readonly rules: AnswerRules
   readonly limits: ExchangeLimits
+  /** Others wait for what this exchange holds on to; `connected`: its connection to the application is among it. */
+  readonly isCrowded: (connected: boolean) => boolean
   readonly identified: boolean
   /** While true, answers ask the client to come back on another connection. */
   readonly draining: () => boolean
@@ -208,7 +212,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     const still = second - this.#movedAt
     if (totalSeconds !== null && second - this.#beganAt > totalSeconds) this.#timeOut('total')
     else if (this.#paused) {
-      if (still > idleSeconds) this.#timeOut('client_not_reading')
+      if (this.#readsTooSlowly(still)) this.#timeOut('client_not_reading')
     } else if (this.#answer !== null) {
       if (still > idleSeconds && !this.#answer.eventStream) this.#timeOut('idle')
     } else if (body !== null && !body.complete && !body.held) {
@@ -235,6 +239,11 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       SAFE_TO_REPEAT.has(this.#request.method) &&
       MAY_BE_STALE.has(error.code ?? '')
     )
+  }
+
+  #readsTooSlowly(seconds: number): boolean {
+    const { limits, isCrowded } = this.#options
+    return seconds > limits.idleSeconds || (seconds > CROWDED_IDLE_SECONDS && isCrowded(!this.#over))
   }
 
   /** The client went away. */

@@ -3,6 +3,7 @@ import httpProxy from '@fastify/http-proxy'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Metrics } from '../../adapters/metrics.ts'
+import type { Overload } from '../../adapters/overload.ts'
 import type { OpenStreams } from '../../adapters/open-streams.ts'
 import type { UpstreamFault, Upstreams } from '../../adapters/upstreams.ts'
 import type { RouteSettings } from '../../config/settings.ts'
@@ -21,6 +22,7 @@ import { Watch } from './watch.ts'
 export interface ForwardOptions {
   readonly upstreams: Upstreams
   readonly upstreamFault: (error: unknown) => UpstreamFault
+  readonly overload: Overload
   readonly streams: OpenStreams
   readonly metrics: Metrics
   readonly log: Logger
@@ -80,7 +82,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     const upgrade = isUpgrade(raw.headers)
     if (upgrade) requireUpgradable(request, route)
     const session = permit.identity === null ? null : request.signedInSession
-    const { upstream, limits, rules } = passage
+    const { upstream, limits, rules, isCrowded } = passage
     const pin = route.upstream.connectionAuth === 'pin' && session !== null ? pins.of(raw, session.id) : null
     const body = bodyOf(request, reply, passage)
     const exchange = new Exchange(request, reply, {
@@ -88,6 +90,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
       watch,
       rules,
       limits,
+      isCrowded,
       identified: permit.identity !== null,
       draining: options.draining,
       stickTo: session?.id ?? null,
