@@ -2,6 +2,7 @@ import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { isUpgrade } from './domain/client-kind.ts'
+import { inTurn } from './listener/in-turn.ts'
 
 declare module 'node:http' {
   interface IncomingMessage {
@@ -19,12 +20,18 @@ export function acceptUpgrades(app: FastifyInstance): () => void {
   // Who may send a body is decided before it is asked for.
   app.server.on('checkContinue', (raw: IncomingMessage, response: ServerResponse) => {
     raw.expectsContinue = true
-    app.routing(raw, response)
+    inTurn(raw, response, () => app.routing(raw, response))
   })
 
   app.server.on('upgrade', (raw: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
+    const response = responseOn(raw, socket)
+    if (response === null) {
+      socket.destroy()
+      return
+    }
     if (!isUpgrade(raw.headers)) {
+      detach(response, socket)
       serveWithoutUpgrade(app.server, raw, socket, head)
       return
     }
@@ -32,26 +39,38 @@ export function acceptUpgrades(app: FastifyInstance): () => void {
     socket.once('close', () => sockets.delete(socket))
     if (head.length > 0) socket.unshift(head)
     raw.upgradeSocket = socket
-    app.routing(raw, responseOn(raw, socket))
+    app.routing(raw, response)
   })
   return () => {
     for (const socket of sockets) socket.destroy()
   }
 }
 
-/** An answer on a connection that the server has let go of: whatever it says but 101, the connection ends with it. */
-function responseOn(raw: IncomingMessage, socket: Duplex): ServerResponse {
+/**
+ * An answer on a connection that the server has let go of: whatever it says but 101, the connection ends with it. Null where a request
+ * before this one still waits for its answer: the server writes that on its own, and nobody who wants a WebSocket asks in between.
+ */
+function responseOn(raw: IncomingMessage, socket: Duplex): ServerResponse | null {
   const response = new ServerResponse(raw)
   response.shouldKeepAlive = false
-  // oxlint-disable-next-line no-unsafe-type-assertion -- Node's server emits net and TLS sockets only
-  response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
+  try {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- Node's server emits net and TLS sockets only
+    response.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0])
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_HTTP_SOCKET_ASSIGNED') return null
+    throw error
+  }
   response.once('finish', () => {
-    // oxlint-disable-next-line no-unsafe-type-assertion -- as above
-    response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0])
+    detach(response, socket)
     if (response.statusCode !== 101) socket.end()
     response.emit('close')
   })
   return response
+}
+
+function detach(response: ServerResponse, socket: Duplex): void {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- as above
+  response.detachSocket(socket as Parameters<ServerResponse['detachSocket']>[0])
 }
 
 /**

@@ -9,6 +9,7 @@ import type { TrustedProxies } from '../adapters/trusted-proxies.ts'
 import type { Settings } from '../config/settings.ts'
 import { parseAddress, type ConnectedPeer } from '../domain/client-address.ts'
 import { createHttp2Sessions, type Http2Sessions } from './http2.ts'
+import { inTurn } from './in-turn.ts'
 import { closeLingering } from './lingering-close.ts'
 import { readProxyHeader } from './proxied-connection.ts'
 
@@ -58,7 +59,7 @@ export class Listener extends Server {
 
   constructor(options: ListenerOptions, handler: RequestListener) {
     const { listen, certificate, log } = options
-    super(httpOptions(listen), handler)
+    super(httpOptions(listen), (raw, response) => inTurn(raw, response, () => handler(raw, response)))
     this.#options = options
     // Node would drop headers beyond its count without a word; the size limits them, and locate counts.
     this.maxHeadersCount = 0
