@@ -70,6 +70,8 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   #paused = false
   #repeated = false
   #over = false
+  /** The application has answered, and its client has not read all of it. */
+  #unread = false
   /** When something last moved, by the watch. */
   #movedAt: number
 
@@ -174,6 +176,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     this.#end('answered')
     if (this.#held === null) this.#response.end()
     else this.#response.end(this.#held)
+    if (!this.#response.writableFinished) this.#awaitReader()
   }
 
   onError(error: Error): void {
@@ -208,8 +211,9 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     const { totalSeconds, responseSeconds, idleSeconds } = this.#options.limits
     const { body } = this.#options
     body?.tick()
-    if (this.#over) return
     const still = second - this.#movedAt
+    if (this.#unread && this.#readsTooSlowly(still)) this.#giveUpReader()
+    if (this.#over) return
     if (totalSeconds !== null && second - this.#beganAt > totalSeconds) this.#timeOut('total')
     else if (this.#paused) {
       if (this.#readsTooSlowly(still)) this.#timeOut('client_not_reading')
@@ -246,8 +250,26 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     return seconds > limits.idleSeconds || (seconds > CROWDED_IDLE_SECONDS && isCrowded(!this.#over))
   }
 
+  /** The connection to the application is free, the client's is not: nothing else ends a connection whose client never reads. */
+  #awaitReader(): void {
+    this.#unread = true
+    this.#movedAt = this.#options.watch.second
+    this.#request.underway = this
+    this.#options.watch.add(this)
+  }
+
+  #giveUpReader(): void {
+    this.leave()
+    this.#options.fail(new GatewayError('GW_UPSTREAM_TIMEOUT', { reason: 'upstream_client_not_reading' }))
+  }
+
   /** The client went away. */
   leave(): void {
+    if (this.#unread) {
+      this.#unread = false
+      this.#request.underway = null
+      this.#options.watch.delete(this)
+    }
     if (this.#over) return
     this.#options.upstream.leave(this)
     this.#end('abandoned', new Error('the client went away'))
