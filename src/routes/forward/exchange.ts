@@ -7,14 +7,12 @@ import { answerHeaders, type AnswerHeaders, type AnswerRules } from '../../domai
 import { GatewayError } from '../../domain/errors.ts'
 import { breakOff, writeHead } from './answer-head.ts'
 import type { RequestBody } from './request-body.ts'
-import type { Watch, Watched } from './watch.ts'
+import { CROWDED_IDLE_SECONDS, type Watch, type Watched } from './watch.ts'
 
 /** A longer answer, or one of unknown length, is passed on as it comes. */
 const HELD_BYTES = 65_536
 /** RFC 9110 15: beyond it clients would each make something else of an answer. */
 const MAX_STATUS = 599
-/** How long a client may read nothing where others wait for what its answer holds on to. */
-const CROWDED_IDLE_SECONDS = 20
 const SAFE_TO_REPEAT = new Set(['GET', 'HEAD', 'OPTIONS'])
 const MAY_BE_STALE = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'])
 
@@ -209,8 +207,8 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
 
   tick(second: number): void {
     const { totalSeconds, responseSeconds, idleSeconds } = this.#options.limits
-    const { body } = this.#options
-    body?.tick()
+    const { body, isCrowded } = this.#options
+    if (!this.#over) body?.tick(isCrowded(true))
     const still = second - this.#movedAt
     if (this.#unread && this.#readsTooSlowly(still)) this.#giveUpReader()
     if (this.#over) return
