@@ -11,6 +11,7 @@ import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
 import { peer } from './plugins/peer.ts'
 import { sessionCookie } from './plugins/session-cookie.ts'
+import { shed } from './plugins/shed.ts'
 import { forward } from './routes/forward/forward.ts'
 import { login } from './routes/login/login.ts'
 import { ping } from './routes/ping.ts'
@@ -58,6 +59,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   // What happens to every request on its way
   await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out` })
   await app.register(observe, { metrics, requestLog: parts.requestLog, people: settings.log.people })
+  await app.register(shed, { overload: parts.overload, metrics })
   await app.register(peer, {
     trustedProxies: parts.trustedProxies,
     metrics,
@@ -112,6 +114,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(forward, {
     upstreams: parts.upstreams,
     upstreamFault: parts.upstreamFault,
+    overload: parts.overload,
     streams: parts.streams,
     metrics,
     log,

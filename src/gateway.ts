@@ -95,6 +95,8 @@ export async function startPublicServer(parts: Parts): Promise<PublicServer> {
     throw error
   }
   lifecycle.listening = true
+  // Who has nothing to ask at the moment may come back on another connection.
+  parts.overload.watch(() => app.server.closeIdleConnections())
 
   return {
     port: portOf(app),

@@ -7,6 +7,7 @@ import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
+import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
@@ -45,6 +46,7 @@ export interface Parts {
   readonly keepClaims: readonly string[]
   readonly routes: readonly RouteSettings[]
   readonly streams: OpenStreams
+  readonly overload: Overload
   readonly upstreams: Upstreams
   readonly trustedProxies: TrustedProxies
   /** Of the public listener; null where somebody in front speaks TLS. */
@@ -126,6 +128,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     now,
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
+  const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
   const keyWatch = createKeyWatch(verifier, log)
   const ended = createEndedSessions({
     now,
@@ -169,6 +172,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     keepClaims,
     routes,
     streams,
+    overload,
     upstreams,
     trustedProxies: createTrustedProxies(settings.trustedProxies),
     certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
@@ -177,9 +181,16 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     watchKeys: keyWatch.start,
     async close() {
       keyWatch.stop()
+      overload.stop()
       await upstreams.destroy()
     },
   }
+}
+
+function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {
+  const figures = { heldMiB: Math.round(heldBytes / 1_048_576), limitMiB: Math.round(limitBytes / 1_048_576) }
+  if (reason === null) log.info({ event: 'overload_over', ...figures }, 'new requests are taken again')
+  else log.warn({ event: 'overloaded', reason, ...figures }, 'new requests are refused')
 }
 
 /** One refresh at a time per session, in this process and, where there are several, in all of them. */

@@ -23,7 +23,7 @@ export function acceptUpgrades(app: FastifyInstance): () => void {
   // Who may send a body is decided before it is asked for.
   server.on('checkContinue', (raw: IncomingMessage, response: ServerResponse) => {
     raw.expectsContinue = true
-    inTurn(raw, response, () => app.routing(raw, response))
+    inTurn(raw, response, (...args) => app.routing(...args))
   })
 
   server.on('upgrade', (raw: IncomingMessage, socket: Duplex, head: Buffer) => {

@@ -38,6 +38,8 @@ export interface Upstream {
   visit(visitor: Visitor): void
   /** A visitor that still waits in the queue goes home; no-op otherwise. */
   leave(visitor: Visitor): void
+  /** Somebody waits for a connection. */
+  isCrowded(): boolean
 }
 
 export type UpstreamRefusal = 'queue_full' | 'queue_timeout' | 'circuit_open'
@@ -177,8 +179,8 @@ function keyOf({ urls, host, health, ...target }: UpstreamTarget): string {
   return JSON.stringify([urls, tls, connectSeconds, connections, queue, stick, resolve, breaker, checked])
 }
 
-function withPatience({ name, visit, leave }: OpenedUpstream, patienceMs: number): Upstream {
-  return { name, visit: (visitor) => visit(visitor, patienceMs), leave }
+function withPatience({ name, visit, leave, isCrowded }: OpenedUpstream, patienceMs: number): Upstream {
+  return { name, visit: (visitor) => visit(visitor, patienceMs), leave, isCrowded }
 }
 
 function addedUp(all: readonly UpstreamCensus[]): readonly UpstreamCensus[] {

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import { constants, createServer, type Http2ServerRequest, type Http2Session } from 'node:http2'
+import { constants, createServer, type Http2ServerRequest, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 
 declare module 'node:http' {
@@ -61,6 +61,7 @@ export function createHttp2Sessions(options: Http2Options): Http2Sessions {
     const socket = session === undefined ? undefined : sessions.get(session)
     if (socket === undefined) return false
     if (sizeOf(request.rawHeaders) <= options.maxHeaderBytes) {
+      limitUnreadTime(request.stream, options)
       shapeAsHttp1(request, socket)
       return true
     }
@@ -94,6 +95,13 @@ export function createHttp2Sessions(options: Http2Options): Http2Sessions {
 function limitIdleTime(session: Http2Session, { headersTimeoutMs, keepAliveTimeoutMs }: Http2Options): void {
   session.setTimeout(headersTimeoutMs, () => session.close())
   session.once('stream', () => session.setTimeout(keepAliveTimeoutMs))
+}
+
+/** A client that opens no window would keep the stream of an answer, and with it its connection, for ever. */
+function limitUnreadTime(stream: ServerHttp2Stream, { keepAliveTimeoutMs }: Http2Options): void {
+  stream.setTimeout(keepAliveTimeoutMs, () => {
+    if (stream.writableEnded) stream.close(constants.NGHTTP2_CANCEL)
+  })
 }
 
 /** A reset stream costs its client nothing and the applications a request each. */

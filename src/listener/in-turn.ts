@@ -1,4 +1,4 @@
-import { ServerResponse, type IncomingMessage } from 'node:http'
+import { ServerResponse, type IncomingMessage, type RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** So many requests of one connection may wait behind the one that is served. */
@@ -17,10 +17,10 @@ const lines = new WeakMap<Socket, Line>()
  * connection would take every place at an application, and what changes something would run beside what was sent before it, which
  * RFC 9112 9.3.2 forbids. Where too many wait, those that have a place are the last of their connection, and no more of it is read.
  */
-export function inTurn(raw: IncomingMessage, response: ServerResponse, serve: () => void): void {
+export function inTurn(raw: IncomingMessage, response: ServerResponse, serve: RequestListener): void {
   // Streams of HTTP/2 have no order among each other, and their number is bounded there.
   if (raw.overHttp2 !== undefined || response.socket !== null) {
-    serve()
+    serve(raw, response)
     return
   }
   const line = lines.get(raw.socket) ?? { waiting: 0, last: response }
@@ -37,7 +37,7 @@ export function inTurn(raw: IncomingMessage, response: ServerResponse, serve: ()
     line.waiting -= 1
     // Not at once: a long line of answers that we make ourselves would keep everybody else waiting.
     setImmediate(() => {
-      if (!socket.destroyed) serve()
+      if (!socket.destroyed) serve(raw, response)
     })
   }
 }

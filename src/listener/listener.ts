@@ -60,7 +60,7 @@ export class Listener extends Server {
 
   constructor(options: ListenerOptions, handler: RequestListener) {
     const { listen, certificate, log } = options
-    super(httpOptions(listen), (raw, response) => inTurn(raw, response, () => handler(raw, response)))
+    super(httpOptions(listen), (raw, response) => inTurn(raw, response, handler))
     this.#options = options
     // Node would drop headers beyond its count without a word; the size limits them, and locate counts.
     this.maxHeadersCount = 0

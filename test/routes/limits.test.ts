@@ -1,7 +1,9 @@
+import { connect as connectHttp2 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { pathOf, startRawApplication } from '../helpers/raw-application.ts'
 import { sendRaw, type RawAnswer } from '../helpers/raw-http.ts'
+import { until } from '../helpers/until.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
 // Limits are whole seconds: what waits for one side runs beside what waits for another.
@@ -181,6 +183,25 @@ t.test('D03 a client that does not read gives up its answer after idleSeconds', 
   await abandoned
   await logged(world, '"reason":"upstream_client_not_reading"')
   t.pass('the application was told, and the log says why')
+})
+
+t.test('D03 a short answer that is not read is given up as well, though its application is done with it', async (t) => {
+  const application = await startRawApplication(t, (socket) =>
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`),
+  )
+  const options = { upstream: application.url, ...limitedTo({}, { idleSeconds: 1 }) }
+  const plain = await startWorld(t, options)
+  // More than the buffers of both systems take.
+  send(t, plain, get('/short').repeat(95)).socket.pause()
+  const secure = await startWorld(t, { ...options, tls: true, listen: { http2: true } })
+  const session = connectHttp2(secure.url, { ca: secure.certificate?.cert, settings: { initialWindowSize: 1_000 } })
+  t.teardown(() => session.destroy())
+  session.request({ ':path': '/short' }).on('error', () => undefined)
+  for (const world of [plain, secure]) {
+    await logged(world, '"reason":"upstream_client_not_reading"')
+    await until(async () => (await world.metrics()).includes('requests_in_flight 0'))
+  }
+  t.equal((await sendRaw(plain.port, get('/short'))).body.length, 60_000)
 })
 
 t.test('who finds the queue full is told at once when to come back', async (t) => {

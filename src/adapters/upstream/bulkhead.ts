@@ -56,6 +56,11 @@ export class Bulkhead {
     this.name = options.name
   }
 
+  /** Somebody waits. */
+  get isCrowded(): boolean {
+    return this.#waiting.size > 0
+  }
+
   visit(visitor: Visitor, patienceMs: number): void {
     const now = this.#options.now()
     if (this.#isShut(now)) {

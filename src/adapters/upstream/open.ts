@@ -12,6 +12,7 @@ export interface OpenedUpstream {
   readonly name: string
   readonly visit: (visitor: Visitor, patienceMs: number) => void
   readonly leave: (visitor: Visitor) => void
+  readonly isCrowded: () => boolean
   readonly census: () => UpstreamCensus
   readonly close: () => Promise<void>
   readonly destroy: () => Promise<void>
@@ -47,6 +48,7 @@ export function openUpstream(target: UpstreamTarget, options: Options): OpenedUp
     name,
     visit: (visitor, patienceMs) => bulkhead.visit(visitor, patienceMs),
     leave: (visitor) => bulkhead.leave(visitor),
+    isCrowded: () => bulkhead.isCrowded,
     census: () => bulkhead.census(),
     async close() {
       bulkhead.stop()

@@ -12,7 +12,7 @@ import type { Session } from '../../domain/session.ts'
 import { breakOff, writeHead } from './answer-head.ts'
 import type { Passage } from './passage.ts'
 import type { RequestBody } from './request-body.ts'
-import type { Watch, Watched } from './watch.ts'
+import { CROWDED_IDLE_SECONDS, type Watch, type Watched } from './watch.ts'
 
 /** A longer answer, or one of unknown length, is passed on as it comes. */
 const HELD_BYTES = 65_536
@@ -69,6 +69,8 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   #paused = false
   #repeated = false
   #over = false
+  /** The application has answered, and its client has not read all of it. */
+  #unread = false
   /** When something last moved, by the watch. */
   #movedAt: number
 
@@ -181,6 +183,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     this.#end('answered')
     if (this.#held === null) this.#response.end()
     else this.#response.end(this.#held)
+    if (this.#response.writableLength > 0) this.#awaitReader()
   }
 
   onError(error: Error): void {
@@ -213,12 +216,13 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   tick(second: number): void {
     const { body, passage } = this.#errand
     const { totalSeconds, responseSeconds, idleSeconds } = passage.limits
-    body?.tick()
-    if (this.#over) return
+    if (!this.#over) body?.tick(passage.isCrowded(true))
     const still = second - this.#movedAt
+    if (this.#unread && this.#readsTooSlowly(still)) this.#giveUpReader()
+    if (this.#over) return
     if (totalSeconds !== null && second - this.#beganAt > totalSeconds) this.#timeOut('total')
     else if (this.#paused) {
-      if (still > idleSeconds) this.#timeOut('client_not_reading')
+      if (this.#readsTooSlowly(still)) this.#timeOut('client_not_reading')
     } else if (this.#answer !== null) {
       if (still > idleSeconds && !this.#answer.eventStream) this.#timeOut('idle')
     } else if (body !== null && !body.complete && !body.held) {
@@ -247,8 +251,31 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     )
   }
 
+  #readsTooSlowly(seconds: number): boolean {
+    const { limits, isCrowded } = this.#errand.passage
+    return seconds > limits.idleSeconds || (seconds > CROWDED_IDLE_SECONDS && isCrowded(!this.#over))
+  }
+
+  /** The connection to the application is free, the client's is not: nothing else ends a connection whose client never reads. */
+  #awaitReader(): void {
+    this.#unread = true
+    this.#movedAt = this.#sender.watch.second
+    this.#errand.request.underway = this
+    this.#sender.watch.add(this)
+  }
+
+  #giveUpReader(): void {
+    this.leave()
+    this.#sender.fail(this.#errand, new GatewayError('GW_UPSTREAM_TIMEOUT', { reason: 'upstream_client_not_reading' }))
+  }
+
   /** The client went away. */
   leave(): void {
+    if (this.#unread) {
+      this.#unread = false
+      this.#errand.request.underway = null
+      this.#sender.watch.delete(this)
+    }
     if (this.#over) return
     this.#errand.passage.upstream.leave(this)
     this.#end('abandoned', new Error('the client went away'))

@@ -4,6 +4,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Dispatcher } from 'undici'
 import type { Metrics } from '../../adapters/metrics.ts'
+import type { Overload } from '../../adapters/overload.ts'
 import type { OpenStreams } from '../../adapters/open-streams.ts'
 import type { Lease, UpstreamFault, Upstreams } from '../../adapters/upstreams.ts'
 import type { RouteSettings } from '../../config/settings.ts'
@@ -23,6 +24,7 @@ import { Watch } from './watch.ts'
 export interface ForwardOptions {
   readonly upstreams: Upstreams
   readonly upstreamFault: (error: unknown) => UpstreamFault
+  readonly overload: Overload
   readonly streams: OpenStreams
   readonly metrics: Metrics
   readonly log: Logger

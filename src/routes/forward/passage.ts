@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Overload } from '../../adapters/overload.ts'
 import type { Pin, Upstream, Upstreams } from '../../adapters/upstreams.ts'
 import type { HeaderChanges, RouteSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
@@ -12,6 +13,8 @@ export interface Passage {
   readonly upstream: Upstream
   readonly rules: AnswerRules
   readonly limits: ExchangeLimits
+  /** Others wait for what an exchange of this route holds on to; `connected`: a connection to the application is among it. */
+  readonly isCrowded: (connected: boolean) => boolean
   readonly bodyRules: BodyRules
   /** Everything that the application is told; `upstreamHost` is the authority of the address that was chosen. */
   headersFor(errand: Told, upstreamHost: string): string[]
@@ -34,6 +37,7 @@ export interface Told {
 
 export interface PassageOptions {
   readonly upstreams: Upstreams
+  readonly overload: Overload
   readonly publicUrl: string
   readonly routes: readonly RouteSettings[]
 }
@@ -51,22 +55,24 @@ export function createPassages(options: PassageOptions): (route: RouteSettings) 
 }
 
 function createPassage(route: RouteSettings, reserved: readonly string[], options: PassageOptions): Passage {
-  const { upstream, limits } = route
+  const { limits } = route
+  const upstream = options.upstreams.of(route.upstream)
   const changes = requestChanges(route.requestHeaders, reserved)
   return {
-    upstream: options.upstreams.of(upstream),
+    upstream,
+    isCrowded: (connected) => options.overload.reason === 'memory' || (connected && upstream.isCrowded()),
     rules: answerRules(route, options.publicUrl),
     limits: {
-      responseSeconds: upstream.responseSeconds,
-      idleSeconds: upstream.idleSeconds,
-      totalSeconds: upstream.totalSeconds,
+      responseSeconds: route.upstream.responseSeconds,
+      idleSeconds: route.upstream.idleSeconds,
+      totalSeconds: route.upstream.totalSeconds,
     },
     bodyRules: { maxBytes: limits.bodyBytes, ...limits.clientBody },
     headersFor({ request, permit, path, pin }, upstreamHost) {
       const { peer } = request
       const trace = request.id.replaceAll('-', '')
       const headers = withIdentity(request.raw.rawHeaders, permit, route.identity, {
-        host: hostFor(upstream.host, upstreamHost, request.raw.headers.host ?? peer.host),
+        host: hostFor(route.upstream.host, upstreamHost, request.raw.headers.host ?? peer.host),
         clientAddress: peer.forwardedFor,
         proto: peer.proto,
         publicHost: peer.host,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { GatewayError } from '../../domain/errors.ts'
+import { CROWDED_IDLE_SECONDS } from './watch.ts'
 
 /** How a request's body must arrive. */
 export interface BodyRules {
@@ -68,17 +69,19 @@ export class RequestBody extends Readable {
     done(error)
   }
 
-  /** One second has gone by. */
-  tick(): void {
+  /** One second has gone by. `isCrowded`: others wait for the connection to the application. */
+  tick(isCrowded: boolean): void {
     if (this.destroyed || !this.#begun || this.#held || this.complete) return
     this.#silentSeconds += 1
     this.#windowSeconds += 1
-    if (this.#silentSeconds > this.#rules.idleSeconds) {
+    const { idleSeconds, minBytesPerSecond } = this.#rules
+    const patience = isCrowded ? Math.min(idleSeconds, CROWDED_IDLE_SECONDS) : idleSeconds
+    if (this.#silentSeconds > patience) {
       this.destroy(new GatewayError('GW_REQUEST_TIMEOUT', { reason: 'client_body_idle' }))
       return
     }
-    if (this.#windowSeconds < this.#rules.idleSeconds) return
-    if (this.#windowBytes < this.#rules.minBytesPerSecond * this.#windowSeconds)
+    if (this.#windowSeconds < patience) return
+    if (this.#windowBytes < minBytesPerSecond * this.#windowSeconds)
       this.destroy(new GatewayError('GW_REQUEST_TIMEOUT', { reason: 'client_body_slow' }))
     this.#windowBytes = 0
     this.#windowSeconds = 0

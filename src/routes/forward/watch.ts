@@ -6,6 +6,9 @@ export interface Watched {
   tick(second: number): void
 }
 
+/** How long a client may do nothing while others wait for what it holds on to. */
+export const CROWDED_IDLE_SECONDS = 20
+
 /** One clock for everything that is under way: exact to the second, where a timer for each exchange would cost more than the exchange's own steps. */
 export class Watch {
   /** Seconds since the watch began; monotonic enough for limits in whole seconds. */

@@ -1,0 +1,103 @@
+import t from 'tap'
+import { createOverload, type OverloadReason } from '../../src/adapters/overload.ts'
+import { until } from '../helpers/until.ts'
+
+const LIMIT = 100
+
+/** A watch over a process whose memory and clock the test moves by hand; it looks every millisecond. */
+function watched(t: { teardown(fn: () => unknown): unknown }) {
+  const process = { held: 10, garbage: 0, now: 0, lateMs: 0, samples: 0, collections: 0, relieved: 0 }
+  const changes: (OverloadReason | null)[] = []
+  const overload = createOverload({
+    everyMs: 1,
+    onChange: (reason) => changes.push(reason),
+    now: () => process.now,
+    measure() {
+      process.samples += 1
+      return { heldBytes: process.held + process.garbage, limitBytes: LIMIT }
+    },
+    collect() {
+      process.collections += 1
+      process.garbage = 0
+    },
+  })
+  overload.watch(() => (process.relieved += 1))
+  t.teardown(() => overload.stop())
+  return { process, overload, changes }
+}
+
+t.test('RL26 short memory refuses requests until enough of it is free again, and not at the first byte', async (t) => {
+  const { process, overload, changes } = watched(t)
+  process.held = 89
+  const before = process.samples
+  await until(() => process.samples > before + 3)
+  t.equal(overload.reason, null)
+  process.held = 90
+  await until(() => overload.reason === 'memory')
+  await until(() => process.relieved > 3)
+  process.held = 80
+  const seen = process.samples
+  await until(() => process.samples > seen + 6)
+  t.equal(overload.reason, 'memory', 'between the two bounds nothing changes')
+  process.held = 79
+  await until(() => overload.reason === null)
+  t.same(changes, ['memory', null], 'each change is told once')
+})
+
+t.test('RL26 garbage is collected before anybody is refused, and never all the time', async (t) => {
+  const { process, overload, changes } = watched(t)
+  process.garbage = 85
+  await until(() => process.collections === 1)
+  t.equal(overload.reason, null)
+  process.held = 95
+  await until(() => overload.reason === 'memory')
+  const before = process.samples
+  await until(() => process.samples > before + 10)
+  t.equal(process.collections, 1, 'no second collection within two seconds')
+  process.held = 20
+  process.garbage = 75
+  process.now += 2_001
+  await until(() => overload.reason === null)
+  t.equal(process.collections, 2, 'what is garbage by now holds nobody up')
+  t.same(changes, ['memory', null])
+})
+
+t.test('D19 an event loop that is late again and again refuses requests, a single long pause does not', async (t) => {
+  let reason: OverloadReason | null = null
+  const lateness = [0, 60_000, 0, 1_500, 1_500, 0, 1_500, 1_500, 1_500]
+  let now = 0
+  let asked = 0
+  const reasons: (OverloadReason | null)[] = []
+  const overload = createOverload({
+    everyMs: 1,
+    onChange: (changed) => (reason = changed),
+    // Asked twice for each look: at its beginning and at its end.
+    now() {
+      if (asked % 2 === 1) now += 1 + (lateness[(asked - 1) / 2] ?? 0)
+      asked += 1
+      return now
+    },
+    measure: () => ({ heldBytes: 1, limitBytes: LIMIT }),
+    collect: () => t.fail('nothing to collect'),
+  })
+  t.teardown(() => overload.stop())
+  overload.watch(() => t.fail('memory is not short'))
+  for (let look = 0; look < lateness.length; look += 1) {
+    await until(() => asked >= 2 * look + 3)
+    reasons.push(reason)
+  }
+  t.same(reasons, [null, null, null, null, null, null, null, null, 'event_loop'])
+  await until(() => overload.reason === null)
+  t.pass('and takes them again once it is in time')
+})
+
+t.test('RL26 what V8 says of a process that does little is far from the limit', async (t) => {
+  let told = 0
+  const overload = createOverload({ everyMs: 1, onChange: () => (told += 1) })
+  t.teardown(() => overload.stop())
+  overload.watch(() => t.fail('memory is not short'))
+  const before = performance.now()
+  await until(() => performance.now() - before > 50)
+  t.equal(overload.reason, null)
+  t.equal(told, 0)
+})
