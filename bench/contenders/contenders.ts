@@ -1,0 +1,7 @@
+import type { Contender } from './contender.ts'
+import { gateway, gatewayBearer } from './gateway.ts'
+import { nginxAuthRequest } from './nginx.ts'
+import { floor, stock } from './node-proxies.ts'
+
+/** All who are compared, in the order in which they are measured. */
+export const contenders: readonly Contender[] = [gateway, gatewayBearer, floor, stock, nginxAuthRequest]
