@@ -135,7 +135,7 @@ async function attempt(contender: Contender, run: BenchRun, work: () => Promise<
   try {
     return await work()
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, ' ') : String(error)
     run.progress(`${contender.name} does not run: ${reason}`)
     return { contender, reason, cells: {} }
   }

@@ -2,6 +2,7 @@ import { request } from 'undici'
 import type { Cell } from './comparison.ts'
 import type { Contender, Running } from './contenders/contender.ts'
 import { cpuMicrosOf, memoryMiBOf } from './process-tree.ts'
+import type { Program } from './programs.ts'
 import type { Site } from './site.ts'
 import { BROWSER_HEADERS, PATHS, runLoad } from './wrk.ts'
 
@@ -17,8 +18,7 @@ export async function measure(site: Site, { program, port }: Running, load: Load
   const before = cpuMicrosOf(program.pid)
   const options = { folder: site.folder, port, ...load, headers: withHost(load.headers, port) }
   const result = await runLoad(site, options).catch((error: unknown) => {
-    const end = program.end()
-    throw end === undefined ? error : new Error(end, { cause: error })
+    throw explained(error, program)
   })
   const spent = cpuMicrosOf(program.pid) - before
   const reached = (await site.upstream.requests()) - reachedBefore
@@ -34,9 +34,20 @@ export async function measure(site: Site, { program, port }: Running, load: Load
   }
 }
 
+/** The reason behind a failure, where that is the end of the program that was asked. */
+export function explained(error: unknown, program: Program): unknown {
+  const end = program.end()
+  return end === undefined ? error : new Error(end, { cause: error })
+}
+
 /** That it does what it is measured for: answers as the application does to whoever signed in, on every path, and to nobody else where it guards. */
 export async function checkContender(site: Site, { name, guards }: Contender, running: Running, cookies: string) {
-  const signedIn = withCookies(await running.signIn(), cookies)
+  const signedIn = await running.signIn().then(
+    (headers) => withCookies(headers, cookies),
+    (error: unknown) => {
+      throw explained(error, running.program)
+    },
+  )
   for (const path of PATHS) {
     const answer = await ask(running.port, path, signedIn)
     if (answer.status !== 200 || answer.body !== site.upstream.body)

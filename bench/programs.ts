@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { delimiter, join } from 'node:path'
 import type { Teardown } from './command.ts'
@@ -16,6 +16,8 @@ export interface ProgramOptions {
   readonly core: number
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** Where it writes its complaints, if not to its standard error. */
+  readonly logFile?: string
 }
 
 export interface Program {
@@ -60,10 +62,14 @@ export function startProgram(t: Teardown, command: readonly string[], options: P
       resolve()
     })
   })
+  const complaints = (): string =>
+    options.logFile !== undefined && existsSync(options.logFile)
+      ? readFileSync(options.logFile, 'utf8').slice(-2_000).trim()
+      : complaint.trim()
   const hasEnded = (): boolean => child.pid === undefined || child.exitCode !== null || child.signalCode !== null
 
   const end = (): string | undefined =>
-    hasEnded() ? `${command[0]} ended with ${child.exitCode ?? child.signalCode}: ${complaint.trim()}` : undefined
+    hasEnded() ? `${command[0]} ended with ${child.exitCode ?? child.signalCode}: ${complaints()}` : undefined
 
   async function stop(): Promise<void> {
     if (hasEnded()) return
@@ -83,7 +89,7 @@ export function startProgram(t: Teardown, command: readonly string[], options: P
       const deadline = Date.now() + START_MS
       while (!(await accepts(port))) {
         if (hasEnded()) throw new Error(end())
-        if (Date.now() > deadline) throw new Error(`${command[0]} does not listen at ${port}: ${complaint.trim()}`)
+        if (Date.now() > deadline) throw new Error(`${command[0]} does not listen at ${port}: ${complaints()}`)
         await pause(20)
       }
     },

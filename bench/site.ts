@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startLocalPool, type LocalPool } from '../src/local/local-pool.ts'
 import { Client } from '../test/helpers/client.ts'
-import type { Teardown } from './command.ts'
+import type { BenchRun } from './command.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
 
 /** What all contenders of a run share. It is on the load's core, and idle while there is load. */
-export interface Site extends Teardown {
+export interface Site extends BenchRun {
   /** For temporary files; readable for servers that give up being root. */
   readonly folder: string
   readonly pool: LocalPool
@@ -21,9 +21,9 @@ export const CLIENT_SECRET = 'bench+secret/of=the+client'
 export const MACHINE = { id: 'orders-batch', secret: 'orders-batch-secret', scope: 'orders/read' }
 const PERSON = { username: 'alice', password: 'Passw0rd!' }
 
-export async function startSite(t: Teardown): Promise<Site> {
+export async function startSite(run: BenchRun): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  run.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const callbackUrls = ['http://localhost:1/unused']
   const pool = await startLocalPool({
     users: {
@@ -45,10 +45,10 @@ export async function startSite(t: Teardown): Promise<Site> {
       { id: MACHINE.id, secret: MACHINE.secret, flows: ['client_credentials'], scopes: [MACHINE.scope] },
     ],
   })
-  t.teardown(async () => pool.close())
-  const upstream = await startUpstream(t, folder)
+  run.teardown(async () => pool.close())
+  const upstream = await startUpstream(run, folder)
   return {
-    teardown: (fn) => t.teardown(fn),
+    ...run,
     folder,
     pool,
     upstream,
