@@ -1,5 +1,6 @@
+import { drawBars, type Bar } from './chart.ts'
 import { cellsOf, ratioOf, type Cell, type Comparison, type Row, type TargetResult } from './comparison.ts'
-import { median, type Spread } from './statistics.ts'
+import { median, spreadOf, type Spread } from './statistics.ts'
 
 /** The tables of a run, in Markdown, which a terminal shows as well as a page. */
 export function compareReport(comparison: Comparison): string {
@@ -11,6 +12,25 @@ export function compareReport(comparison: Comparison): string {
     `**Targets** (CPU per request, median of the ratios with the lowest and the highest)\n\n${verdicts(targets, connections)}`,
     `Versions: ${versions.join('; ')}.`,
   ].join('\n\n')
+}
+
+/** CPU per request of everybody, at the largest number of connections. */
+export function comparePicture({ date, machine, connections, rows }: Comparison): string {
+  const count = Math.max(...connections)
+  const bars = rows.flatMap(({ name }): Bar[] => {
+    const cells = cellsOf(rows, name, count)
+    if (cells.length === 0) return []
+    const { median, min, max } = spreadOf(cells.map(({ cpuMicrosPerRequest }) => cpuMicrosPerRequest))
+    return [{ label: name, value: median, min, max, ours: name.startsWith('gateway') }]
+  })
+  const missing = rows.flatMap(({ name, reason }) => (reason === undefined ? [] : [{ label: name, reason }]))
+  return drawBars({
+    title: 'CPU time per request (less is better)',
+    subtitle: `${count} connections, 1 KiB answers, one core; ${machine.cpu}, Node ${machine.node}, ${date.slice(0, 10)}`,
+    unit: 'µs',
+    bars: bars.sort((one, other) => one.value - other.value),
+    missing,
+  })
 }
 
 function figures(rows: readonly Row[], connections: number): string {

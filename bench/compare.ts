@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { readArguments } from '../src/commands/arguments.ts'
 import { UsageError } from '../src/commands/command.ts'
+import { benchFile, writeReport } from './bench-readme.ts'
 import type { BenchCommand, BenchRun } from './command.ts'
+import { comparePicture, compareReport } from './compare-report.ts'
 import { judgeTargets, type Cell, type Comparison, type Row } from './comparison.ts'
 import { contenders } from './contenders/contenders.ts'
 import type { Contender, Running } from './contenders/contender.ts'
@@ -11,7 +13,6 @@ import { checkContender, measure, withCookies } from './measure.ts'
 import { chosen, numbers, wholeNumber } from './options.ts'
 import { leaveProxyCore, missingPrograms } from './programs.ts'
 import { startSite, type Site } from './site.ts'
-import { compareReport } from './compare-report.ts'
 
 interface Plan {
   readonly contenders: readonly Contender[]
@@ -62,6 +63,10 @@ the application behind are on another. Repetitions are interleaved, and ratios a
     requireMachine()
     const { comparison, failed } = await runComparison(plan, run)
     console.log(compareReport(comparison))
+    if (values.write === true) {
+      writeReport('compare', compareReport(comparison))
+      writeFileSync(benchFile('compare.svg'), comparePicture(comparison))
+    }
     if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(comparison, null, 2))
     return failed ? 1 : 0
   },
