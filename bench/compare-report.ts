@@ -1,5 +1,6 @@
 import { drawBars, type Bar } from './chart.ts'
 import { cellsOf, ratioOf, type Cell, type Comparison, type Row, type TargetResult } from './comparison.ts'
+import { table } from './markdown.ts'
 import { median, spreadOf, type Spread } from './statistics.ts'
 
 /** The tables of a run, in Markdown, which a terminal shows as well as a page. */
@@ -71,9 +72,3 @@ function verdicts(targets: readonly TargetResult[], connections: readonly number
 
 const spreadText = (spread: Spread | undefined): string =>
   spread === undefined ? '–' : `${spread.median.toFixed(2)} (${spread.min.toFixed(2)} – ${spread.max.toFixed(2)})`
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
-}

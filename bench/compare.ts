@@ -1,17 +1,15 @@
 import { writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { readArguments } from '../src/commands/arguments.ts'
-import { UsageError } from '../src/commands/command.ts'
 import { benchFile, writeReport } from './bench-readme.ts'
 import type { BenchCommand, BenchRun } from './command.ts'
 import { comparePicture, compareReport } from './compare-report.ts'
 import { judgeTargets, type Cell, type Comparison, type Row } from './comparison.ts'
 import { contenders } from './contenders/contenders.ts'
 import type { Contender, Running } from './contenders/contender.ts'
-import { describeMachine } from './machine.ts'
+import { describeMachine, requireMachine } from './machine.ts'
 import { checkContender, measure, withCookies } from './measure.ts'
 import { chosen, numbers, wholeNumber } from './options.ts'
-import { leaveProxyCore, missingPrograms } from './programs.ts'
+import { leaveProxyCore } from './programs.ts'
 import { startSite, type Site } from './site.ts'
 
 interface Plan {
@@ -70,14 +68,6 @@ the application behind are on another. Repetitions are interleaved, and ratios a
     if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(comparison, null, 2))
     return failed ? 1 : 0
   },
-}
-
-function requireMachine(): void {
-  const missing = missingPrograms('wrk', 'nginx', 'taskset')
-  if (missing !== undefined)
-    throw new UsageError(`Nothing can be measured: ${missing}. On Debian: apt-get install wrk nginx util-linux`)
-  if (cpus().length < 2)
-    throw new UsageError('Nothing can be measured on one core: proxy and load would share it. Use a machine with two.')
 }
 
 async function runComparison(plan: Plan, run: BenchRun): Promise<{ comparison: Comparison; failed: boolean }> {

@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'
+import { UsageError } from '../src/commands/command.ts'
+import { missingPrograms } from './programs.ts'
 
 /** The folder of the checkout, from the compiled files in build/. */
 export const packageFolder = join(import.meta.dirname, '..', '..')
@@ -22,6 +24,15 @@ export function describeMachine(): Machine {
     system: `${distribution()}, Linux ${release()}`,
     node: process.version,
   }
+}
+
+/** Throws a usage error with the remedy where nothing can be measured at all. */
+export function requireMachine(): void {
+  const missing = missingPrograms('wrk', 'nginx', 'taskset')
+  if (missing !== undefined)
+    throw new UsageError(`Nothing can be measured: ${missing}. On Debian: apt-get install wrk nginx util-linux`)
+  if (cpus().length < 2)
+    throw new UsageError('Nothing can be measured on one core: proxy and load would share it. Use a machine with two.')
 }
 
 /** The version of an installed package, or of ours where the name is `.`. */

@@ -16,12 +16,28 @@ export function treeOf(pid: number): readonly number[] {
   return tree
 }
 
-/** CPU time in microseconds, user and system, that a process and its descendants have used so far, those that have ended included. */
+/** In microseconds. */
+export interface CpuTimes {
+  readonly user: number
+  readonly system: number
+}
+
+/** CPU time that a process and its descendants have used so far, those that have ended included. */
+export function cpuTimesOf(pid: number): CpuTimes {
+  let [user, system] = [0, 0]
+  for (const member of treeOf(pid)) {
+    // utime and stime of each, cutime and cstime of the children that it has waited for: proc(5).
+    const [own = 0, ownSystem = 0, children = 0, childrenSystem = 0] = (statOf(member)?.slice(11, 15) ?? []).map(Number)
+    user += own + children
+    system += ownSystem + childrenSystem
+  }
+  return { user: user * MICROS_PER_TICK, system: system * MICROS_PER_TICK }
+}
+
+/** Both together. */
 export function cpuMicrosOf(pid: number): number {
-  let ticks = 0
-  // utime and stime of each, cutime and cstime of the children that it has waited for: proc(5).
-  for (const member of treeOf(pid)) for (const field of statOf(member)?.slice(11, 15) ?? []) ticks += Number(field)
-  return ticks * MICROS_PER_TICK
+  const { user, system } = cpuTimesOf(pid)
+  return user + system
 }
 
 /** Resident memory in MiB of a process and its descendants; what they share is counted once. */

@@ -10,7 +10,8 @@ export const PROXY_CORE = 0
 export const LOAD_CORE = 1
 
 const START_MS = 20_000
-const STOP_MS = 8_000
+// Long enough to write down what a profiler has seen.
+const STOP_MS = 20_000
 
 export interface ProgramOptions {
   readonly core: number

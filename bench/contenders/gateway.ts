@@ -96,23 +96,28 @@ const ours = {
   version: () => packageVersion('.'),
 }
 
-/** What a run signs in at, and asks for when it is signed in. */
-async function startWith(site: Site, name: string, signIn: (url: string) => Promise<Record<string, string>>) {
-  const { program, port, url } = await startGatewayProgram(site, { name })
-  return { program, port, signIn: async () => signIn(url) } satisfies Running
+/** With the session of a person who signs in. */
+export async function startForPeople(site: Site, options: GatewayOptions): Promise<Running> {
+  const { program, port, url } = await startGatewayProgram(site, options)
+  return { program, port, signIn: async () => ({ Cookie: await signIn(site, url) }) }
+}
+
+/** With the access token of a machine. */
+export async function startForMachines(site: Site, options: GatewayOptions): Promise<Running> {
+  const { program, port } = await startGatewayProgram(site, options)
+  return { program, port, signIn: async () => ({ Authorization: `Bearer ${await machineToken(site.pool)}` }) }
 }
 
 export const gateway: Contender = {
   ...ours,
   name: 'gateway',
   does: 'Cognito Gateway with a session, everything on',
-  start: async (site) => startWith(site, 'gateway', async (url) => ({ Cookie: await signIn(site, url) })),
+  start: async (site) => startForPeople(site, { name: 'gateway' }),
 }
 
 export const gatewayBearer: Contender = {
   ...ours,
   name: 'gateway-bearer',
   does: "Cognito Gateway with a machine's access token, everything on",
-  start: async (site) =>
-    startWith(site, 'gateway-bearer', async () => ({ Authorization: `Bearer ${await machineToken(site.pool)}` })),
+  start: async (site) => startForMachines(site, { name: 'gateway-bearer' }),
 }
