@@ -1,14 +1,15 @@
 import { drawBars, type Bar } from './chart.ts'
 import { cellsOf, ratioOf, type Cell, type Comparison, type Row, type TargetResult } from './comparison.ts'
+import { machineLine } from './machine.ts'
 import { table } from './markdown.ts'
 import { median, spreadOf, type Spread } from './statistics.ts'
 
 /** The tables of a run, in Markdown, which a terminal shows as well as a page. */
 export function compareReport(comparison: Comparison): string {
-  const { date, machine, seconds, repetitions, connections, rows, targets } = comparison
+  const { connections, rows, targets } = comparison
   const versions = rows.flatMap(({ name, version }) => (version === undefined ? [] : [`${name} ${version}`]))
   return [
-    `${date.slice(0, 10)}, ${machine.cpu} with ${machine.cores} cores, ${machine.system}, Node ${machine.node}; ${repetitions} × ${seconds} s for each cell, median of the repetitions.`,
+    machineLine(comparison),
     ...connections.map((count) => `**${count} connections**\n\n${figures(rows, count)}`),
     `**Targets** (CPU per request, median of the ratios with the lowest and the highest)\n\n${verdicts(targets, connections)}`,
     `Versions: ${versions.join('; ')}.`,

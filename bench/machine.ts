@@ -26,6 +26,17 @@ export function describeMachine(): Machine {
   }
 }
 
+/** One line that says where, when and how long was measured. */
+export function machineLine(run: {
+  readonly date: string
+  readonly machine: Machine
+  readonly seconds: number
+  readonly repetitions: number
+}): string {
+  const { cpu, cores, system, node } = run.machine
+  return `${run.date.slice(0, 10)}, ${cpu} with ${cores} cores, ${system}, Node ${node}; ${run.repetitions} × ${run.seconds} s for each figure, median of the repetitions.`
+}
+
 /** Throws a usage error with the remedy where nothing can be measured at all. */
 export function requireMachine(): void {
   const missing = missingPrograms('wrk', 'nginx', 'taskset')

@@ -4,13 +4,9 @@ import type { Contender, Running } from './contenders/contender.ts'
 import { cpuMicrosOf, memoryMiBOf } from './process-tree.ts'
 import type { Program } from './programs.ts'
 import type { Site } from './site.ts'
-import { BROWSER_HEADERS, PATHS, runLoad } from './wrk.ts'
+import { BROWSER_HEADERS, PATHS, runLoad, type LoadOptions } from './wrk.ts'
 
-export interface Load {
-  readonly connections: number
-  readonly seconds: number
-  readonly headers: Readonly<Record<string, string>>
-}
+export type Load = Omit<LoadOptions, 'folder' | 'port'>
 
 /** CPU of the proxy for each request that reached the application and came back, and how long it took. */
 export async function measure(site: Site, { program, port }: Running, load: Load): Promise<Cell> {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startLocalPool, type LocalPool } from '../src/local/local-pool.ts'
@@ -8,7 +8,7 @@ import { startUpstream, type Upstream } from './upstream.ts'
 
 /** What all contenders of a run share. It is on the load's core, and idle while there is load. */
 export interface Site extends BenchRun {
-  /** For temporary files; readable for servers that give up being root. */
+  /** For temporary files. */
   readonly folder: string
   readonly pool: LocalPool
   readonly upstream: Upstream
@@ -24,6 +24,8 @@ const PERSON = { username: 'alice', password: 'Passw0rd!' }
 export async function startSite(run: BenchRun): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), 'gateway-bench-'))
   run.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  // Servers that give up being root look for their files in it; what is secret in it has a mode of its own.
+  chmodSync(folder, 0o755)
   const callbackUrls = ['http://localhost:1/unused']
   const pool = await startLocalPool({
     users: {

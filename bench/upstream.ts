@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../test/helpers/world.ts'
 import type { Teardown } from './command.ts'
@@ -17,6 +17,10 @@ export interface Upstream {
 
 export const AUTH_COOKIE = 'session=0a1b2c3d4e5f60718293a4b5c6d7e8f9'
 
+/** Where a file of `LARGE_BYTES` bytes is answered. */
+export const LARGE_PATH = '/downloads/large'
+export const LARGE_BYTES = 100_000_000
+
 /** The lines of every nginx.conf here: one worker, nothing written down, nothing outside the folder, connections kept for ever. */
 export function nginxHead(folder: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -25,7 +29,7 @@ export function nginxHead(folder: string): string {
   return `daemon off; worker_processes 1; worker_rlimit_nofile 20000; pid ${folder}/pid; error_log stderr;
 events { worker_connections 8192; }
 http {
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 300s; large_client_header_buffers 4 32k;
+  access_log off; sendfile on; keepalive_requests 1000000000; keepalive_timeout 300s; large_client_header_buffers 4 32k;
   ${temporary}`
 }
 
@@ -34,6 +38,9 @@ export async function startUpstream(t: Teardown, parent: string): Promise<Upstre
   mkdirSync(folder)
   const [port, authPort] = [await freePort(), await freePort()]
   const body = 'All work and no play makes Jack a dull boy. '.repeat(24).slice(0, 1024)
+  const large = join(folder, 'large')
+  writeFileSync(large, '')
+  truncateSync(large, LARGE_BYTES)
   const config = join(folder, 'nginx.conf')
   writeFileSync(
     config,
@@ -41,6 +48,7 @@ export async function startUpstream(t: Teardown, parent: string): Promise<Upstre
   server {
     listen 127.0.0.1:${port};
     location / { default_type text/plain; return 200 "${body}"; }
+    location = ${LARGE_PATH} { alias ${large}; }
     location = /_requests { stub_status; }
   }
   server {

@@ -1,5 +1,5 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../test/helpers/world.ts'
 import { debianVersion } from '../machine.ts'
@@ -90,8 +90,6 @@ interface Directives {
 async function startApache(site: Site, name: string, directives: (url: string) => Directives) {
   const folder = join(site.folder, name)
   mkdirSync(folder)
-  // Its workers give up being root, and look for files of their own.
-  chmodSync(site.folder, 0o755)
   const port = await freePort()
   const url = `http://localhost:${port}`
   const config = join(folder, 'apache.conf')

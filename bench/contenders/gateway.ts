@@ -21,6 +21,8 @@ export interface RunningGateway {
   readonly url: string
   readonly adminUrl: string
   readonly settingsFile: string
+  /** How long it took from its start until it was ready. */
+  readonly readyMs: number
 }
 
 /** Our program as it is deployed: one worker, everything on that is on by default, its log lines to where nobody keeps them. */
@@ -33,11 +35,13 @@ export async function startGatewayProgram(site: Site, options: GatewayOptions): 
   const settingsFile = writeSettings(folder, { site, url, port, adminPort, more: options.settings ?? {} })
   const main = join(packageFolder, 'dist', 'main.js')
   const command = [process.execPath, ...(options.node ?? []), main, 'serve', '--config', settingsFile]
+  const started = performance.now()
   const program = startProgram(site, command, { core: PROXY_CORE })
-  await program.listens(port)
+  await program.listens(adminPort)
   const adminUrl = `http://127.0.0.1:${adminPort}`
-  while (!(await fetch(`${adminUrl}/readyz`)).ok) await pause(20)
-  return { program, port, url, adminUrl, settingsFile }
+  while (!(await fetch(`${adminUrl}/readyz`)).ok) await pause(5)
+  const readyMs = performance.now() - started
+  return { program, readyMs, port, url, adminUrl, settingsFile }
 }
 
 interface SettingsParts {
