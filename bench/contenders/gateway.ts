@@ -101,15 +101,15 @@ const ours = {
 }
 
 /** With the session of a person who signs in. */
-export async function startForPeople(site: Site, options: GatewayOptions): Promise<Running> {
-  const { program, port, url } = await startGatewayProgram(site, options)
-  return { program, port, signIn: async () => ({ Cookie: await signIn(site, url) }) }
+export async function startForPeople(site: Site, options: GatewayOptions): Promise<Running & RunningGateway> {
+  const gateway = await startGatewayProgram(site, options)
+  return { ...gateway, signIn: async () => ({ Cookie: await signIn(site, gateway.url) }) }
 }
 
 /** With the access token of a machine. */
-export async function startForMachines(site: Site, options: GatewayOptions): Promise<Running> {
-  const { program, port } = await startGatewayProgram(site, options)
-  return { program, port, signIn: async () => ({ Authorization: `Bearer ${await machineToken(site.pool)}` }) }
+export async function startForMachines(site: Site, options: GatewayOptions): Promise<Running & RunningGateway> {
+  const gateway = await startGatewayProgram(site, options)
+  return { ...gateway, signIn: async () => ({ Authorization: `Bearer ${await machineToken(site.pool)}` }) }
 }
 
 export const gateway: Contender = {
