@@ -169,10 +169,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   }
 
   onComplete(): void {
-    if (this.#over) {
-      this.#lease?.release('abandoned')
-      return
-    }
+    if (this.#over) return
     const fault = this.#lease?.fault ?? null
     if (fault !== null) {
       this.onError(fault)
@@ -187,10 +184,8 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   }
 
   onError(error: Error): void {
-    if (this.#over) {
-      this.#lease?.release('abandoned')
-      return
-    }
+    // Ended by us: whoever did knows better than undici what that means for the application.
+    if (this.#over) return
     if (this.#lease !== null && this.#mayBeStale(error, this.#lease)) {
       this.#repeated = true
       this.#abort = null
@@ -220,9 +215,10 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     const still = second - this.#movedAt
     if (this.#unread && this.#readsTooSlowly(still)) this.#giveUpReader()
     if (this.#over) return
-    if (totalSeconds !== null && second - this.#beganAt > totalSeconds) this.#timeOut('total')
+    // Where a client may have been the slow one, the application is not blamed: anybody could open its circuit.
+    if (totalSeconds !== null && second - this.#beganAt > totalSeconds) this.#timeOut('total', 'abandoned')
     else if (this.#paused) {
-      if (this.#readsTooSlowly(still)) this.#timeOut('client_not_reading')
+      if (this.#readsTooSlowly(still)) this.#timeOut('client_not_reading', 'abandoned')
     } else if (this.#answer !== null) {
       if (still > idleSeconds && !this.#answer.eventStream) this.#timeOut('idle')
     } else if (body !== null && !body.complete && !body.held) {
@@ -230,10 +226,10 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     } else if (still > (body !== null && !body.complete ? idleSeconds : responseSeconds)) this.#timeOut('no_answer')
   }
 
-  #timeOut(reason: string): void {
+  #timeOut(reason: string, outcome: 'failed' | 'abandoned' = 'failed'): void {
     const error = new GatewayError('GW_UPSTREAM_TIMEOUT', { reason: `upstream_${reason}` })
     const lease = this.#lease
-    this.#end('failed', error)
+    this.#end(outcome, error)
     this.#sender.fail(this.#errand, error)
     if (lease === null) this.#errand.passage.upstream.leave(this)
   }
