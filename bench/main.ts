@@ -12,6 +12,14 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'CPU per request of the gateway and of its peers, side by side in one interleaved run.',
     load: async () => (await import('./compare.ts')).compare,
   },
+  scale: {
+    summary: 'What many routes, sessions, connections, streams and WebSockets cost, and how long a start takes.',
+    load: async () => (await import('./scale.ts')).scale,
+  },
+  profile: {
+    summary: "Where the gateway's CPU time goes under the load of compare, by package, file and function.",
+    load: async () => (await import('./profile.ts')).profile,
+  },
 }
 
 const overview = `Measures the gateway on this machine, against programs that do the same.
