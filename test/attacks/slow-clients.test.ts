@@ -60,12 +60,12 @@ t.test(
       attack(t, '-X', `${world.url}/files/large`, ['-w', '512', '-y', '1024', '-n', '5', '-z', '32', '-k', '3']),
       attack(t, '-R', `${world.url}/files/large`, ['-a', '10', '-b', '3000']),
     ]
-    let over = false
-    void Promise.all(attacks.map(async ({ report }) => report)).then(() => (over = true))
+    const all = { over: false }
+    void Promise.all(attacks.map(async ({ report }) => report)).then(() => (all.over = true))
 
     const [statuses, waits] = [new Map<number, number>(), [0]]
     let underAttack = 0
-    while (!over) {
+    while (!all.over) {
       for (const path of ['/forms/ok', '/files/ok', '/oauth2/ping']) {
         const askedAt = performance.now()
         const { status } = await sendRaw(world.port, get(path))
