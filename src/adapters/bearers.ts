@@ -6,8 +6,8 @@ import type { TokenVerifier } from './token-verifier.ts'
 export interface Bearers {
   /** The token where the header holds one that claims to come from our pool; anything else is the application's own affair. */
   ownTokenIn(authorization: string | undefined): string | null
-  /** Throws GW_TOKEN_INVALID, GW_TOKEN_USE or GW_POOL_UNAVAILABLE. */
-  identityOf(token: string): Promise<Identity>
+  /** A promise only where the token must be verified; it rejects with GW_TOKEN_INVALID, GW_TOKEN_USE or GW_POOL_UNAVAILABLE. */
+  identityOf(token: string): Identity | Promise<Identity>
 }
 
 export interface BearersOptions {
@@ -25,6 +25,7 @@ const REFUSED_MEMO_MS = 10_000
 const MAX_REFUSED = 500
 /** Longer than any token of Cognito, so that what strangers send takes 2 MB at most. */
 const MAX_REFUSED_LENGTH = 4_096
+const SCHEME = 'bearer '
 const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
 
 export function createBearers(options: BearersOptions): Bearers {
@@ -52,29 +53,40 @@ export function createBearers(options: BearersOptions): Bearers {
   }
 
   async function verified(token: string): Promise<Identity> {
-    const access = await verifier.verifyBearer(token)
-    const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
-    if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
-    remember(token, identity, typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0)
-    return identity
+    const before = refused.get(token.slice(-32))
+    if (before !== undefined && before.token === token && now() < before.until) throw before.error
+    try {
+      const access = await verifier.verifyBearer(token)
+      const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
+      if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
+      remember(token, identity, typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0)
+      return identity
+    } catch (error) {
+      rememberRefusal(token, error)
+      throw error
+    }
+  }
+
+  /** The token of a header whose token was verified before, without reading it once more. */
+  function rememberedIn(authorization: string): string | null {
+    const token = memo.get(authorization.slice(-32))?.token
+    if (token === undefined || authorization.length !== SCHEME.length + token.length) return null
+    return authorization.slice(0, SCHEME.length).toLowerCase() === SCHEME && authorization.endsWith(token)
+      ? token
+      : null
   }
 
   return {
     ownTokenIn(authorization) {
-      const token = authorization === undefined ? undefined : BEARER.exec(authorization)?.groups?.['token']
+      if (authorization === undefined) return null
+      const remembered = rememberedIn(authorization)
+      if (remembered !== null) return remembered
+      const token = BEARER.exec(authorization)?.groups?.['token']
       return token !== undefined && verifier.claimsToBeOurs(token) ? token : null
     },
-    async identityOf(token) {
+    identityOf(token) {
       const known = memo.get(token.slice(-32))
-      if (known !== undefined && known.token === token && now() < known.until) return known.identity
-      const before = refused.get(token.slice(-32))
-      if (before !== undefined && before.token === token && now() < before.until) throw before.error
-      try {
-        return await verified(token)
-      } catch (error) {
-        rememberRefusal(token, error)
-        throw error
-      }
+      return known !== undefined && known.token === token && now() < known.until ? known.identity : verified(token)
     },
   }
 }

@@ -46,11 +46,11 @@ function startBearers() {
       .sign(privateKey)
   }
   const verdict = async (token: string): Promise<string> =>
-    bearers.identityOf(token).then(
+    Promise.resolve(bearers.identityOf(token)).then(
       ({ kind }) => kind,
       (error: { code: string }) => error.code,
     )
-  return { clock, keys, sign, verdict, verifications: () => verifications }
+  return { bearers, clock, keys, sign, verdict, verifications: () => verifications }
 }
 
 /** The same claims under a signature that is none. */
@@ -118,4 +118,28 @@ t.test('D19 a refusal is of one token, not of others that end alike, and drives 
   const before = verifications()
   t.equal(await verdict(valid), 'machine')
   t.equal(verifications(), before)
+})
+
+t.test('a token is found in a header alike whether it was verified before or not', async (t) => {
+  const { bearers, sign, verdict } = startBearers()
+  const token = await sign()
+  const other = await sign({ iss: 'https://elsewhere.example.com' })
+  const headers = [
+    [`Bearer ${token}`, token],
+    [`bEARER ${token}`, token],
+    [`Bearer  ${token}`, null],
+    [`Basic ${token}`, null],
+    [`Bearer x${token.slice(1)}`, `x${token.slice(1)}`],
+    [`BearerX${token}`, null],
+    [token, null],
+    [token.slice(-32), null],
+    [`Bearer ${other}`, null],
+    ['', null],
+    [undefined, null],
+  ] as const
+  for (const known of [false, true]) {
+    if (known) t.equal(await verdict(token), 'machine')
+    for (const [header, found] of headers)
+      t.equal(bearers.ownTokenIn(header), found, `${known ? 'verified' : 'new'}: ${header?.slice(0, 9)}`)
+  }
 })
