@@ -27,17 +27,20 @@ const PLAIN = `
 export const streams: Topic = {
   name: 'streams',
   asks: 'how fast 100 MB pass, and in how much memory',
-  async run(site, { repetitions }) {
+  async run(site, { seconds, repetitions }) {
     const missing = missingPrograms('curl')
     if (missing !== undefined) throw new Error(`${missing}; on Debian: apt-get install curl`)
     const gateway = await startForPeople(site, { name: 'streams' })
     const nginx = await startNginx(site, 'streams-nginx', PLAIN)
     const speeds = { gateway: [] as number[], nginx: [] as number[] }
     const cpu = { gateway: [] as number[], nginx: [] as number[] }
-    await download(site, gateway)
-    await download(site, nginx)
+    // Its heap has grown to what small requests need; all that streams need beyond that is counted.
+    const headers = { Host: `localhost:${gateway.port}`, ...(await gateway.signIn()) }
+    await runLoad(site, { folder: site.folder, port: gateway.port, connections: 16, seconds, headers })
     const before = memoryMiBOf(gateway.program.pid)
     const peak = await peakMemoryMiB(gateway.program.pid, async () => {
+      await download(site, gateway)
+      await download(site, nginx)
       for (let repetition = 1; repetition <= repetitions; repetition += 1) {
         for (const [name, running] of Object.entries({ gateway, nginx }) as ['gateway' | 'nginx', Running][]) {
           const spent = cpuMicrosOf(running.program.pid)
