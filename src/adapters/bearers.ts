@@ -1,5 +1,6 @@
 import { GatewayError } from '../domain/errors.ts'
 import { identityFromClaims, type Identity } from '../domain/identity.ts'
+import { Memo } from '../domain/memo.ts'
 import type { TokenVerifier } from './token-verifier.ts'
 
 /** Reads access tokens out of Authorization headers and says whose they are. */
@@ -19,10 +20,10 @@ export interface BearersOptions {
 }
 
 const MEMO_MS = 60_000
-const MAX_REMEMBERED = 10_000
+const REMEMBERED = 10_000
 /** Shorter than the other memo: a clock that is behind may make a token valid that was from the future. */
 const REFUSED_MEMO_MS = 10_000
-const MAX_REFUSED = 500
+const REFUSED = 250
 /** Longer than any token of Cognito, so that what strangers send takes 2 MB at most. */
 const MAX_REFUSED_LENGTH = 4_096
 const SCHEME = 'bearer '
@@ -30,36 +31,26 @@ const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
 
 export function createBearers(options: BearersOptions): Bearers {
   const { verifier, now } = options
-  // By the signature's tail, then the whole token: a look-up must not cost more than it saves.
-  const memo = new Map<string, { readonly token: string; readonly identity: Identity; readonly until: number }>()
+  const memo = new Memo<{ readonly identity: Identity; readonly until: number }>(REMEMBERED)
   // Apart, so that no flood of refused tokens drives out one that is in use.
-  const refused = new Map<string, { readonly token: string; readonly error: GatewayError; readonly until: number }>()
-
-  function remember(token: string, identity: Identity, expiresAt: number): void {
-    const tail = token.slice(-32)
-    memo.delete(tail)
-    memo.set(tail, { token, identity, until: Math.min(now() + MEMO_MS, expiresAt) })
-    if (memo.size > MAX_REMEMBERED) memo.delete(memo.keys().next().value ?? '')
-  }
+  const refused = new Memo<{ readonly error: GatewayError; readonly until: number }>(REFUSED)
 
   /** A program whose token is over sends it again and again: it costs a signature's check once. */
   function rememberRefusal(token: string, error: unknown): void {
     const isFinal = error instanceof GatewayError && error.code !== 'GW_POOL_UNAVAILABLE' && error.reason !== 'jwks'
     if (!isFinal || token.length > MAX_REFUSED_LENGTH) return
-    const tail = token.slice(-32)
-    refused.delete(tail)
-    refused.set(tail, { token, error, until: now() + REFUSED_MEMO_MS })
-    if (refused.size > MAX_REFUSED) refused.delete(refused.keys().next().value ?? '')
+    refused.set(token, { error, until: now() + REFUSED_MEMO_MS })
   }
 
   async function verified(token: string): Promise<Identity> {
-    const before = refused.get(token.slice(-32))
-    if (before !== undefined && before.token === token && now() < before.until) throw before.error
+    const before = refused.get(token)
+    if (before !== null && now() < before.until) throw before.error
     try {
       const access = await verifier.verifyBearer(token)
       const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
       if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
-      remember(token, identity, typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0)
+      const expiresAt = typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0
+      memo.set(token, { identity, until: Math.min(now() + MEMO_MS, expiresAt) })
       return identity
     } catch (error) {
       rememberRefusal(token, error)
@@ -69,8 +60,8 @@ export function createBearers(options: BearersOptions): Bearers {
 
   /** The token of a header whose token was verified before, without reading it once more. */
   function rememberedIn(authorization: string): string | null {
-    const token = memo.get(authorization.slice(-32))?.token
-    if (token === undefined || authorization.length !== SCHEME.length + token.length) return null
+    const token = memo.likely(authorization)
+    if (token === null || authorization.length !== SCHEME.length + token.length) return null
     return authorization.slice(0, SCHEME.length).toLowerCase() === SCHEME && authorization.endsWith(token)
       ? token
       : null
@@ -85,8 +76,8 @@ export function createBearers(options: BearersOptions): Bearers {
       return token !== undefined && verifier.claimsToBeOurs(token) ? token : null
     },
     identityOf(token) {
-      const known = memo.get(token.slice(-32))
-      return known !== undefined && known.token === token && now() < known.until ? known.identity : verified(token)
+      const known = memo.get(token)
+      return known !== null && now() < known.until ? known.identity : verified(token)
     },
   }
 }

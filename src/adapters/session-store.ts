@@ -1,6 +1,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { GatewayError } from '../domain/errors.ts'
 import type { ClaimValue } from '../domain/identity.ts'
+import { Memo } from '../domain/memo.ts'
 import type { Session } from '../domain/session.ts'
 import type { EndedSessions } from './ended-sessions.ts'
 import type { Seal } from './seal.ts'
@@ -27,7 +28,8 @@ export interface CookieStoreOptions {
   readonly ended: EndedSessions
   /** Longest text in bytes that the cookies can hold together. */
   readonly maxTextBytes: number
-  readonly maxRemembered?: number
+  /** At least so many sessions are not opened anew each time. */
+  readonly remembered?: number
   /** Told of every session that was written, so that what is open under it can follow. */
   readonly onWritten?: (session: Session) => void
 }
@@ -37,7 +39,7 @@ const MAX_RECORD_BYTES = 65_536
 /** The store that needs no server: the browser holds the whole record, sealed. */
 export function createCookieStore(options: CookieStoreOptions): SessionStore {
   const { seal, ended, maxTextBytes } = options
-  const memo = createMemo(options.maxRemembered ?? 10_000)
+  const memo = new Memo<StoredSession>(options.remembered ?? 10_000)
 
   return {
     read(text) {
@@ -61,28 +63,6 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
       return text
     },
     end: (sessionId, until) => ended.end({ sessionId, until }),
-  }
-}
-
-interface Memo {
-  get(text: string): StoredSession | null
-  set(text: string, stored: StoredSession): void
-}
-
-/** Least recently used texts go first. Looked up by the tail, which is random, then compared whole: hashing all of it costs ten times more. */
-function createMemo(max: number): Memo {
-  const entries = new Map<string, { readonly text: string; readonly stored: StoredSession }>()
-  return {
-    get(text) {
-      const entry = entries.get(text.slice(-32))
-      return entry !== undefined && entry.text === text ? entry.stored : null
-    },
-    set(text, stored) {
-      const tail = text.slice(-32)
-      entries.delete(tail)
-      entries.set(tail, { text, stored })
-      if (entries.size > max) entries.delete(entries.keys().next().value ?? '')
-    },
   }
 }
 
