@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici'
 import type { Lease, Pin, Upstream, UpstreamRefusal, Visitor } from '../../adapters/upstreams.ts'
 import { answerHeaders, type AnswerHeaders, type AnswerRules } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { breakOff, writeHead } from './answer-head.ts'
+import { breakOff, stopRequest, writeHead } from './answer-head.ts'
 import type { RequestBody } from './request-body.ts'
 import type { Watch, Watched } from './watch.ts'
 
@@ -126,8 +126,8 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     const { rules, identified, draining, body } = this.#options
     const answer = answerHeaders(textOf(rawHeaders), rules, {
       identified,
-      // An answer before the end of the request: what still comes is read by nobody.
-      closing: draining() || body?.complete === false,
+      // An answer before the end of the request: what still comes is read by nobody. Over HTTP/2 only the stream ends by that.
+      closing: draining() || (body?.complete === false && this.#request.raw.overHttp2 === undefined),
       cookies: this.#request.setCookies,
       cookiesAreOptional: this.#request.setCookiesAreOptional,
       ownConnection: this.pin !== null,
@@ -172,6 +172,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     this.#end('answered')
     if (this.#held === null) this.#response.end()
     else this.#response.end(this.#held)
+    if (this.#options.body?.complete === false) stopRequest(this.#response)
   }
 
   onError(error: Error): void {
