@@ -30,7 +30,9 @@ export interface ExchangeOptions {
   readonly body: RequestBody | null
   /** Method, path and headers, once the address of the application is known. */
   readonly message: (lease: Lease) => Dispatcher.DispatchOptions
-  readonly fail: (error: unknown) => void
+  /** What an error of this exchange means. */
+  readonly failureOf: (error: unknown) => GatewayError
+  readonly fail: (failure: GatewayError) => void
   /** An answer that goes on for as long as it likes has begun. */
   readonly streaming: (end: () => void) => void
   /** The application has said yes to an upgrade; null where none was asked for. */
@@ -185,8 +187,10 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       this.#send(this.#lease)
       return
     }
-    this.#end(error instanceof GatewayError ? 'abandoned' : 'failed')
-    this.#options.fail(error)
+    const failure = this.#options.failureOf(error)
+    // The client's faults and our own say nothing about the application.
+    this.#end(failure.code.startsWith('GW_UPSTREAM') ? 'failed' : 'abandoned')
+    this.#options.fail(failure)
   }
 
   onUpgrade(_status: number, rawHeaders: Buffer[] | string[] | null, socket: Duplex): void {

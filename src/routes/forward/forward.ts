@@ -106,7 +106,8 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
         bodyTimeout: 0,
         ...(upgrade ? { upgrade: 'websocket' } : {}),
       }),
-      fail: (error) => fail(request, reply, error),
+      failureOf: asGatewayError,
+      fail: (failure) => fail(request, reply, failure),
       streaming: (end) => {
         const stream = { access: route.access, pool: route.pool, webSocket: false, end }
         reply.raw.once('close', streams.add(stream, session))
@@ -148,8 +149,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     return new RequestBody(raw, { rules: bodyRules, wanted })
   }
 
-  function fail(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
-    const failure = asGatewayError(error)
+  function fail(request: FastifyRequest, reply: FastifyReply, failure: GatewayError): void {
     request.outcome.reason = failure.reason ?? null
     if (failure.code.startsWith('GW_UPSTREAM'))
       metrics.count('upstream_errors_total', { route: request.routeLabel, reason: failure.reason ?? '' })
@@ -164,7 +164,8 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
   function asGatewayError(error: unknown): GatewayError {
     if (error instanceof GatewayError) return error
     const { code, reason } = options.upstreamFault(error)
-    return new GatewayError(code, { cause: error, reason })
+    const headers = code === 'GW_OVERLOADED' ? { 'retry-after': '5' } : {}
+    return new GatewayError(code, { cause: error, reason, headers })
   }
 }
 
