@@ -3,6 +3,7 @@ import { install, node } from './prepare.mjs'
 
 const jobs = {
   property: { file: 'build/test/attacks/paths-property.test.js', runs: 100_000 },
+  smuggling: { file: 'build/test/end-to-end/smuggling.test.js', runs: 256 },
 }
 
 const [name, runs] = process.argv.slice(2)

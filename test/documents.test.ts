@@ -38,6 +38,15 @@ t.test('README lists every metric with its labels and help, and no other', async
   t.same(rows.toSorted(), expected.toSorted())
 })
 
+t.test('H29 README says that applications must be reachable through the gateway only, and why', async (t) => {
+  const [, start = ''] = readme.split('### 3. Start it')
+  t.match(
+    start.split('\n## ', 1)[0],
+    /Applications must be reachable through the gateway only: whoever reaches one directly can send it any header\./,
+    'where people set an application up',
+  )
+})
+
 t.test('the map of the inside names every folder of the sources', async (t) => {
   const map = read('src/README.md')
   const folders = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true }).filter((entry) =>

@@ -210,12 +210,15 @@ const INVALID = new Set([
   'UND_ERR_INFO',
 ])
 
+/** Codes of errors that are a shortage of ours: they say nothing about the application. */
+const OUR_SHORTAGE = new Set(['EMFILE', 'ENFILE'])
 // The last two are a unix socket's.
 const NOT_THERE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT', 'EACCES'])
 
 /** What a failed exchange with an application means, by the code of the error. */
 export function upstreamFault(error: unknown): UpstreamFault {
   const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+  if (OUR_SHORTAGE.has(code)) return { code: 'GW_OVERLOADED', reason: 'file_descriptors' }
   if (TIMEOUTS.has(code)) return { code: 'GW_UPSTREAM_TIMEOUT', reason: 'timeout' }
   if (error instanceof errors.HTTPParserError || code.startsWith('HPE_') || INVALID.has(code)) {
     return { code: 'GW_UPSTREAM_INVALID', reason: 'invalid_answer' }

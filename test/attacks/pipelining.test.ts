@@ -1,8 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
+import { pathOf, startRawApplication } from '../helpers/raw-application.ts'
 import { openRawConnection, sendRaw } from '../helpers/raw-http.ts'
 import { until } from '../helpers/until.ts'
 import { handshake, openBytes } from '../helpers/web-socket.ts'
@@ -135,3 +136,30 @@ for (const tls of [false, true]) {
     },
   )
 }
+
+t.test('F09 a body that is itself a request stays a body, also where its answer came before it', async (t) => {
+  const hidden = request('GET', '/public/hidden')
+  const carriers = new Map<string, Socket>()
+  const application = await startRawApplication(t, (socket, asked) => {
+    carriers.set(pathOf(asked), socket)
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${pathOf(asked).length}\r\n\r\n${pathOf(asked)}`)
+  })
+  const { port, log } = await startWorld(t, { upstream: application.url })
+  for (const framing of [`Content-Length: ${hidden.length}`, 'Transfer-Encoding: chunked']) {
+    const body = framing.startsWith('T') ? `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n` : hidden
+    for (const method of ['GET', 'POST']) {
+      const { socket, received } = openBytes(t, port)
+      const begun = framing.startsWith('T') ? body.indexOf('\n') + 2 : 1
+      socket.write(`${method} /public/early HTTP/1.1\r\nHost: localhost\r\n${framing}\r\n\r\n${body.slice(0, begun)}`)
+      await until(() => received().endsWith('/public/early'))
+      t.match(received(), /^connection: close\r$/im, 'nothing can follow')
+      const closed = once(socket, 'close')
+      socket.write(body.slice(begun))
+      await closed
+      t.equal(answersIn(received()), 1, `${method} ${framing}`)
+      t.equal((await sendRaw(port, request('GET', '/public/next'))).body, '/public/next')
+      t.not(carriers.get('/public/next'), carriers.get('/public/early'), 'half a request stays alone on its connection')
+    }
+  }
+  t.notOk(log.some((line) => line.includes('/public/hidden')))
+})

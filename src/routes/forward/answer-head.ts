@@ -27,6 +27,11 @@ export function writeHead(response: Response, status: number, pairs: string[]): 
   if (closing) response.stream.session?.close()
 }
 
+/** Ends an answer before its request has ended: over HTTP/2 the client is told to send no more of it (RFC 9113 8.1). */
+export function stopRequest(response: Response): void {
+  if (response instanceof Http2ServerResponse) response.stream.close(constants.NGHTTP2_NO_ERROR)
+}
+
 /** Ends an answer that has begun and will never be whole, so that no client takes it for one that is. */
 export function breakOff(response: Response): void {
   if (response instanceof Http2ServerResponse) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR)

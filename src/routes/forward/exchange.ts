@@ -9,7 +9,7 @@ import { answerHeaders, type AnswerHeaders } from '../../domain/answer-headers.t
 import { GatewayError } from '../../domain/errors.ts'
 import type { RewrittenPath } from '../../domain/rewriting.ts'
 import type { Session } from '../../domain/session.ts'
-import { breakOff, writeHead } from './answer-head.ts'
+import { breakOff, stopRequest, writeHead } from './answer-head.ts'
 import type { Passage } from './passage.ts'
 import type { RequestBody } from './request-body.ts'
 import { CROWDED_IDLE_SECONDS, type Watch, type Watched } from './watch.ts'
@@ -43,7 +43,9 @@ export interface Sender {
   draining(): boolean
   /** Method, path and headers, once the address of the application is known. */
   messageOf(errand: Errand, lease: Lease): Dispatcher.DispatchOptions
-  fail(errand: Errand, error: unknown): void
+  /** What an error of an exchange means. */
+  failureOf(error: unknown): GatewayError
+  fail(errand: Errand, failure: GatewayError): void
   /** An answer that goes on for as long as it likes has begun. */
   streaming(errand: Errand, end: () => void): void
   /** The application has said yes to an upgrade. */
@@ -134,8 +136,8 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     request.outcome.upstreamAnsweredAt = performance.now()
     const answer = answerHeaders(textOf(rawHeaders), passage.rules, {
       identified: permit.identity !== null,
-      // An answer before the end of the request: what still comes is read by nobody.
-      closing: this.#sender.draining() || body?.complete === false,
+      // An answer before the end of the request: what still comes is read by nobody. Over HTTP/2 only the stream ends by that.
+      closing: this.#sender.draining() || (body?.complete === false && request.raw.overHttp2 === undefined),
       cookies: request.cookiesToSet,
       cookiesAreOptional: request.setCookiesAreOptional,
       ownConnection: this.pin !== null,
@@ -180,6 +182,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
     this.#end('answered')
     if (this.#held === null) this.#response.end()
     else this.#response.end(this.#held)
+    if (this.#errand.body?.complete === false) stopRequest(this.#response)
     if (this.#response.writableLength > 0) this.#awaitReader()
   }
 
@@ -193,8 +196,10 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       this.#send(this.#lease)
       return
     }
-    this.#end(error instanceof GatewayError ? 'abandoned' : 'failed')
-    this.#sender.fail(this.#errand, error)
+    const failure = this.#sender.failureOf(error)
+    // The client's faults and our own say nothing about the application.
+    this.#end(failure.code.startsWith('GW_UPSTREAM') ? 'failed' : 'abandoned')
+    this.#sender.fail(this.#errand, failure)
   }
 
   onUpgrade(_status: number, rawHeaders: Buffer[] | string[] | null, socket: Duplex): void {

@@ -47,6 +47,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     watch,
     draining: options.draining,
     messageOf,
+    failureOf: asGatewayError,
     fail,
     streaming({ reply, route, session }, end) {
       const stream = { access: route.access, pool: route.pool, webSocket: false, end }
@@ -122,8 +123,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     return new RequestBody(raw, { rules: bodyRules, wanted })
   }
 
-  function fail({ request, reply }: Errand, error: unknown): void {
-    const failure = asGatewayError(error)
+  function fail({ request, reply }: Errand, failure: GatewayError): void {
     request.outcome.reason = failure.reason ?? null
     if (failure.code.startsWith('GW_UPSTREAM'))
       metrics.count('upstream_errors_total', { route: request.routeLabel, reason: failure.reason ?? '' })
@@ -138,7 +138,8 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
   function asGatewayError(error: unknown): GatewayError {
     if (error instanceof GatewayError) return error
     const { code, reason } = options.upstreamFault(error)
-    return new GatewayError(code, { cause: error, reason })
+    const headers = code === 'GW_OVERLOADED' ? { 'retry-after': '5' } : {}
+    return new GatewayError(code, { cause: error, reason, headers })
   }
 }
 
