@@ -32,7 +32,7 @@ export interface OverloadOptions {
 const EVERY_MS = 250
 /** One long pause (a suspended machine, a large collection) is no overload; several in a row mean that whoever comes waits seconds. */
 const LATE_MS = 1_000
-const LATE_IN_A_ROW = 3
+const LATE_IN_A_ROW = 5
 /** Between the two nothing changes. */
 const SHORT = 0.9
 const ENOUGH = 0.8

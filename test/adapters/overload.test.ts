@@ -64,7 +64,8 @@ t.test('RL26 garbage is collected before anybody is refused, and never all the t
 
 t.test('D19 an event loop that is late again and again refuses requests, a single long pause does not', async (t) => {
   let reason: OverloadReason | null = null
-  const lateness = [0, 60_000, 0, 1_500, 1_500, 0, 1_500, 1_500, 1_500]
+  const late = [1_500, 1_500, 1_500, 1_500]
+  const lateness = [0, 60_000, 0, ...late, 0, ...late, 1_500]
   let now = 0
   let asked = 0
   const reasons: (OverloadReason | null)[] = []
@@ -86,7 +87,7 @@ t.test('D19 an event loop that is late again and again refuses requests, a singl
     await until(() => asked >= 2 * look + 3)
     reasons.push(reason)
   }
-  t.same(reasons, [null, null, null, null, null, null, null, null, 'event_loop'])
+  t.same(reasons, [...lateness.slice(1).map(() => null), 'event_loop'])
   await until(() => overload.reason === null)
   t.pass('and takes them again once it is in time')
 })
