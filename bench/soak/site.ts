@@ -15,6 +15,9 @@ const ACCESS_TOKEN_SECONDS = 8
 const RECHECK_SECONDS = 3
 const MAX_AGE_SECONDS = 180
 
+/** A limit as a container has one: without it V8 collects the later, the more memory the machine has, and memory seems to grow. */
+const HEAP_MIB = 192
+
 export interface SoakSite extends GatewaySite {
   readonly application: SoakApplication
   readonly gateway: RunningGateway
@@ -40,6 +43,7 @@ export async function startSoakSite(run: BenchRun, names: readonly string[]): Pr
   }
   const gateway = await startGatewayProgram(site, {
     name: 'gateway',
+    node: [`--max-old-space-size=${HEAP_MIB}`],
     settings: { applications: { app: applicationBehind(application.url) } },
     session: {
       recheckSeconds: RECHECK_SECONDS,
