@@ -16,6 +16,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'What many routes, sessions, connections, streams and WebSockets cost, and how long a start takes.',
     load: async () => (await import('./scale.ts')).scale,
   },
+  soak: {
+    summary: 'Whether memory, descriptors and latency stay flat under minutes of steady load of every kind.',
+    load: async () => (await import('./soak.ts')).soak,
+  },
   profile: {
     summary: "Where the gateway's CPU time goes under the load of compare, by package, file and function.",
     load: async () => (await import('./profile.ts')).profile,

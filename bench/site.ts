@@ -16,6 +16,11 @@ export interface Site extends BenchRun {
   registerCallback(url: string): void
 }
 
+/** What the gateway needs of it, and whatever else has a pool and an application. */
+export type GatewaySite = Pick<Site, 'teardown' | 'folder' | 'pool' | 'registerCallback'> & {
+  readonly upstream: Pick<Upstream, 'url'>
+}
+
 export const CLIENT_ID = 'benchclient000000000000001'
 export const CLIENT_SECRET = 'bench+secret/of=the+client'
 export const MACHINE = { id: 'orders-batch', secret: 'orders-batch-secret', scope: 'orders/read' }

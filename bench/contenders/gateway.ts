@@ -4,13 +4,15 @@ import { join } from 'node:path'
 import { freePort } from '../../test/helpers/world.ts'
 import { packageFolder, packageVersion } from '../machine.ts'
 import { pause, PROXY_CORE, startProgram, type Program } from '../programs.ts'
-import { CLIENT_ID, CLIENT_SECRET, MACHINE, machineToken, signIn, type Site } from '../site.ts'
+import { CLIENT_ID, CLIENT_SECRET, MACHINE, machineToken, signIn, type GatewaySite, type Site } from '../site.ts'
 import type { Contender, Running } from './contender.ts'
 
 export interface GatewayOptions {
   readonly name: string
   /** Settings to add or replace. */
   readonly settings?: Readonly<Record<string, unknown>>
+  /** Settings of sessions beside their key. */
+  readonly session?: Readonly<Record<string, unknown>>
   /** Flags of Node. */
   readonly node?: readonly string[]
 }
@@ -26,13 +28,13 @@ export interface RunningGateway {
 }
 
 /** Our program as it is deployed: one worker, everything on that is on by default, its log lines to where nobody keeps them. */
-export async function startGatewayProgram(site: Site, options: GatewayOptions): Promise<RunningGateway> {
+export async function startGatewayProgram(site: GatewaySite, options: GatewayOptions): Promise<RunningGateway> {
   const folder = join(site.folder, options.name)
   mkdirSync(folder)
   const [port, adminPort] = [await freePort(), await freePort()]
   const url = `http://localhost:${port}`
   site.registerCallback(`${url}/oauth2/callback`)
-  const settingsFile = writeSettings(folder, { site, url, port, adminPort, more: options.settings ?? {} })
+  const settingsFile = writeSettings(folder, { site, url, port, adminPort, ...options })
   const main = join(packageFolder, 'dist', 'main.js')
   const command = [process.execPath, ...(options.node ?? []), main, 'serve', '--config', settingsFile]
   const started = performance.now()
@@ -45,21 +47,22 @@ export async function startGatewayProgram(site: Site, options: GatewayOptions): 
 }
 
 interface SettingsParts {
-  readonly site: Site
+  readonly site: GatewaySite
   readonly url: string
   readonly port: number
   readonly adminPort: number
-  readonly more: Readonly<Record<string, unknown>>
+  readonly settings?: Readonly<Record<string, unknown>>
+  readonly session?: Readonly<Record<string, unknown>>
 }
 
-function writeSettings(folder: string, { site, url, port, adminPort, more }: SettingsParts): string {
+function writeSettings(folder: string, { site, url, port, adminPort, ...more }: SettingsParts): string {
   writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
   writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
   const settings = {
     publicUrl: url,
     listen: { host: '127.0.0.1', port },
     admin: { host: '127.0.0.1', port: adminPort },
-    session: { keys: [{ file: 'session-key' }] },
+    session: { keys: [{ file: 'session-key' }], ...more.session },
     shutdown: { drainDelaySeconds: 0, shutdownTimeoutSeconds: 2 },
     pools: {
       local: {
@@ -72,7 +75,7 @@ function writeSettings(folder: string, { site, url, port, adminPort, more }: Set
       },
     },
     applications: { app: applicationOf(site.upstream.url) },
-    ...more,
+    ...more.settings,
   }
   const file = join(folder, 'gateway.yaml')
   // YAML is a superset of JSON.

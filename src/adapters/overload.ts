@@ -32,15 +32,14 @@ export interface OverloadOptions {
 const EVERY_MS = 250
 /** One long pause (a suspended machine, a large collection) is no overload; several in a row mean that whoever comes waits seconds. */
 const LATE_MS = 1_000
-const LATE_IN_A_ROW = 3
+const LATE_IN_A_ROW = 5
 /** Between the two nothing changes. */
 const SHORT = 0.9
 const ENOUGH = 0.8
-/** A collection takes no more than a twentieth of the time. */
-const COLLECT_MS = 2_000
+/** Collections take no more than a twentieth of the time. */
 const COLLECT_SHARE = 20
-/** What V8 adds to the limit of the old generation for the young one; no help where memory is short. */
-const YOUNG_BYTES = 48 * 1_048_576
+/** What V8 adds to the limit of the old generation for the young one, since version 13 and before it; no help where memory is short. */
+const YOUNG_BYTES = (Number.parseInt(process.versions.v8, 10) >= 13 ? 192 : 48) * 1_048_576
 
 export function createOverload(options: OverloadOptions): Overload {
   return new OverloadWatch(options)
@@ -97,8 +96,9 @@ class OverloadWatch implements Overload {
     if (startedAt < this.#mayCollectAt) return true
     this.#collect()
     const endedAt = this.#now()
-    this.#mayCollectAt = endedAt + Math.max(COLLECT_MS, (endedAt - startedAt) * COLLECT_SHARE)
-    return this.#share() >= bound
+    this.#mayCollectAt = endedAt + (endedAt - startedAt) * COLLECT_SHARE
+    // Buffers are swept beside the program: the next look sees what is left.
+    return this.#memoryIsShort
   }
 
   #share(): number {
@@ -110,7 +110,9 @@ class OverloadWatch implements Overload {
 /** Buffers lie outside V8's heap and outside its limit, yet whoever sets the limit means the process. */
 function measureHeap(): MemoryUse {
   const { used_heap_size, external_memory, heap_size_limit } = getHeapStatistics()
-  return { heldBytes: used_heap_size + external_memory, limitBytes: heap_size_limit - YOUNG_BYTES }
+  // A young generation that was made smaller must not leave nothing.
+  const limitBytes = Math.max(heap_size_limit - YOUNG_BYTES, heap_size_limit / 4)
+  return { heldBytes: used_heap_size + external_memory, limitBytes }
 }
 
 /** V8's own full collection. Node hands it out only where the flag is set, so it is set the moment it is needed, and for nobody else. */

@@ -3,6 +3,7 @@ import { createOverload, type OverloadReason } from '../../src/adapters/overload
 import { until } from '../helpers/until.ts'
 
 const LIMIT = 100
+const COLLECTION_MS = 50
 
 /** A watch over a process whose memory and clock the test moves by hand; it looks every millisecond. */
 function watched(t: { teardown(fn: () => unknown): unknown }) {
@@ -19,6 +20,7 @@ function watched(t: { teardown(fn: () => unknown): unknown }) {
     collect() {
       process.collections += 1
       process.garbage = 0
+      process.now += COLLECTION_MS
     },
   })
   overload.watch(() => (process.relieved += 1))
@@ -53,10 +55,10 @@ t.test('RL26 garbage is collected before anybody is refused, and never all the t
   await until(() => overload.reason === 'memory')
   const before = process.samples
   await until(() => process.samples > before + 10)
-  t.equal(process.collections, 1, 'no second collection within two seconds')
+  t.equal(process.collections, 1, 'no second collection before twenty times its own time')
   process.held = 20
   process.garbage = 75
-  process.now += 2_001
+  process.now += 20 * COLLECTION_MS + 1
   await until(() => overload.reason === null)
   t.equal(process.collections, 2, 'what is garbage by now holds nobody up')
   t.same(changes, ['memory', null])
@@ -64,7 +66,8 @@ t.test('RL26 garbage is collected before anybody is refused, and never all the t
 
 t.test('D19 an event loop that is late again and again refuses requests, a single long pause does not', async (t) => {
   let reason: OverloadReason | null = null
-  const lateness = [0, 60_000, 0, 1_500, 1_500, 0, 1_500, 1_500, 1_500]
+  const late = [1_500, 1_500, 1_500, 1_500]
+  const lateness = [0, 60_000, 0, ...late, 0, ...late, 1_500]
   let now = 0
   let asked = 0
   const reasons: (OverloadReason | null)[] = []
@@ -86,7 +89,7 @@ t.test('D19 an event loop that is late again and again refuses requests, a singl
     await until(() => asked >= 2 * look + 3)
     reasons.push(reason)
   }
-  t.same(reasons, [null, null, null, null, null, null, null, null, 'event_loop'])
+  t.same(reasons, [...lateness.slice(1).map(() => null), 'event_loop'])
   await until(() => overload.reason === null)
   t.pass('and takes them again once it is in time')
 })
