@@ -31,6 +31,9 @@ export function upgradeFault({ method, httpVersion, headers }: UpgradeRequest): 
   return typeof key === 'string' && /^[A-Za-z0-9+/]{22}==$/.test(key) ? null : 'upgrade_key'
 }
 
+/** A second byte below this is the length of the payload itself, and the payload is not masked (RFC 6455 5.2). */
+const SHORT_UNMASKED = 126
+
 /** Follows the frames of one direction without looking into them: all it knows is whether a frame of ours may stand next. */
 export class FrameBoundary {
   /** Bytes of the current frame's payload that are still to come. */
@@ -51,6 +54,10 @@ export class FrameBoundary {
         const taken = Math.min(this.#payload, chunk.length - at)
         this.#payload -= taken
         at += taken
+      } else if (this.#header.length === 0 && at + 1 < chunk.length && (chunk[at + 1] ?? 0) < SHORT_UNMASKED) {
+        // Nearly every frame of a server: two bytes, and all is said.
+        this.#payload = chunk[at + 1] ?? 0
+        at += 2
       } else {
         this.#header.push(chunk[at] ?? 0)
         at += 1
