@@ -110,7 +110,9 @@ class OverloadWatch implements Overload {
 /** Buffers lie outside V8's heap and outside its limit, yet whoever sets the limit means the process. */
 function measureHeap(): MemoryUse {
   const { used_heap_size, external_memory, heap_size_limit } = getHeapStatistics()
-  return { heldBytes: used_heap_size + external_memory, limitBytes: heap_size_limit - YOUNG_BYTES }
+  // A young generation that was made smaller must not leave nothing.
+  const limitBytes = Math.max(heap_size_limit - YOUNG_BYTES, heap_size_limit / 4)
+  return { heldBytes: used_heap_size + external_memory, limitBytes }
 }
 
 /** V8's own full collection. Node hands it out only where the flag is set, so it is set the moment it is needed, and for nobody else. */
