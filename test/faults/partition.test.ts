@@ -49,12 +49,12 @@ t.test('RL29 packets that are lost on the way to an application', { skip }, asyn
       remote.cut()
       const dead = await send('/dead', 'POST')
       t.equal(codeOf(dead), '504 GW_UPSTREAM_TIMEOUT')
-      t.ok(dead.took > 1_900 && dead.took < 4_500, `responseSeconds held: ${Math.round(dead.took)} ms`)
+      t.ok(dead.took > 1_900 && dead.took < 9_000, `responseSeconds held: ${Math.round(dead.took)} ms`)
       t.equal(await idle(), 0, 'no other dead connection is used')
       const unreachable = await send('/unreachable')
       t.equal(codeOf(unreachable), '504 GW_UPSTREAM_TIMEOUT')
       t.ok(
-        unreachable.took > 900 && unreachable.took < 2_500,
+        unreachable.took > 900 && unreachable.took < 5_000,
         `connectSeconds held: ${Math.round(unreachable.took)} ms`,
       )
     },
@@ -66,7 +66,7 @@ t.test('RL29 packets that are lost on the way to an application', { skip }, asyn
       const refused = await send('/refused')
       t.equal(codeOf(refused), '502 GW_UPSTREAM_UNREACHABLE')
       t.equal(refused.header('retry-after'), '5')
-      t.ok(refused.took < 500, `${Math.round(refused.took)} ms`)
+      t.ok(refused.took < 900, `${Math.round(refused.took)} ms`)
     }
     world.clock.advance(5)
     const [probe, beside] = await Promise.all([send('/probe'), send('/beside')])
@@ -83,7 +83,7 @@ t.test('RL29 packets that are lost on the way to an application', { skip }, asyn
     world.clock.advance(5)
     const first = await send('/first')
     t.match(first, { status: 200, body: 'fine' })
-    t.ok(first.took < 500, `${Math.round(first.took)} ms`)
+    t.ok(first.took < 900, `${Math.round(first.took)} ms`)
     await warm()
     const metrics = await world.metrics()
     t.match(metrics, `circuit_open{target="${remote.address}:${remote.port}"} 0`)
@@ -103,7 +103,7 @@ t.test('RL29 packets that are lost on the way to an application', { skip }, asyn
       remote.heal()
       const next = await send('/next')
       t.match(next, { status: 200, body: 'fine' })
-      t.ok(next.took < 500, `${Math.round(next.took)} ms`)
+      t.ok(next.took < 900, `${Math.round(next.took)} ms`)
     },
   )
 })
