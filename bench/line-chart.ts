@@ -22,7 +22,7 @@ export interface LineChart {
 const WIDTH = 860
 const LEFT = 64
 const RIGHT = 20
-const TOP = 84
+const TOP = 94
 const PANEL = 190
 const GAP = 46
 const TICKS = 4

@@ -94,7 +94,7 @@ function judgeDescriptors(steady: readonly Sample[]): Judgement {
 function judgeP99(steady: readonly Sample[]): Judgement {
   const [first, last] = thirds(steady).map((part) => ownP99Ms(part)) as [number, number]
   return {
-    what: "the gateway's own time, p99 in the first and in the last third",
+    what: "the gateway's own time, p99 in the first and in the last third (the first bucket ends at 5 ms)",
     measured: `${first.toFixed(1)} and ${last.toFixed(1)} ms`,
     bound: `at most ${P99_DRIFT * 100} % or ${P99_NOISE_MS} ms more`,
     holds: last <= Math.max(first * (1 + P99_DRIFT), first + P99_NOISE_MS),
