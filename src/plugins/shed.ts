@@ -9,11 +9,23 @@ export interface ShedOptions {
   readonly metrics: Metrics
 }
 
-/** Refuses new requests while the process has more to do than it can, so that those under way are finished. Probes are answered still. */
+/**
+ * Refuses new requests while the process has more to do than it can, so that those under way are finished. Probes are answered still, and
+ * while memory is short one request at a time.
+ */
 const hook: FastifyPluginCallback<ShedOptions> = (app, { overload, metrics }, ready) => {
+  let letIn = false
+
   app.addHook('onRequest', (request, reply, done) => {
     const { reason } = overload
     if (reason === null || request.routeOptions.config.quiet === true) {
+      done()
+      return
+    }
+    // Where memory does not get free by refusing, because it is what the process needs at the least, nobody would ever be served again.
+    if (reason === 'memory' && !letIn) {
+      letIn = true
+      reply.raw.once('close', () => (letIn = false))
       done()
       return
     }
