@@ -144,12 +144,14 @@ async function sessionCookies(entrants: readonly Entrant[]): Promise<string> {
 }
 
 async function measureAll(entrants: readonly Entrant[], { site, plan, cookies, run }: Context): Promise<void> {
-  for (let repetition = 1; repetition <= plan.repetitions; repetition += 1) {
+  // Once for nothing: what is compiled while it runs, or forks when it is asked, is measured as it is after its first seconds.
+  for (let repetition = 0; repetition <= plan.repetitions; repetition += 1) {
     for (const connections of plan.connections) {
       for (const { contender, running, reason, cells } of entrants) {
         if (running === undefined || reason !== undefined) continue
         const headers = withCookies(await running.signIn(), contender.signsIn ? '' : cookies)
         const cell = await measure(site, running, { seconds: plan.seconds, connections, headers })
+        if (repetition === 0) continue
         ;(cells[connections] ??= []).push(cell)
         run.progress(
           `${repetition}/${plan.repetitions}  ${String(connections).padStart(3)} connections  ${contender.name.padEnd(22)} ` +
