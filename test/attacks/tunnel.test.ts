@@ -11,6 +11,7 @@ interface Teardown {
 }
 
 const routes = {
+  orders: { path: '/api/orders/*', access: [{ scopes: ['orders/read'] }] },
   public: { path: '/public/*', access: 'public' },
   admin: { path: '/admin/*', access: [{ groups: ['admins'] }] },
   closed: { path: '/closed/*', webSocket: { allow: false } },
@@ -339,6 +340,27 @@ t.test('a WebSocket is decided again when the claims of its session are renewed'
   world.clock.advance(301)
   t.equal((await browser.ask(`${world.url}/`)).status, 200)
   t.same(await admin.closed, [4403, 'access lost'])
+})
+
+t.test('a WebSocket that a bearer token opened is not tied to a session that came along', async (t) => {
+  const world = await echoWorld(t)
+  const browser = world.client()
+  await browser.signIn(`${world.url}/oauth2/start?rd=/public/x`)
+  const { issuer } = world.pool
+  const granted = await fetch(`${new URL(issuer).origin}/oauth2/token`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: 'grant_type=client_credentials&client_id=orders-batch&client_secret=orders-batch-secret',
+  })
+  const { access_token: token } = (await granted.json()) as { access_token: string }
+  const headers = { cookie: cookieIn(world, browser), origin: world.url }
+  const machine = await openWebSocket(t, `${world.url}/api/orders/ws`, {
+    headers: { ...headers, authorization: `Bearer ${token}` },
+  })
+  const person = await openWebSocket(t, `${world.url}/ws`, { headers })
+  await browser.submit(await browser.visit(`${world.url}/oauth2/sign_out`), {}, { follow: false })
+  t.same(await person.closed, [4401, 'session ended'])
+  t.equal(String(await Promise.race([machine.say('still here'), machine.closed])), 'still here')
 })
 
 t.test('W11: a session has as many WebSockets as its route allows, and gets 429 for more', async (t) => {
