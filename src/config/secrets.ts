@@ -48,6 +48,7 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   for (const name of isObject(pools) ? Object.keys(pools) : []) read(['pools', name, 'clientSecret'], plainFault)
   const keys = valueAt(values, ['session', 'keys'])
   for (const index of Array.isArray(keys) ? keys.keys() : []) read(['session', 'keys', index], sessionKeyFault)
+  read(['session', 'redis', 'url'], redisUrlFault)
   const at = new Map(found.map(({ path, secret }) => [pathId(path), secret]))
   return { at, faults: [...faults, ...repeated(found)], warnings }
 }
@@ -108,6 +109,12 @@ function isWritableByOthers(mode: number): boolean {
 
 function plainFault(text: string): string | undefined {
   return /^[\x21-\x7e]+$/.test(text) ? undefined : 'must hold one line of plain characters without spaces'
+}
+
+function redisUrlFault(text: string): string | undefined {
+  return /^rediss?(?:\+(?:sentinel|cluster))?:\/\/[\x21-\x7e]+$/.test(text)
+    ? undefined
+    : 'must hold one address that begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://'
 }
 
 const KEYGEN = 'make one with: cognito-gateway keygen session'
