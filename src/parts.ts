@@ -1,6 +1,7 @@
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
+import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
@@ -42,6 +43,7 @@ export interface Parts {
   readonly refresher: Refresher
   readonly states: LoginStates
   readonly csrf: CsrfTokens
+  readonly cookieBindings: CookieBindings
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
   readonly routes: readonly RouteSettings[]
@@ -168,6 +170,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     refresher,
     states: createLoginStates(createSeal(masters, 'state', context), self),
     csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
+    cookieBindings: createCookieBindings(createSeal(masters, 'bound', context)),
     attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
     keepClaims,
     routes,

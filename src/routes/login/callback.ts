@@ -9,7 +9,7 @@ import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/log
 import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, type BeginParts } from './begin.ts'
-import { createLoopGuard } from './loop-guard.ts'
+import type { LoopGuard } from './loop-guard.ts'
 
 export interface CallbackParts extends BeginParts {
   readonly verifier: TokenVerifier
@@ -21,9 +21,13 @@ export interface CallbackParts extends BeginParts {
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
-export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
+export function createCallback(
+  app: FastifyInstance,
+  parts: CallbackParts,
+  browser: { attempts: Attempts; loopGuard: LoopGuard },
+) {
+  const { attempts, loopGuard } = browser
   const { cognito, states, verifier, store, metrics, now, pool } = parts
-  const loopGuard = createLoopGuard(now)
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     metrics.count('login_stages_total', { stage: 'came_back' })
@@ -84,16 +88,13 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     metrics.count('login_stages_total', { stage: 'exchanged' })
     const { person, expiresAt } = await personIn(tokens, attempt.nonce)
     metrics.count('login_stages_total', { stage: 'verified' })
-    const hadSession = request.signedInSession !== null
     await replaceSession(request, { person, expiresAt, refreshToken: tokens.refreshToken })
     metrics.count('login_stages_total', { stage: 'session_set' })
     metrics.count('logins_total', { pool, result: 'signed_in', reason: '' })
     parts.log.info({ event: 'signed_in', requestId: request.id, pool }, 'signed in')
     metrics.observe('login_duration_seconds', (now() - attempt.startedAt) / 1000, {})
     request.identity = person
-    if (!hadSession && loopGuard.isFruitless(person.subject, attempt.returnTo)) {
-      throw new GatewayError('GW_SIGN_IN_COOKIES_BLOCKED', { reason: 'cookie_blocked' })
-    }
+    loopGuard.count(request, attempt.startedAt)
     return leave(reply, attempt.returnTo)
   }
 
