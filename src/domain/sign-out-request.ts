@@ -15,7 +15,7 @@ export function isOwnSignOut(headers: IncomingHttpHeaders, method: string, publi
   // Browsers from before Fetch Metadata tell by these at least that it was not another site.
   if (site === undefined) return (headers.origin ?? originOf(headers.referer)) === publicOrigin
   if (site !== 'same-origin' && site !== 'none') return false
-  return WISHES.has(String(headers['sec-fetch-dest'] ?? 'empty'))
+  return WISHES.has(headers['sec-fetch-dest'] ?? 'empty')
 }
 
 function originOf(address: string | undefined): string | null {
