@@ -38,6 +38,8 @@ export interface World {
   readonly url: string
   readonly port: number
   readonly adminUrl: string
+  /** Of the control port, where the settings have one. */
+  readonly controlUrl: string
   readonly pool: LocalPool
   readonly application: RecordingApplication
   readonly gateway: Gateway
@@ -52,6 +54,8 @@ export interface World {
 }
 
 export const CLIENT_ID = 'webappclient00000000000001'
+/** What settings with `control: { token: { file: 'control-token' } }` ask callers of the control port for. */
+export const CONTROL_TOKEN = 'token-for-the-control-port-0123456789'
 export const CLIENT_SECRET = 'web+secret/of=the+gateway'
 
 export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
@@ -88,6 +92,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
     url,
     port,
     adminUrl,
+    controlUrl: `http://127.0.0.1:${gateway.controlPort ?? 0}`,
     pool,
     application,
     gateway,
@@ -143,6 +148,7 @@ interface SettingsParts {
 function writeSettings(folder: string, { url, listen, pool, upstream, more }: SettingsParts): string {
   writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
   writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
+  writeFileSync(join(folder, 'control-token'), CONTROL_TOKEN, { mode: 0o600 })
   const { pools, ...rest } = more as { pools?: { local?: object } }
   const settings = {
     publicUrl: url,
