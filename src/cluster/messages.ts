@@ -49,6 +49,7 @@ type Guard = (value: unknown) => boolean
 
 const isNumber: Guard = (value) => typeof value === 'number'
 const isText: Guard = (value) => typeof value === 'string'
+const isFlag: Guard = (value) => value === undefined || typeof value === 'boolean'
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
 const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<string, Guard>>>> = {
@@ -119,7 +120,7 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
 }
 
 export function isEndedSession(value: unknown): value is EndedSession {
-  return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber })
+  return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber, lapsed: isFlag })
 }
 
 function isLogLevel(value: unknown): value is LogLevel {
