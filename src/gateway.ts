@@ -5,6 +5,7 @@ import { createAdmin, unreadiness, updateGauges } from './admin.ts'
 import { createApp } from './app.ts'
 import type { Settings } from './config/settings.ts'
 import { createParts, type Parts, type Shared } from './parts.ts'
+import { followSettings, type SettingsSource } from './reload.ts'
 import { MAX_SESSION_TEXT_BYTES } from './plugins/session-cookie.ts'
 import { acceptUpgrades } from './upgrades.ts'
 
@@ -14,6 +15,8 @@ const SWEEP_MS = 100
 export interface Gateway {
   readonly port: number
   readonly adminPort: number
+  /** Takes over at once what has changed in the settings and in secret files, which else takes a moment. */
+  reload(): Promise<void>
   /** Ends as a load balancer wants it: unready at once, serving on for the delay, then finishing what is under way. */
   drain(): Promise<void>
   /** Ends now. */
@@ -25,13 +28,16 @@ export interface GatewayOptions {
   readonly log: Logger
   readonly version: string
   readonly now?: () => number
+  /** Without it nothing changes while the process runs. */
+  readonly source?: SettingsSource | undefined
 }
 
 /** Starts both servers. Rejects with Node's own error, `EADDRINUSE` among them, where a port cannot be had; then nothing stays open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { settings, log } = options
+  const { settings, log, source } = options
   const parts = createGatewayParts(options)
   const server = await startPublicServer(parts)
+  const following = source === undefined ? undefined : followSettings(parts, source)
   const admin = await createAdmin({
     host: settings.admin.host,
     unreadiness: () => unreadiness(parts),
@@ -42,6 +48,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   })
 
   async function close(): Promise<void> {
+    following?.stop()
     await Promise.all([server.close(), admin.close(), parts.close()])
   }
 
@@ -58,8 +65,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     port: server.port,
     adminPort: portOf(admin),
     close,
+    reload: async () => following?.look(),
     async drain() {
       await server.drain(settings.shutdown.drainDelaySeconds)
+      following?.stop()
       await Promise.all([admin.close(), parts.close()])
       log.info({ event: 'stopped' }, 'stopped')
     },

@@ -32,6 +32,8 @@ export type PrimaryMessage =
   | { readonly type: 'ended'; readonly ask: number; readonly session: EndedSession }
   /** Answered with a `MetricsSnapshot`. */
   | { readonly type: 'count'; readonly ask: number }
+  /** Look at the settings now. */
+  | { readonly type: 'reload' }
   | { readonly type: 'drain' }
   | Answer
 
@@ -62,6 +64,7 @@ const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<stri
 const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<string, Guard>>>> = {
   ended: { ask: isNumber, session: isEndedSession },
   count: { ask: isNumber },
+  reload: {},
   drain: {},
   answer: { ask: isNumber },
 }

@@ -2,6 +2,7 @@ import { createMetricsSum, type MetricsSum } from '../adapters/metrics-sum.ts'
 import { createAdmin, updateGauges } from '../admin.ts'
 import { createGatewayParts, portOf, type GatewayOptions } from '../gateway.ts'
 import type { Parts } from '../parts.ts'
+import { followSettings } from '../reload.ts'
 import { startCrew, type Crew } from './crew.ts'
 import { createDesk, type Desk, type Member } from './desk.ts'
 import { isSnapshot } from './messages.ts'
@@ -11,6 +12,8 @@ import { createReadiness } from './readiness.ts'
 export interface Primary {
   /** Resolves where the workers cannot start, with a sentence for the operator. */
   readonly failed: Promise<string>
+  /** Every worker, and this process, takes over at once what has changed in the settings. */
+  reload(): Promise<void>
   /** Ends as a load balancer wants it: unready at once, every worker serving on for the delay, then finishing what is under way. */
   drain(): Promise<void>
   /** Ends now. */
@@ -66,11 +69,17 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
     throw error
   }
   const crew = hireCrew(parts, { desk, sum })
+  const following = options.source === undefined ? undefined : followSettings(parts, options.source)
   void parts.watchKeys()
 
   return {
     failed,
+    async reload() {
+      await following?.look()
+      for (const { tell } of desk.members.values()) tell({ type: 'reload' })
+    },
     async close() {
+      following?.stop()
       const stopped = crew.stop(END_PATIENCE_MS)
       crew.kill()
       await stopped
@@ -79,6 +88,7 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
     async drain() {
       parts.lifecycle.draining = true
       await drainCrew(parts, { crew, desk })
+      following?.stop()
       await closeOwn()
       log.info({ event: 'stopped' }, 'stopped')
     },

@@ -1,7 +1,7 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { SessionStore, StoredSession } from '../adapters/session-store.ts'
+import type { ReadSession, SessionStore } from '../adapters/session-store.ts'
 import type { Session } from '../domain/session.ts'
 
 declare module 'fastify' {
@@ -79,7 +79,12 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     )
   })
 
-  function admit(request: FastifyRequest, stored: StoredSession | null): void {
+  function admit(request: FastifyRequest, stored: ReadSession): void {
+    // A new key reaches replicas one after the other: one that knows it already may be asked next.
+    if (stored === 'foreign') {
+      request.outcome.reason = 'session_key_unknown'
+      return
+    }
     if (stored === null) {
       drop(request)
       request.outcome.reason = 'session_invalid'

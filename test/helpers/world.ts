@@ -77,11 +77,19 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
     upstream: options.upstream ?? application.url,
     more: options.settings ?? {},
   })
-  const { settings } = loadSettings({ file: settingsFile, environment: {} })
+  const load = () => loadSettings({ file: settingsFile, environment: {} })
+  const loaded = load()
 
   const log: string[] = []
   const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) })
-  const gateway = await listen({ settings, log: logger, version: 'test', now: clock.now })
+  const gateway = await listen({
+    settings: loaded.settings,
+    log: logger,
+    version: 'test',
+    now: clock.now,
+    // Tests say when to look.
+    source: { loaded, load, everyMs: 3_600_000 },
+  })
   t.teardown(async () => gateway.close())
   const adminUrl = `http://127.0.0.1:${gateway.adminPort}`
   return {
