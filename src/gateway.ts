@@ -28,6 +28,8 @@ export interface GatewayOptions {
   readonly log: Logger
   readonly version: string
   readonly now?: () => number
+  /** Milliseconds that only go forward, whatever becomes of the time of day; `now` where only that is given. */
+  readonly ticks?: () => number
   /** Without it nothing changes while the process runs. */
   readonly source?: SettingsSource | undefined
 }
@@ -77,8 +79,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** Everything that a process of the gateway is made of, and the metric that says which version it is. */
 export function createGatewayParts(options: GatewayOptions & { readonly shared?: Shared }): Parts {
-  const { settings, log, version, now = Date.now, shared } = options
-  const parts = createParts({ settings, log, now, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
+  const { settings, log, version, now, ticks = now, shared } = options
+  const parts = createParts({ settings, log, now, ticks, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
   parts.metrics.set('build_info', 1, { version, node: process.versions.node })
   return parts
 }

@@ -29,7 +29,10 @@ export interface Parts {
   readonly settings: Settings
   readonly log: Logger
   readonly requestLog: RequestLog
+  /** The time of day: for what tokens and cookies say. */
   readonly now: () => number
+  /** Milliseconds that only go forward: for pauses, limits and everything else that lasts. */
+  readonly ticks: () => number
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
   readonly self: ReturnToSelf
@@ -63,6 +66,7 @@ export interface Parts {
 
 /** Where the process is in its life; the servers read it, the command moves it on. */
 export interface Lifecycle {
+  /** In ticks. */
   readonly startedAt: number
   listening: boolean
   draining: boolean
@@ -71,7 +75,8 @@ export interface Lifecycle {
 export interface PartsOptions {
   readonly settings: Settings
   readonly log: Logger
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
+  readonly ticks?: (() => number) | undefined
   /** The longest text that the session's cookies can hold. */
   readonly maxSessionTextBytes: number
   /** For one of several workers: how it shares with the others. */
@@ -92,7 +97,8 @@ const KEYS_RENEWAL_MS = 3_600_000
 const KEYS_RETRY_MS = 1_000
 const KEYS_MAX_RETRY_MS = 10_000
 
-export function createParts({ settings, log, now = Date.now, maxSessionTextBytes, shared }: PartsOptions): Parts {
+export function createParts(options: PartsOptions): Parts {
+  const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
   const pool = settings.pools[0]
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
@@ -120,18 +126,19 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     clientSecret: () => clientSecret,
     scopes,
     onRequest: countRequest,
-    now,
+    now: ticks,
   })
   const verifier = createTokenVerifier({
     issuers: pool.acceptedIssuers,
     clientId,
     bearerClients: pool.bearerClients,
     now,
+    ticks,
     fetchJwks: jwksFetcher(countRequest, metrics),
   })
-  const lifecycle: Lifecycle = { startedAt: now(), listening: false, draining: false }
+  const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
-    now,
+    now: ticks,
     onWaited: (upstream, seconds) => metrics.observe('upstream_queue_seconds', seconds, { upstream }),
     onEvent: (event) => logUpstreamEvent(log, event),
   })
@@ -148,7 +155,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     onEnded: (sessionId) => streams.ended(sessionId),
   })
   const refresher = createSharedRefresher(shared, {
-    now,
+    now: ticks,
     refresh: async (session) => {
       const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
       const reason = outcome.kind === 'rejected' ? outcome.reason : ''
@@ -162,6 +169,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     log,
     requestLog: createRequestLog(log),
     now,
+    ticks,
     metrics,
     table: buildRouteTable(routes),
     self,
@@ -169,7 +177,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
+    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now, ticks }),
     store: createCookieStore({
       seal: createSeal(keys, 'session', context),
       ended,

@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { pino } from 'pino'
 import t from 'tap'
+import { createMetrics } from '../src/adapters/metrics.ts'
+import { loadSettings } from '../src/config/load.ts'
+import { followSettings } from '../src/reload.ts'
 import { valueOf } from './helpers/gateway-process.ts'
+import { until } from './helpers/until.ts'
 import { startWorld, type World, type WorldOptions } from './helpers/world.ts'
 
 /** A world whose settings and keys an operator changes while it runs. */
@@ -137,6 +142,27 @@ t.test('a key file that is overwritten, or a mounted link that is swapped, signs
   world.write('next-key')
   await world.keys('next-key')
   t.equal((await world.ask(onOldKey)).status, 401, 'but not once its file is off the list')
+})
+
+t.test('what changes is noticed without being told', async (t) => {
+  const world = await startChanging(t)
+  const load = () => loadSettings({ file: world.settingsFile, environment: {} })
+  const adopted: string[] = []
+  const following = followSettings(
+    {
+      adopt: ({ session }) => void adopted.push(...session.keys.map((key) => key.reveal())),
+      log: pino({ level: 'silent' }),
+      metrics: createMetrics(),
+    },
+    { loaded: load(), load, everyMs: 5 },
+  )
+  t.teardown(() => following.stop())
+  for (const key of [randomBytes(32), randomBytes(32)].map((bytes) => bytes.toString('base64url'))) {
+    world.write('session-key', key)
+    await until(() => adopted.at(-1) === key)
+  }
+  following.stop()
+  t.pass()
 })
 
 t.test('settings with a fault change nothing, are told about once, and are taken when they are mended', async (t) => {

@@ -100,11 +100,11 @@ interface Counting {
   readonly sum: MetricsSum
 }
 
-function hireCrew({ settings, log, now }: Parts, { desk, sum }: Counting): Crew {
+function hireCrew({ settings, log, ticks }: Parts, { desk, sum }: Counting): Crew {
   return startCrew({
     size: settings.workers,
     log,
-    now,
+    now: ticks,
     onStart: (worker) => desk.join(worker),
     onMessage: (worker, message) => desk.receive(worker, message),
     onEnd(worker) {

@@ -42,6 +42,8 @@ export interface World {
   readonly application: RecordingApplication
   readonly gateway: Gateway
   readonly clock: Clock
+  /** From now on the gateway's time of day is wrong by so many seconds; what lasts goes on as before, and the pool's time is right. */
+  setClockWrong(seconds: number): void
   /** Every line of the gateway's log so far, as text. */
   readonly log: string[]
   readonly settingsFile: string
@@ -80,13 +82,15 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
   const load = () => loadSettings({ file: settingsFile, environment: {} })
   const loaded = load()
 
+  let wrongBy = 0
   const log: string[] = []
   const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) })
   const gateway = await listen({
     settings: loaded.settings,
     log: logger,
     version: 'test',
-    now: clock.now,
+    now: () => clock.now() + wrongBy * 1000,
+    ticks: clock.now,
     // Tests say when to look.
     source: { loaded, load, everyMs: 3_600_000 },
   })
@@ -100,6 +104,9 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
     application,
     gateway,
     clock,
+    setClockWrong: (seconds) => {
+      wrongBy = seconds
+    },
     log,
     settingsFile,
     certificate,
