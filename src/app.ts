@@ -79,7 +79,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     maxAgeSeconds,
     signedOutUrl: `${settings.publicUrl}${prefix}/signed_out`,
   })
-  await app.register(authenticate, { bearers: parts.bearers, store, refresher, limits: settings.session, metrics, now })
+  await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
 
   // What the gateway answers itself
@@ -104,16 +104,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     endpoints: { prefix, callback },
     identityProviders: pool.identityProviders,
   })
-  await app.register(signOut, {
-    cognito,
-    csrf,
-    states,
-    now,
-    self,
-    pool: pool.name,
-    ownPrefix: prefix,
-    callbackUrl: parts.callbackUrl,
-  })
+  await app.register(signOut, { csrf, self, ownPrefix: prefix })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 
   // What goes on to the applications
