@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
+import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
 import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
@@ -88,6 +89,8 @@ export function createCallback(
     metrics.count('login_stages_total', { stage: 'exchanged' })
     const { person, expiresAt } = await personIn(tokens, attempt.nonce)
     metrics.count('login_stages_total', { stage: 'verified' })
+    const before = request.signedInSession ?? request.lapsedSession
+    if (before !== null && before.person.subject !== person.subject) reply.header(...FORGET_PAGES)
     await replaceSession(request, { person, expiresAt, refreshToken: tokens.refreshToken })
     metrics.count('login_stages_total', { stage: 'session_set' })
     metrics.count('logins_total', { pool, result: 'signed_in', reason: '' })
