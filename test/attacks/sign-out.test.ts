@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Reply } from '../helpers/client.ts'
 import { startWorld } from '../helpers/world.ts'
 
 const page = { 'sec-fetch-dest': 'document', accept: 'text/html' }
@@ -124,6 +125,9 @@ t.test('D07 the forms of the gateway take no large bodies', async (t) => {
   t.equal(answer.header('x-gateway-code'), 'GW_BODY_TOO_LARGE')
 })
 
+/** Where a page of ours goes on to by itself. */
+const refreshOf = (reply: Reply): string => /^0; url=(\/\S+)$/.exec(reply.header('refresh') ?? '')?.[1] ?? ''
+
 interface Asked {
   readonly method?: string
   readonly headers: Readonly<Record<string, string>>
@@ -171,11 +175,15 @@ t.test(
       const answer = await browser.ask(url + path, { headers: byPage })
       t.equal(answer.status, 303, path)
       t.equal(application.last().url, path)
-      const to = new URL(answer.header('location') ?? '')
+      t.equal(answer.header('location'), '/oauth2/sign_out')
+      t.equal(answer.header('clear-site-data'), '"cache"')
+      t.equal(answer.header('cache-control'), 'no-store')
+      const between = await browser.ask(`${url}/oauth2/sign_out`, { headers: byPage })
+      const next = await browser.ask(`${url}${refreshOf(between)}`, { headers: byPage })
+      const to = new URL(next.header('location') ?? '')
       t.equal(to.origin + to.pathname, `${pool.url}/logout`)
       t.equal(to.searchParams.get('logout_uri'), `${url}/oauth2/signed_out`)
-      t.equal(answer.header('cache-control'), 'no-store')
-      t.equal(answer.header('clear-site-data'), '"cache"')
+      t.equal(next.header('clear-site-data'), '"cache"', 'now that the page of the application has been left')
       t.equal((pool.calls['revoke'] ?? 0) - revoked, 1)
       t.same([...browser.jarOf(new URL(url).host)], [['seen', 'yes']])
       const again = await client().ask(`${url}/page`, { headers: { cookie: `__Host-gateway=${copied}` } })
@@ -207,7 +215,7 @@ t.test(
         ],
       )
       t.equal((await browser.ask(`${url}/page`)).status, 401)
-      const form = await browser.visit(`${url}/page`)
+      const form = await browser.visit(`${url}${refreshOf(await browser.visit(`${url}/page`))}`)
       t.match(form.url, `${pool.url}/login`, "Cognito's own session ends before the next sign-in")
       t.equal((await browser.submit(form, { username: 'bob', password: 'Passw0rd!' })).url, `${url}/page`)
     }

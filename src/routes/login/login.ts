@@ -3,8 +3,9 @@ import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoPage } from '../../adapters/cognito-client.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { SWITCH_COOKIE } from '../../domain/own-cookies.ts'
+import { hasCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
+import { leavingHeaders, leavingPage } from '../../pages/leaving-page.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
@@ -33,6 +34,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
   })
   const attempts = createAttempts(app, self)
+  const https = self.publicUrl.startsWith('https:')
   const loopGuard = createLoopGuard(options.now)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
     const query = new URLSearchParams(request.target?.query ?? '')
@@ -44,8 +46,11 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       options.metrics.count('logins_total', { pool: options.pool, result: 'failed', reason: 'login_loop' })
       throw new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
     }
-    if (page === 'sign-in' && request.cookies[SWITCH_COOKIE] !== undefined)
-      return leaveFirst(options, returnTo, { request, reply })
+    if (page === 'sign-in' && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)) {
+      if (query.has('leave')) return leaveFirst(options, returnTo, { request, reply })
+      const href = `${endpoints.prefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
+      return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
+    }
     return beginLogin(
       options,
       attempts,
@@ -75,7 +80,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       href: link('start', `&idp=${encodeURIComponent(name)}`),
     }))
     return reply
-      .headers(pageHeaders({ https: self.publicUrl.startsWith('https:') }))
+      .headers(pageHeaders({ https }))
       .send(signInPage({ providers, signUpHref: link('sign_up'), forgotHref: link('forgot_password') }))
   })
 }
