@@ -123,7 +123,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
-      id: randomBytes(16).toString('base64url'),
+      id: newSessionId(),
       person,
       startedAt,
       seenAt: startedAt,
@@ -137,6 +137,11 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     metrics.count('sessions_ended_total', { reason: 'replaced' })
     if (before.refreshToken !== undefined) void cognito.revoke(before.refreshToken).catch(() => undefined)
   }
+}
+
+/** 128 bits of chance. */
+export function newSessionId(): string {
+  return randomBytes(16).toString('base64url')
 }
 
 interface Answer {
