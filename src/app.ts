@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { METHODS } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { SCRIPT_VERSION } from './pages/script.ts'
 import { createBrokenRequestHandler } from './listener/broken-request.ts'
 import { Listener } from './listener/listener.ts'
 import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
 import { authorize } from './plugins/authorize.ts'
 import { errorHandler } from './plugins/error-handler.ts'
+import { keepForm } from './plugins/keep-form.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
+import { ownForms } from './plugins/own-forms.ts'
 import { peer } from './plugins/peer.ts'
 import { sessionCookie } from './plugins/session-cookie.ts'
 import { shed } from './plugins/shed.ts'
@@ -16,6 +19,7 @@ import { forward } from './routes/forward/forward.ts'
 import { login } from './routes/login/login.ts'
 import { ping } from './routes/ping.ts'
 import { refuse } from './routes/refuse.ts'
+import { resume } from './routes/resume.ts'
 import { signOut } from './routes/sign-out.ts'
 import { userinfo } from './routes/userinfo.ts'
 
@@ -30,6 +34,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   const publicHost = new URL(settings.publicUrl).hostname
   const methods = METHODS.filter((method) => method !== 'CONNECT')
   const signInEndpoint = `${prefix}/${pool.identityProviders.length > 1 ? 'sign_in' : 'start'}`
+
+  const script = `${prefix}/keep.js?${SCRIPT_VERSION}`
 
   const app = Fastify({
     logger: false,
@@ -57,7 +63,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
   // What happens to every request on its way
-  await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out` })
+  await app.register(keepForm, { forms: parts.keptForms, self, log, now })
+  await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out`, script })
   await app.register(observe, { metrics, requestLog: parts.requestLog, people: settings.log.people })
   await app.register(shed, { overload: parts.overload, metrics })
   await app.register(peer, {
@@ -93,20 +100,24 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     endpoints: { prefix, callback },
     identityProviders: pool.identityProviders,
   })
-  await app.register(signOut, {
-    cognito,
-    store,
-    refresher,
-    csrf,
-    states,
-    metrics,
-    log,
-    now,
-    self,
-    pool: pool.name,
-    ownPrefix: prefix,
-    callbackUrl: parts.callbackUrl,
-    maxAgeSeconds,
+  await app.register(async (forms) => {
+    await forms.register(ownForms)
+    await forms.register(signOut, {
+      cognito,
+      store,
+      refresher,
+      csrf,
+      states,
+      metrics,
+      log,
+      now,
+      self,
+      pool: pool.name,
+      ownPrefix: prefix,
+      callbackUrl: parts.callbackUrl,
+      maxAgeSeconds,
+    })
+    await forms.register(resume, { forms: parts.keptForms, csrf, self, script, now })
   })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 

@@ -4,6 +4,7 @@ import { createCognitoClient, type CognitoClient } from './adapters/cognito-clie
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
+import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
@@ -41,6 +42,7 @@ export interface Parts {
   readonly ended: EndedSessions
   readonly refresher: Refresher
   readonly states: LoginStates
+  readonly keptForms: KeptForms
   readonly csrf: CsrfTokens
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
@@ -167,6 +169,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     ended,
     refresher,
     states: createLoginStates(createSeal(masters, 'state', context), self),
+    keptForms: createKeptForms(createSeal(masters, 'form', context), self),
     csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
     attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
     keepClaims,

@@ -1,4 +1,3 @@
-import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { CognitoClient } from '../adapters/cognito-client.ts'
@@ -34,8 +33,6 @@ export interface SignOutOptions {
 
 /** Revoking is best effort: nobody waits longer than this for their sign-out because Cognito is slow. */
 const REVOKE_PATIENCE_MS = 700
-/** A form is a few hundred bytes: no browser takes this long to send it. */
-const FORM_PATIENCE_MS = 10_000
 const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
@@ -43,13 +40,6 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   const { cognito, store, refresher, csrf, states, metrics, log, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
-  await app.register(formbody)
-  app.addHook('preParsing', (_request, reply, payload, done) => {
-    const slow = new GatewayError('GW_REQUEST_TIMEOUT', { reason: 'form_slow' })
-    const patience = setTimeout(() => void reply.send(slow), FORM_PATIENCE_MS)
-    for (const over of ['end', 'close']) payload.once(over, () => clearTimeout(patience))
-    done()
-  })
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
