@@ -117,7 +117,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
       callbackUrl: parts.callbackUrl,
       maxAgeSeconds,
     })
-    await forms.register(resume, { forms: parts.keptForms, csrf, self, script, now })
+    await forms.register(resume, { forms: parts.keptForms, csrf, self, script, log, now })
   })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 

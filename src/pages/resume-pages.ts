@@ -52,8 +52,14 @@ ${actions(
   })
 }
 
+export interface RefusedFormPageOptions {
+  readonly why: 'someone-else' | 'expired'
+  readonly reference: string
+  readonly script: string
+}
+
 /** A kept form that is not shown to whoever brought it; the tab forgets it. */
-export function refusedFormPage({ why, script }: { why: 'someone-else' | 'expired'; script: string }): string {
+export function refusedFormPage({ why, reference, script }: RefusedFormPageOptions): string {
   const text =
     why === 'expired'
       ? 'A form is kept for ten minutes, and these are over.'
@@ -61,6 +67,7 @@ export function refusedFormPage({ why, script }: { why: 'someone-else' | 'expire
   return layout({
     title: 'Nothing was sent',
     body: `<p role="alert" data-gateway="forget">${text} <strong>Nothing was sent</strong>, and it was thrown away.</p>${actions(linkButton('Go to the start page', '/'))}`,
+    reference,
     script,
   })
 }

@@ -87,7 +87,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     if (kind === 'frame') return page(reply, framePage({ href }))
     if (kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401') {
       if (route.signInBy === 'redirect') return reply.redirect(href, 302)
-      return page(reply, onwardPage({ href, script }))
+      return page(reply, onwardPage({ reference, href, script }))
     }
     reply.header('www-authenticate', 'Bearer')
     if (kind === 'page' && reading) return page(reply, signInRequiredPage({ reference, href, nothingSent: false }))

@@ -12,7 +12,9 @@ const plugin: FastifyPluginAsync = async (app) => {
   app.addHook('preParsing', (_request, reply, payload, done) => {
     const slow = new GatewayError('GW_REQUEST_TIMEOUT', { reason: 'form_slow' })
     const patience = setTimeout(() => void reply.send(slow), PATIENCE_MS)
-    for (const over of ['end', 'close']) payload.once(over, () => clearTimeout(patience))
+    payload.once('end', () => clearTimeout(patience))
+    // One that is refused for its size is never read to its end.
+    reply.raw.once('close', () => clearTimeout(patience))
     done()
   })
 }

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
 import type { KeptForms } from '../adapters/kept-forms.ts'
 import { isSameOrigin } from '../domain/client-kind.ts'
@@ -17,24 +18,26 @@ export interface ResumeOptions {
   readonly self: ReturnToSelf
   /** The address of the script: its path is ours to answer, its query tells versions apart. */
   readonly script: string
+  readonly log: Logger
   readonly now: () => number
 }
 
-/** A sealed form is a third longer than the form, and written in base64url and points, which a form sends as they are. */
+/** Sealed, a form is a third longer, and is made of characters that forms send as they are. */
 const MAX_SEALED_BYTES = 2 * MAX_KEPT_BODY_BYTES
 
 /** A form that was kept when its session was over: opened for the same person only, shown, and sent by a click of theirs. */
-export const resume: FastifyPluginAsync<ResumeOptions> = async (app, { forms, csrf, self, script, now }) => {
+export const resume: FastifyPluginAsync<ResumeOptions> = async (app, { forms, csrf, self, script, log, now }) => {
   const action = self.ownPrefix + RESUME
   const { origin, protocol } = new URL(self.publicUrl)
   const headers = pageHeaders({ https: protocol === 'https:', form: true, script: true })
   const signedIn = { config: { access: 'signedIn' } } as const
 
-  app.get(script.split('?', 1)[0] ?? script, { config: { access: 'public' } }, async (_request, reply) =>
+  app.get(script.split('?', 1)[0] ?? script, { config: { access: 'public' } }, async (request, reply) =>
     reply
       .headers({
         'content-type': 'text/javascript; charset=utf-8',
-        'cache-control': 'public, max-age=3600',
+        // While replicas of two versions serve, a page of one may ask the other.
+        'cache-control': request.originalUrl === script ? 'public, max-age=86400' : 'no-store',
         'x-content-type-options': 'nosniff',
         'cross-origin-resource-policy': 'same-origin',
       })
@@ -54,9 +57,12 @@ export const resume: FastifyPluginAsync<ResumeOptions> = async (app, { forms, cs
     const form = forms.read(fieldOf(request, 'sealed'))
     const host = parseHost(request.raw.headers.host)
     const claim = form === null ? 'someone-else' : claimOf(form, { ...person, host }, now())
-    const fields = form === null ? null : parseFormBody(form.body)
-    if (form === null || fields === null || claim !== 'theirs')
-      return reply.headers(headers).send(refusedFormPage({ why: claim === 'expired' ? claim : 'someone-else', script }))
+    const fields = form === null || claim !== 'theirs' ? null : parseFormBody(form.body)
+    if (form === null || fields === null) {
+      const why = claim === 'expired' ? claim : 'someone-else'
+      log.info({ event: 'form_refused', requestId: request.id, reason: why }, 'a kept form was not shown')
+      return reply.headers(headers).send(refusedFormPage({ why, reference: request.id, script }))
+    }
     const who = person.email ?? person.preferredUsername ?? person.username
     return reply.headers(headers).send(sendFormPage({ who, path: form.path, form: fields, script }))
   })
