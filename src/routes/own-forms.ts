@@ -6,7 +6,7 @@ import { GatewayError } from '../domain/errors.ts'
 /** A form of ours is a few kilobytes: no browser takes this long to send it. */
 const PATIENCE_MS = 10_000
 
-/** Lets the routes of a scope read forms, of bounded size and in bounded time; all others of ours read no body. */
+/** Lets the routes that are registered beside it read forms, of bounded size and in bounded time; all others of ours read no body. */
 const plugin: FastifyPluginAsync = async (app) => {
   await app.register(formbody)
   app.addHook('preParsing', (_request, reply, payload, done) => {
