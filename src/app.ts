@@ -7,6 +7,7 @@ import { SCRIPT_VERSION } from './pages/script.ts'
 import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
 import { authorize } from './plugins/authorize.ts'
+import { endSession } from './plugins/end-session.ts'
 import { errorHandler } from './plugins/error-handler.ts'
 import { keepForm } from './plugins/keep-form.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
@@ -75,6 +76,15 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
+  await app.register(endSession, {
+    cognito,
+    store,
+    refresher,
+    metrics,
+    log,
+    maxAgeSeconds,
+    signedOutUrl: `${settings.publicUrl}${prefix}/signed_out`,
+  })
   await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
 
@@ -87,6 +97,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     metrics,
     log,
     now,
+    ticks: parts.ticks,
     pool: pool.name,
     callbackUrl: parts.callbackUrl,
     verifier: parts.verifier,
@@ -104,18 +115,13 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     await forms.register(ownForms)
     await forms.register(signOut, {
       cognito,
-      store,
-      refresher,
       csrf,
       states,
-      metrics,
-      log,
       now,
       self,
       pool: pool.name,
       ownPrefix: prefix,
       callbackUrl: parts.callbackUrl,
-      maxAgeSeconds,
     })
     await forms.register(resume, { forms: parts.keptForms, csrf, self, script, log, now })
   })

@@ -15,7 +15,7 @@ export interface Outside {
 
 /** The settings of a draft in which no fault was found. */
 export function assemble({ file, applications }: Draft, { secrets, folder }: Outside): Settings {
-  const { listen, admin, session, shutdown, log } = file
+  const { listen, admin, control, session, shutdown, log } = file
   return deepFreeze({
     publicUrl: new URL(stated(file.publicUrl, 'publicUrl')).origin,
     listen: {
@@ -31,12 +31,21 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
       headersTimeoutSeconds: listen.headersTimeoutSeconds,
     },
     admin,
+    control: control === undefined ? undefined : { ...control, token: secrets.get(pathId(['control', 'token'])) },
     trustedProxies: file.trustedProxies,
     pools: Object.entries(file.pools).map(([name, pool]) =>
       poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
     ),
     session: {
-      store: 'cookie',
+      store: session.store,
+      redis:
+        session.redis === undefined
+          ? undefined
+          : {
+              url: stated(secrets.get(pathId(['session', 'redis', 'url'])), 'session.redis.url'),
+              caFile: session.redis.caFile === undefined ? undefined : resolve(folder, session.redis.caFile),
+              outageGraceSeconds: session.redis.outageGraceSeconds,
+            },
       keys: (session.keys ?? []).map((_, at) => stated(secrets.get(pathId(['session', 'keys', at])), 'session.keys')),
       idleTimeoutSeconds: session.idleTimeoutSeconds,
       maxAgeSeconds: session.maxAgeSeconds,

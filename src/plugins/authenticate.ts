@@ -116,6 +116,8 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
           })
         }
         request.identity = session.person
+        // Its key may be taken away before the user pool is back.
+        if (request.sessionOnOldKey) await app.keepSession(request, session)
     }
   }
 

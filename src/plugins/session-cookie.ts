@@ -1,7 +1,8 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { SessionStore, StoredSession } from '../adapters/session-store.ts'
+import type { ReadSession, SessionStore, StoredSession } from '../adapters/session-store.ts'
+import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
 
 declare module 'fastify' {
@@ -38,7 +39,6 @@ export interface SessionCookieOptions {
 
 export const SESSION_COOKIE = '__Host-gateway'
 const SECOND_COOKIE = '__Host-gateway.1'
-export const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 // A browser keeps 4,096 bytes of name and value; older ones count the attributes too.
 const CHUNK_BYTES = 3_950
 /** How long after its last possible day a session's cookie still tells whose it was: a form may be left open over night. */
@@ -70,7 +70,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
       return
     }
     const stored = found.text === null ? null : store.read(found.text)
-    if (stored !== null && !(stored instanceof Promise)) {
+    if (stored !== null && stored !== 'foreign' && !(stored instanceof Promise)) {
       admit(request, stored)
       done()
       return
@@ -82,9 +82,14 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   async function look(
     request: FastifyRequest,
     text: string | null,
-    reading: Promise<StoredSession | null> | null,
+    reading: ReadSession | Promise<ReadSession>,
   ): Promise<void> {
     const stored = await reading
+    // A new key reaches replicas one after the other: one that knows it already may be asked next.
+    if (stored === 'foreign') {
+      request.outcome.reason = 'session_key_unknown'
+      return
+    }
     if (stored !== null) {
       admit(request, stored)
       return
@@ -103,7 +108,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   function drop(request: FastifyRequest): void {
     request.signedInSession = null
     request.setCookiesAreOptional = false
-    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expired(name))
+    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expiredCookie(name))
   }
 
   async function keep(request: FastifyRequest, session: Session): Promise<boolean> {
@@ -111,12 +116,12 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     if (text === null) return false
     const maxAge = Math.max(0, Math.floor((rememberedUntil(session) - now()) / 1000))
     const set = (name: string, value: string): void => {
-      request.setCookies.set(name, `${name}=${value}; Max-Age=${maxAge}; ${COOKIE_ATTRIBUTES}`)
+      request.setCookies.set(name, ownCookie(name, value, maxAge))
     }
     set(SESSION_COOKIE, text.slice(0, CHUNK_BYTES))
     // A second cookie left over from a longer value would make the whole unreadable, so it goes in the same answer.
     if (text.length > CHUNK_BYTES) set(SECOND_COOKIE, text.slice(CHUNK_BYTES))
-    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expired(SECOND_COOKIE))
+    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expiredCookie(SECOND_COOKIE))
     metrics.observe('session_cookie_bytes', text.length, {})
     request.signedInSession = session
     return true
@@ -139,11 +144,6 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     done()
   })
   ready()
-}
-
-/** The `Set-Cookie` value that deletes a cookie of ours: the prefix demands the very attributes that it was set with. */
-export function expired(name: string): string {
-  return `${name}=; Max-Age=0; ${COOKIE_ATTRIBUTES}`
 }
 
 /** The session's text, `{ text: null }` where the cookies are there but cannot be read as one, or null where there are none. */
