@@ -11,6 +11,7 @@ import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
+import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
@@ -95,10 +96,6 @@ export interface Shared {
   readonly tellEnded: (session: EndedSession) => Promise<void>
 }
 
-const KEYS_RENEWAL_MS = 3_600_000
-const KEYS_RETRY_MS = 1_000
-const KEYS_MAX_RETRY_MS = 10_000
-
 export function createParts(options: PartsOptions): Parts {
   const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
   const pool = settings.pools[0]
@@ -150,7 +147,7 @@ export function createParts(options: PartsOptions): Parts {
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
-  const keyWatch = createKeyWatch(verifier, log)
+  const keyWatch = createKeyWatch({ verifier, log })
   const ended = createEndedSessions({
     now,
     tell: shared?.tellEnded,
@@ -323,36 +320,5 @@ function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metric
       metrics.count('jwks_fetches_total', { result: 'failed' })
       throw error
     }
-  }
-}
-
-function createKeyWatch(verifier: TokenVerifier, log: Logger) {
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
-  let failures = 0
-
-  async function renew(known: () => void): Promise<void> {
-    let next = KEYS_RENEWAL_MS
-    try {
-      await verifier.renewKeys()
-      failures = 0
-      known()
-    } catch {
-      next = Math.min(KEYS_RETRY_MS * 2 ** failures, KEYS_MAX_RETRY_MS)
-      failures += 1
-      log.warn({ event: 'keys_unavailable' }, "the user pool's keys cannot be fetched; trying again")
-    }
-    if (!stopped) timer = setTimeout(() => void renew(known), next).unref()
-  }
-
-  return {
-    start: async () =>
-      new Promise<void>((known) => {
-        void renew(known)
-      }),
-    stop: () => {
-      stopped = true
-      clearTimeout(timer)
-    },
   }
 }
