@@ -4,6 +4,7 @@ import { createCognitoClient, type CognitoClient } from './adapters/cognito-clie
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
+import { createLoginBook, type LoginBook } from './adapters/login-book.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
@@ -19,6 +20,7 @@ import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } fr
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
 import { identityFromClaims } from './domain/identity.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
+import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Session } from './domain/session.ts'
 import type { Logger } from 'pino'
@@ -41,6 +43,9 @@ export interface Parts {
   readonly ended: EndedSessions
   readonly refresher: Refresher
   readonly states: LoginStates
+  readonly book: LoginBook
+  /** What is known of the last sign-ins, by other workers too. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
   readonly csrf: CsrfTokens
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
@@ -83,6 +88,8 @@ export interface Shared {
   readonly settle: (session: Session) => Promise<Session>
   /** Tells the others that a session has ended; resolves when they know. Never rejects. */
   readonly tellEnded: (session: EndedSession) => Promise<void>
+  /** What all of them know of the last sign-ins. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
 }
 
 const KEYS_RENEWAL_MS = 3_600_000
@@ -135,6 +142,10 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     tell: shared?.tellEnded,
     onEnded: (sessionId) => streams.ended(sessionId),
   })
+  const book = createLoginBook({
+    now,
+    onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
+  })
   const refresher = createSharedRefresher(shared, {
     now,
     refresh: async (session) => {
@@ -166,6 +177,8 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     }),
     ended,
     refresher,
+    book,
+    findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
     states: createLoginStates(createSeal(masters, 'state', context), self),
     csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
     attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
@@ -123,7 +124,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   async function switchPerson(reply: FastifyReply, form: Fields): Promise<FastifyReply> {
     const returnTo: SafePath = parseReturnTo(form['rd'], self)
     const state = states.write({
-      id: 'switch',
+      id: randomBytes(6).toString('base64url'),
       secret: '',
       pool: options.pool,
       returnTo,
