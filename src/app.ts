@@ -75,7 +75,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
-  await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
+  await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
     cognito,
     store,
@@ -94,6 +94,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(login, {
     cognito,
     states,
+    book: parts.book,
     metrics,
     log,
     now,

@@ -150,6 +150,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
       {
         event: 'fault',
         requestId: request.id,
+        attempt: request.outcome.attempt ?? undefined,
         code: error.code,
         reason: error.reason,
         detail: error.detail,

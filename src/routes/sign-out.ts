@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoClient } from '../adapters/cognito-client.ts'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
@@ -70,7 +71,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   async function switchPerson(reply: FastifyReply, form: Fields): Promise<FastifyReply> {
     const returnTo: SafePath = parseReturnTo(form['rd'], self)
     const state = states.write({
-      id: 'switch',
+      id: randomBytes(6).toString('base64url'),
       secret: '',
       pool: options.pool,
       returnTo,
