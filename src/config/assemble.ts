@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { foldPath } from '../domain/request-target.ts'
 import type { Secret } from '../domain/secret.ts'
 import { endpointsOf } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
@@ -105,7 +106,7 @@ function applicationSettings(application: DraftApplication, folder: string): App
 
 function routeSettings(route: DraftRoute, whole: DraftApplication, folder: string): readonly RouteSettings[] {
   const { hosts, pool } = whole
-  const { paths, allowInPath } = whole.keys
+  const { paths, allowInPath, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
   const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
@@ -140,6 +141,8 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
       showMissing,
       paths,
       allowInPath,
+      bindCookies,
+      signOutPaths: signOut.paths.map(foldPath),
     },
   ]
 }

@@ -12,7 +12,7 @@ import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, type BeginParts } from './begin.ts'
 import type { Step } from './journal.ts'
-import { createLoopGuard } from './loop-guard.ts'
+import type { LoopGuard } from './loop-guard.ts'
 
 const MAX_NAME = 128
 
@@ -29,9 +29,13 @@ export interface CallbackParts extends BeginParts {
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
-export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
+export function createCallback(
+  app: FastifyInstance,
+  parts: CallbackParts,
+  browser: { attempts: Attempts; loopGuard: LoopGuard },
+) {
+  const { attempts, loopGuard } = browser
   const { cognito, states, verifier, store, journal, metrics, now, pool } = parts
-  const loopGuard = createLoopGuard(parts.ticks)
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     let at: Progress = { attempt: null, stage: 'came_back' }
@@ -101,13 +105,10 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     const signedIn = await personIn(tokens, attempt.nonce)
     const { person, identityProvider } = signedIn
     reached('verified', { sub: person.subject, email: person.email, identityProvider })
-    const hadSession = request.signedInSession !== null
     const session = await replaceSession(request, signedIn)
     reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
-    if (!hadSession && loopGuard.isFruitless(person.subject, attempt.returnTo)) {
-      throw new GatewayError('GW_SIGN_IN_COOKIES_BLOCKED', { reason: 'cookie_blocked' })
-    }
+    loopGuard.count(request, attempt.startedAt)
     journal.signedIn({ request, attempt }, session.id)
     return leave(reply, attempt.returnTo)
   }
