@@ -3,10 +3,13 @@ import { METHODS } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { createBrokenRequestHandler } from './listener/broken-request.ts'
 import { Listener } from './listener/listener.ts'
+import { SCRIPT_VERSION } from './pages/script.ts'
 import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
 import { authorize } from './plugins/authorize.ts'
+import { endSession } from './plugins/end-session.ts'
 import { errorHandler } from './plugins/error-handler.ts'
+import { keepForm } from './plugins/keep-form.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
 import { peer } from './plugins/peer.ts'
@@ -14,8 +17,10 @@ import { sessionCookie } from './plugins/session-cookie.ts'
 import { shed } from './plugins/shed.ts'
 import { forward } from './routes/forward/forward.ts'
 import { login } from './routes/login/login.ts'
+import { ownForms } from './routes/own-forms.ts'
 import { ping } from './routes/ping.ts'
 import { refuse } from './routes/refuse.ts'
+import { resume } from './routes/resume.ts'
 import { signOut } from './routes/sign-out.ts'
 import { userinfo } from './routes/userinfo.ts'
 
@@ -30,6 +35,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   const publicHost = new URL(settings.publicUrl).hostname
   const methods = METHODS.filter((method) => method !== 'CONNECT')
   const signInEndpoint = `${prefix}/${pool.identityProviders.length > 1 ? 'sign_in' : 'start'}`
+
+  const script = `${prefix}/keep.js?${SCRIPT_VERSION}`
 
   const app = Fastify({
     logger: false,
@@ -57,7 +64,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
   // What happens to every request on its way
-  await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out` })
+  await app.register(keepForm, { forms: parts.keptForms, self, log, now })
+  await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out`, script })
   await app.register(observe, { metrics, requestLog: parts.requestLog, people: settings.log.people })
   await app.register(shed, { overload: parts.overload, metrics })
   await app.register(peer, {
@@ -67,8 +75,18 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
-  await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
-  await app.register(authenticate, { bearers: parts.bearers, store, refresher, limits: settings.session, metrics, now })
+  await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds, book: parts.book })
+  await app.register(endSession, {
+    cognito,
+    store,
+    refresher,
+    cookieBindings: parts.cookieBindings,
+    metrics,
+    log,
+    maxAgeSeconds,
+    signedOutUrl: `${settings.publicUrl}${prefix}/signed_out`,
+  })
+  await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
 
   // What the gateway answers itself
@@ -77,6 +95,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(login, {
     cognito,
     states,
+    book: parts.book,
     metrics,
     log,
     now,
@@ -94,20 +113,19 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     endpoints: { prefix, callback },
     identityProviders: pool.identityProviders,
   })
-  await app.register(signOut, {
-    cognito,
-    store,
-    refresher,
-    csrf,
-    states,
-    metrics,
-    log,
-    now,
-    self,
-    pool: pool.name,
-    ownPrefix: prefix,
-    callbackUrl: parts.callbackUrl,
-    maxAgeSeconds,
+  await app.register(async (forms) => {
+    await forms.register(ownForms)
+    await forms.register(signOut, {
+      cognito,
+      csrf,
+      states,
+      now,
+      self,
+      pool: pool.name,
+      ownPrefix: prefix,
+      callbackUrl: parts.callbackUrl,
+    })
+    await forms.register(resume, { forms: parts.keptForms, csrf, self, script, log, now })
   })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 
@@ -117,6 +135,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     upstreamFault: parts.upstreamFault,
     overload: parts.overload,
     streams: parts.streams,
+    cookieBindings: parts.cookieBindings,
+    now,
     metrics,
     log,
     routes: parts.routes,

@@ -1,9 +1,12 @@
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
+import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
+import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
+import { createLoginBook, type LoginBook } from './adapters/login-book.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
@@ -21,6 +24,7 @@ import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } fr
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
 import { identityFromClaims } from './domain/identity.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
+import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Session } from './domain/session.ts'
 import type { Logger } from 'pino'
@@ -46,7 +50,12 @@ export interface Parts {
   readonly ended: EndedSessions
   readonly refresher: Refresher
   readonly states: LoginStates
+  readonly keptForms: KeptForms
+  readonly book: LoginBook
+  /** What is known of the last sign-ins, by other workers too. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
   readonly csrf: CsrfTokens
+  readonly cookieBindings: CookieBindings
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
   readonly routes: readonly RouteSettings[]
@@ -92,6 +101,8 @@ export interface Shared {
   readonly settle: (session: Session) => Promise<Session>
   /** Tells the others that a session has ended; resolves when they know. Never rejects. */
   readonly tellEnded: (session: EndedSession) => Promise<void>
+  /** What all of them know of the last sign-ins. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
 }
 
 export function createParts(options: PartsOptions): Parts {
@@ -151,6 +162,10 @@ export function createParts(options: PartsOptions): Parts {
     tell: shared?.tellEnded,
     onEnded: (sessionId) => streams.ended(sessionId),
   })
+  const book = createLoginBook({
+    now,
+    onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
+  })
   const refresher = createSharedRefresher(shared, {
     now: ticks,
     refresh: async (session) => {
@@ -183,8 +198,12 @@ export function createParts(options: PartsOptions): Parts {
     }),
     ended,
     refresher,
+    book,
+    findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
     states: createLoginStates(createSeal(keys, 'state', context), self),
+    keptForms: createKeptForms(createSeal(keys, 'form', context), self),
     csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
+    cookieBindings: createCookieBindings(createSeal(keys, 'bound', context)),
     attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
     routes,
@@ -195,7 +214,7 @@ export function createParts(options: PartsOptions): Parts {
     certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
     upstreamFault,
     lifecycle,
-    watchKeys: keyWatch.start,
+    watchKeys: async () => keyWatch.start(),
     adopt(changed) {
       keys.replace(placedKeys(changed))
       clientSecret = changed.pools[0]?.clientSecret

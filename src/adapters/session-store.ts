@@ -17,6 +17,10 @@ export interface SessionStore {
   write(session: Session): string | null | Promise<string | null>
   /** From now on no text of this session is one, however often it was copied. `until` in epoch milliseconds. */
   end(sessionId: string, until: number): void | Promise<void>
+  /** The same for a session whose time is over or that Cognito renews no more; but `lastKnown` goes on telling whose it was. */
+  lapse(sessionId: string, until: number): void | Promise<void>
+  /** Whose session a text was, though it may have lapsed; null once it was ended. For nothing but what a page tells its person. */
+  lastKnown(text: string): Session | null | Promise<Session | null>
 }
 
 export interface StoredSession {
@@ -51,14 +55,19 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
     memo = newMemo()
   })
 
+  function opened(text: string): StoredSession | null {
+    const known = memo.get(text)
+    if (known !== null) return known
+    const stored = unseal(text, seal)
+    if (stored !== null) memo.set(text, stored)
+    return stored
+  }
+
   return {
     read(text) {
-      const known = memo.get(text)
-      const stored = known ?? unseal(text, seal)
+      const stored = opened(text)
       if (stored === null) return seal.isForeign(text) ? 'foreign' : null
-      if (ended.has(stored.session.id)) return null
-      if (known === null) memo.set(text, stored)
-      return stored
+      return ended.has(stored.session.id) ? null : stored
     },
     write(session) {
       if (ended.has(session.id)) return null
@@ -74,6 +83,11 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
       return text
     },
     end: (sessionId, until) => ended.end({ sessionId, until }),
+    lapse: (sessionId, until) => ended.end({ sessionId, until, lapsed: true }),
+    lastKnown(text) {
+      const stored = opened(text)
+      return stored === null || ended.wasEnded(stored.session.id) ? null : stored.session
+    },
   }
 }
 

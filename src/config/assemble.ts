@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { foldPath } from '../domain/request-target.ts'
 import type { Secret } from '../domain/secret.ts'
 import { endpointsOf } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
@@ -15,7 +16,7 @@ export interface Outside {
 
 /** The settings of a draft in which no fault was found. */
 export function assemble({ file, applications }: Draft, { secrets, folder }: Outside): Settings {
-  const { listen, admin, session, shutdown, log } = file
+  const { listen, admin, control, session, shutdown, log } = file
   return deepFreeze({
     publicUrl: new URL(stated(file.publicUrl, 'publicUrl')).origin,
     listen: {
@@ -31,12 +32,21 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
       headersTimeoutSeconds: listen.headersTimeoutSeconds,
     },
     admin,
+    control: control === undefined ? undefined : { ...control, token: secrets.get(pathId(['control', 'token'])) },
     trustedProxies: file.trustedProxies,
     pools: Object.entries(file.pools).map(([name, pool]) =>
       poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
     ),
     session: {
-      store: 'cookie',
+      store: session.store,
+      redis:
+        session.redis === undefined
+          ? undefined
+          : {
+              url: stated(secrets.get(pathId(['session', 'redis', 'url'])), 'session.redis.url'),
+              caFile: session.redis.caFile === undefined ? undefined : resolve(folder, session.redis.caFile),
+              outageGraceSeconds: session.redis.outageGraceSeconds,
+            },
       keys: (session.keys ?? []).map((_, at) => stated(secrets.get(pathId(['session', 'keys', at])), 'session.keys')),
       idleTimeoutSeconds: session.idleTimeoutSeconds,
       maxAgeSeconds: session.maxAgeSeconds,
@@ -96,10 +106,10 @@ function applicationSettings(application: DraftApplication, folder: string): App
 
 function routeSettings(route: DraftRoute, whole: DraftApplication, folder: string): readonly RouteSettings[] {
   const { hosts, pool } = whole
-  const { paths, allowInPath } = whole.keys
+  const { paths, allowInPath, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
-  const { identity, onUnauthenticated, allowedOrigins, showMissing } = keys
+  const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
   const { only, rename, separator, max } = identity.groups
   return [
@@ -126,10 +136,13 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
         encoding: identity.encoding,
       },
       onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
+      signInBy,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
       showMissing,
       paths,
       allowInPath,
+      bindCookies,
+      signOutPaths: signOut.paths.map(foldPath),
     },
   ]
 }

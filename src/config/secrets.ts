@@ -49,8 +49,10 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   }
   const { pools } = values
   for (const name of isObject(pools) ? Object.keys(pools) : []) read(['pools', name, 'clientSecret'], plainFault)
+  read(['control', 'token'], tokenFault)
   const keys = valueAt(values, ['session', 'keys'])
   for (const index of Array.isArray(keys) ? keys.keys() : []) read(['session', 'keys', index], sessionKeyFault)
+  read(['session', 'redis', 'url'], redisUrlFault)
   const at = new Map(found.map(({ path, secret }) => [pathId(path), secret]))
   return { at, files, faults: [...faults, ...repeated(found)], warnings }
 }
@@ -111,6 +113,20 @@ function isWritableByOthers(mode: number): boolean {
 
 function plainFault(text: string): string | undefined {
   return /^[\x21-\x7e]+$/.test(text) ? undefined : 'must hold one line of plain characters without spaces'
+}
+
+function redisUrlFault(text: string): string | undefined {
+  return /^rediss?(?:\+(?:sentinel|cluster))?:\/\/[\x21-\x7e]+$/.test(text)
+    ? undefined
+    : 'must hold one address that begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://'
+}
+
+const LEAST_TOKEN_CHARACTERS = 20
+
+/** Whoever may ask may guess, and nobody counts how often. */
+function tokenFault(text: string): string | undefined {
+  const tooShort = text.length < LEAST_TOKEN_CHARACTERS ? `holds a token that can be guessed: ${KEYGEN}` : undefined
+  return plainFault(text) ?? tooShort
 }
 
 const KEYGEN = 'make one with: cognito-gateway keygen session'

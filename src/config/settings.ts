@@ -20,11 +20,15 @@ export interface Settings {
     readonly headersTimeoutSeconds: number
   }
   readonly admin: { readonly host: string; readonly port: number }
+  /** Undefined: there is no control port. */
+  readonly control: { readonly host: string; readonly port: number; readonly token: Secret | undefined } | undefined
   readonly trustedProxies: readonly TrustedProxySettings[]
   /** In the file's order; the first is the default. */
   readonly pools: readonly PoolSettings[]
   readonly session: {
-    readonly store: 'cookie'
+    readonly store: 'cookie' | 'redis'
+    /** Always there with store redis. */
+    readonly redis: RedisSettings | undefined
     /** Each reveals 32 bytes as base64url. The first seals, every one opens. */
     readonly keys: readonly Secret[]
     readonly idleTimeoutSeconds: number
@@ -38,6 +42,13 @@ export interface Settings {
   readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
   readonly applications: readonly ApplicationSettings[]
+}
+
+export interface RedisSettings {
+  readonly url: Secret
+  /** An absolute path of PEM. */
+  readonly caFile: string | undefined
+  readonly outageGraceSeconds: number
 }
 
 export interface TrustedProxySettings {
@@ -103,11 +114,17 @@ export interface RouteSettings {
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
   readonly identity: IdentityHeaders
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
+  /** How a page gets to the sign-in: at once, or by a page that takes the `#fragment` along. */
+  readonly signInBy: 'redirect' | 'page'
   readonly allowedOrigins: readonly string[]
   readonly showMissing: boolean
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'
   readonly allowInPath: readonly PathWord[]
+  /** Names of the application's cookies that belong to the session under which they were set; the application's. */
+  readonly bindCookies: readonly string[]
+  /** Paths of the application's own sign-out, folded; the application's. */
+  readonly signOutPaths: readonly string[]
 }
 
 export interface HeaderChanges {

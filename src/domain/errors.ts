@@ -24,6 +24,7 @@ export const catalogue = {
   GW_UPSTREAM_TIMEOUT: { status: 504, says: 'The application took too long', log: 'warn' },
   GW_SESSION_TOO_LARGE: { status: 500, says: 'The session does not fit into cookies', log: 'error' },
   GW_POOL_UNAVAILABLE: { status: 503, says: 'Sign-in is not available at the moment', log: 'warn' },
+  GW_STORE_UNAVAILABLE: { status: 503, says: 'Sessions cannot be read at the moment', log: 'warn' },
   GW_OVERLOADED: { status: 503, says: 'Too busy at the moment', log: 'warn' },
   GW_INTERNAL: { status: 500, says: 'Something went wrong', log: 'error' },
   GW_SIGN_IN_CANCELLED: { status: 403, says: 'The sign-in was cancelled', log: 'info' },
@@ -34,6 +35,7 @@ export const catalogue = {
     says: 'The browser did not send back the cookie of this sign-in',
     log: 'warn',
   },
+  GW_SIGN_IN_LOOP: { status: 400, says: 'Signing in leads back to signing in', log: 'warn' },
   GW_SIGN_IN_REFUSED: { status: 502, says: 'Cognito refused the sign-in', log: 'warn' },
   GW_SIGN_IN_MISCONFIGURED: { status: 502, says: 'The sign-in is not set up correctly', log: 'error' },
   GW_SIGN_IN_TOKENS_INVALID: { status: 502, says: 'The tokens of this sign-in are not valid', log: 'error' },
@@ -48,6 +50,8 @@ export interface ErrorDetails {
   readonly detail?: string
   /** Finer reason for log, metric and `explain`, out of a closed set of words. */
   readonly reason?: string
+  /** What to do instead, as a sentence for callers of the control port; holds nothing of what was sent. */
+  readonly remedy?: string
   /** Headers that the answer needs by its kind, such as `Allow` or `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -56,6 +60,7 @@ export class GatewayError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
   readonly reason: string | undefined
+  readonly remedy: string | undefined
   readonly headers: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, more: ErrorDetails = {}) {
@@ -63,6 +68,7 @@ export class GatewayError extends Error {
     this.code = code
     this.detail = more.detail
     this.reason = more.reason
+    this.remedy = more.remedy
     this.headers = more.headers ?? {}
   }
 }

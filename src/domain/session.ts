@@ -4,6 +4,13 @@ import type { Person } from './identity.ts'
 export interface Session {
   /** 128 random bits; new at each sign-in, so that a session known before a sign-in is worth nothing after it. */
   readonly id: string
+  /**
+   * The 256 random bits that the browser holds where the store keeps the record; the id is their hash. Undefined where the browser holds the
+   * whole session.
+   */
+  readonly handle?: string | undefined
+  /** Cognito's name for this sign-in (`origin_jti`): every access token that was born of it carries it. */
+  readonly originJti?: string | undefined
   readonly person: Person
   readonly startedAt: number
   /** Last use as far as it was written down; see `renewal`. */

@@ -114,6 +114,11 @@ const explanations = {
     text: 'The sign-in service does not answer at the moment. Wait a little and try again; nothing is lost.',
     next: 'sign-in',
   },
+  GW_STORE_UNAVAILABLE: {
+    title: 'One moment, please',
+    text: 'You are still signed in, but your session cannot be read at the moment. Wait a little and try again; nothing is lost.',
+    next: 'retry',
+  },
   GW_OVERLOADED: {
     title: 'Very busy',
     text: 'There is too much going on at the moment. Wait a little and try again.',
@@ -142,6 +147,11 @@ const explanations = {
   GW_SIGN_IN_COOKIES_BLOCKED: {
     title: 'Your browser does not keep the sign-in',
     text: 'The browser did not send back the cookie that keeps you signed in. Allow cookies for this site, then sign in again.',
+    next: 'sign-in',
+  },
+  GW_SIGN_IN_LOOP: {
+    title: 'Signing in does not hold',
+    text: 'You were signed in three times within a minute, and each time asked to sign in again. Trying once more may help; if not, please tell your administrator the reference below.',
     next: 'sign-in',
   },
   GW_SIGN_IN_REFUSED: {

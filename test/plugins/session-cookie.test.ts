@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
+import { createLoginBook } from '../../src/adapters/login-book.ts'
 import { createMetrics } from '../../src/adapters/metrics.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { MAX_SESSION_TEXT_BYTES, sessionCookie } from '../../src/plugins/session-cookie.ts'
@@ -39,7 +40,10 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
       },
       write: () => texts.toWrite,
       end: () => undefined,
+      lapse: () => undefined,
+      lastKnown: () => null,
     },
+    book: createLoginBook({ now: Date.now, onCookieSeen: () => undefined }),
     metrics: createMetrics(),
     now: Date.now,
     maxAgeSeconds: 3_600,
