@@ -38,7 +38,7 @@ const values = {
     maxAgeSeconds: 43200,
     recheckSeconds: 300,
     refreshGraceSeconds: 300,
-    redis: { url: { env: 'REDIS_URL' }, outageGraceSeconds: 300 },
+    redis: { url: { env: 'REDIS_URL' }, caFile: 'redis-ca.pem', outageGraceSeconds: 300 },
     revokeAllBefore: '2026-11-23T03:00:00Z',
   },
   endpoints: { prefix: '/oauth2', callback: '/oauth2/callback', ping: '/oauth2/ping' },

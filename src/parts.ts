@@ -11,6 +11,7 @@ import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
+import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
@@ -30,7 +31,10 @@ export interface Parts {
   readonly settings: Settings
   readonly log: Logger
   readonly requestLog: RequestLog
+  /** The time of day: for what tokens and cookies say. */
   readonly now: () => number
+  /** Milliseconds that only go forward: for pauses, limits and everything else that lasts. */
+  readonly ticks: () => number
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
   readonly self: ReturnToSelf
@@ -60,11 +64,14 @@ export interface Parts {
   readonly lifecycle: Lifecycle
   /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Resolves when they are there first. */
   watchKeys(): Promise<void>
+  /** Takes over what of new settings may change while the process runs. */
+  adopt(changed: Settings): void
   close(): Promise<void>
 }
 
 /** Where the process is in its life; the servers read it, the command moves it on. */
 export interface Lifecycle {
+  /** In ticks. */
   readonly startedAt: number
   listening: boolean
   draining: boolean
@@ -73,7 +80,8 @@ export interface Lifecycle {
 export interface PartsOptions {
   readonly settings: Settings
   readonly log: Logger
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
+  readonly ticks?: (() => number) | undefined
   /** The longest text that the session's cookies can hold. */
   readonly maxSessionTextBytes: number
   /** For one of several workers: how it shares with the others. */
@@ -96,7 +104,8 @@ const KEYS_RENEWAL_MS = 3_600_000
 const KEYS_RETRY_MS = 1_000
 const KEYS_MAX_RETRY_MS = 10_000
 
-export function createParts({ settings, log, now = Date.now, maxSessionTextBytes, shared }: PartsOptions): Parts {
+export function createParts(options: PartsOptions): Parts {
+  const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
   const pool = settings.pools[0]
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
@@ -106,7 +115,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     ownPrefix: settings.endpoints.prefix,
     lenientPaths: routes.some(({ paths, allowInPath }) => paths === 'opaque' || allowInPath.length > 0),
   }
-  const masters = settings.session.keys.map((key) => Buffer.from(key.reveal(), 'base64url'))
+  const keys = createKeyRing(placedKeys(settings))
   // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
   const keepClaims = claimsWorthKeeping(routes)
@@ -115,18 +124,28 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
     if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
   }
-  const { issuer, domain, clientId, clientSecret, scopes } = pool
-  const cognito = createCognitoClient({ issuer, domain, clientId, clientSecret, scopes, onRequest: countRequest, now })
+  const { issuer, domain, clientId, scopes } = pool
+  let { clientSecret } = pool
+  const cognito = createCognitoClient({
+    issuer,
+    domain,
+    clientId,
+    clientSecret: () => clientSecret,
+    scopes,
+    onRequest: countRequest,
+    now: ticks,
+  })
   const verifier = createTokenVerifier({
     issuers: pool.acceptedIssuers,
     clientId,
     bearerClients: pool.bearerClients,
     now,
+    ticks,
     fetchJwks: jwksFetcher(countRequest, metrics),
   })
-  const lifecycle: Lifecycle = { startedAt: now(), listening: false, draining: false }
+  const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
-    now,
+    now: ticks,
     onWaited: (upstream, seconds) => metrics.observe('upstream_queue_seconds', seconds, { upstream }),
     onEvent: (event) => logUpstreamEvent(log, event),
   })
@@ -147,7 +166,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
   })
   const refresher = createSharedRefresher(shared, {
-    now,
+    now: ticks,
     refresh: async (session) => {
       const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
       const reason = outcome.kind === 'rejected' ? outcome.reason : ''
@@ -161,6 +180,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     log,
     requestLog: createRequestLog(log),
     now,
+    ticks,
     metrics,
     table: buildRouteTable(routes),
     self,
@@ -168,9 +188,9 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
+    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now, ticks }),
     store: createCookieStore({
-      seal: createSeal(masters, 'session', context),
+      seal: createSeal(keys, 'session', context),
       ended,
       maxTextBytes: maxSessionTextBytes,
       onWritten: (session) => streams.renewed(session),
@@ -179,9 +199,9 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     refresher,
     book,
     findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
-    states: createLoginStates(createSeal(masters, 'state', context), self),
-    csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
-    attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
+    states: createLoginStates(createSeal(keys, 'state', context), self),
+    csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
+    attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
     routes,
     streams,
@@ -192,12 +212,36 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     upstreamFault,
     lifecycle,
     watchKeys: keyWatch.start,
+    adopt(changed) {
+      keys.replace(placedKeys(changed))
+      clientSecret = changed.pools[0]?.clientSecret
+      log.level = changed.log.level
+    },
     async close() {
       keyWatch.stop()
       overload.stop()
       await upstreams.destroy()
     },
   }
+}
+
+function placedKeys({ session }: Settings): readonly PlacedKey[] {
+  return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
+}
+
+const KEY_SLOTS = 8
+
+/**
+ * For secure-session, which takes its keys once but keeps the buffers: as many as it will ever have, with what they hold following the ring.
+ * A slot without a key of its own holds the first once more.
+ */
+function keySlots(ring: KeyRing, derive: (master: Buffer) => Buffer): readonly Buffer[] {
+  const slots = Array.from({ length: KEY_SLOTS }, () => Buffer.alloc(32))
+  ring.follow((masters) => {
+    const keys = masters.map(derive)
+    for (const [at, slot] of slots.entries()) slot.set(keys[at] ?? keys[0] ?? slot)
+  })
+  return slots
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {

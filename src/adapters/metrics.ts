@@ -84,6 +84,17 @@ export const metricTable = {
     labels: ['endpoint', 'result'],
   },
   pool_throttled_total: { kind: 'counter', help: 'Answers 429 of the user pool.', labels: ['endpoint'] },
+  session_store_errors_total: {
+    kind: 'counter',
+    help: 'Operations of the session store that failed or got no answer in time.',
+    labels: ['operation'],
+  },
+  session_store_duration_seconds: {
+    kind: 'histogram',
+    help: 'Time of operations of the session store.',
+    labels: ['operation'],
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5],
+  },
   session_cookie_bytes: {
     kind: 'histogram',
     help: 'Size of the session cookies written.',
@@ -141,7 +152,7 @@ export const metricTable = {
   },
   config_reloads_total: {
     kind: 'counter',
-    help: 'Files that changed while the gateway runs, by what became of it: applied, or refused and the old ones kept.',
+    help: 'Files that changed while the gateway runs, by what became of it: applied, refused and the old ones kept, or restart_needed.',
     labels: ['result'],
   },
 } as const satisfies Record<string, MetricRow>

@@ -40,6 +40,8 @@ export type PrimaryMessage =
   | { readonly type: 'logins'; readonly ask: number; readonly query: LoginQuery }
   /** Answered with `true`. */
   | { readonly type: 'log-level'; readonly ask: number; readonly level: LogLevel }
+  /** Look at the settings now. */
+  | { readonly type: 'reload' }
   | { readonly type: 'drain' }
   | Answer
 
@@ -54,6 +56,7 @@ type Guard = (value: unknown) => boolean
 
 const isNumber: Guard = (value) => typeof value === 'number'
 const isText: Guard = (value) => typeof value === 'string'
+const isFlag: Guard = (value) => value === undefined || typeof value === 'boolean'
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
 const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<string, Guard>>>> = {
@@ -73,6 +76,7 @@ const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<st
   count: { ask: isNumber },
   logins: { ask: isNumber, query: isLoginQuery },
   'log-level': { ask: isNumber, level: isLogLevel },
+  reload: {},
   drain: {},
   answer: { ask: isNumber },
 }
@@ -126,7 +130,7 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
 }
 
 export function isEndedSession(value: unknown): value is EndedSession {
-  return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber })
+  return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber, lapsed: isFlag })
 }
 
 function isLogLevel(value: unknown): value is LogLevel {

@@ -7,6 +7,7 @@ import { updateGauges } from '../admin.ts'
 import { createGatewayParts, startPublicServer, type GatewayOptions } from '../gateway.ts'
 import type { LoginQuery, LoginRecord } from '../domain/login-record.ts'
 import type { Shared } from '../parts.ts'
+import { followSettings } from '../reload.ts'
 import { createAsks } from './asks.ts'
 import {
   isEndedList,
@@ -35,8 +36,10 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
   const worker = workerHere()
   const link = linkToPrimary(worker)
   const parts = createGatewayParts({ ...options, shared: link })
+  const following = options.source === undefined ? undefined : followSettings(parts, options.source, { quiet: true })
   const known = await link.greet({
     learn: (session) => parts.ended.learn(session),
+    reload: () => void following?.look(),
     async count() {
       updateGauges(parts)
       return parts.metrics.snapshot()
@@ -55,6 +58,7 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
 
   const told = await link.enough
   await server.drain(told === 'drain' ? options.settings.shutdown.drainDelaySeconds : 0)
+  following?.stop()
   await parts.close()
   options.log.info({ event: 'stopped' }, 'stopped')
   worker.disconnect()
@@ -71,6 +75,7 @@ function sendTo(worker: Worker, message: WorkerMessage): void {
 
 interface Duties {
   readonly learn: (session: EndedSession) => void
+  readonly reload: () => void
   readonly count: () => Promise<MetricsSnapshot>
   readonly setLogLevel: (level: LogLevel) => void
   readonly findOwnLogins: (query: LoginQuery) => readonly LoginRecord[]
@@ -112,6 +117,9 @@ function linkToPrimary(worker: Worker): Link {
       case 'log-level':
         duties?.setLogLevel(message.level)
         tell({ type: 'answer', ask: message.ask, value: true })
+        return
+      case 'reload':
+        duties?.reload()
         return
       case 'drain':
         end('drain')

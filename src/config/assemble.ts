@@ -37,7 +37,15 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
       poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
     ),
     session: {
-      store: 'cookie',
+      store: session.store,
+      redis:
+        session.redis === undefined
+          ? undefined
+          : {
+              url: stated(secrets.get(pathId(['session', 'redis', 'url'])), 'session.redis.url'),
+              caFile: session.redis.caFile === undefined ? undefined : resolve(folder, session.redis.caFile),
+              outageGraceSeconds: session.redis.outageGraceSeconds,
+            },
       keys: (session.keys ?? []).map((_, at) => stated(secrets.get(pathId(['session', 'keys', at])), 'session.keys')),
       idleTimeoutSeconds: session.idleTimeoutSeconds,
       maxAgeSeconds: session.maxAgeSeconds,

@@ -102,6 +102,16 @@ function checkPools(draft: Draft): readonly Finding[] {
 }
 
 function checkSession(draft: Draft): readonly Finding[] {
+  return [...checkStore(draft), ...checkSessionTimes(draft)]
+}
+
+function checkStore(draft: Draft): readonly Finding[] {
+  const { store, redis } = draft.file.session
+  if (store === 'cookie' || redis !== undefined || draft.leftOut(['session', 'redis'])) return []
+  return [atValue(['session', 'store'], 'needs session.redis with the url of the server: { url: { env: REDIS_URL } }')]
+}
+
+function checkSessionTimes(draft: Draft): readonly Finding[] {
   const { session } = draft.file
   const [idle, age] = [
     ['session', 'idleTimeoutSeconds'],

@@ -1,12 +1,17 @@
 import { z } from 'zod'
-import { filledList, plainText, seconds, secondsOrNone, secretSource } from './kinds.ts'
+import { file, filledList, plainText, seconds, secondsOrNone, secretSource } from './kinds.ts'
 import { notYet } from './marks.ts'
 
 const YEAR = 31_536_000
 
 export const session = z
   .strictObject({
-    store: notYet(z.enum(['cookie', 'redis']).default('cookie').describe('Where sessions live.')),
+    store: z
+      .enum(['cookie', 'redis'])
+      .default('cookie')
+      .describe(
+        'Where sessions live: in the browser, sealed, or in Redis or Valkey, of which the browser holds the key.',
+      ),
     keys: filledList(secretSource()).describe(
       'Session keys: files of 32 bytes as base64url (cognito-gateway keygen). The first seals, every one opens.',
     ),
@@ -20,17 +25,20 @@ export const session = z
     refreshGraceSeconds: secondsOrNone(300)
       .default(300)
       .describe('How long a session outlives its access token while Cognito is away.'),
-    redis: notYet(
-      z
-        .strictObject({
-          url: secretSource().optional().describe('The address of Redis or Valkey, rediss:// with its password.'),
-          outageGraceSeconds: secondsOrNone(3_600)
-            .optional()
-            .describe('How long known sessions last while the store is away.'),
-        })
-        .optional()
-        .describe('The store, for store: redis.'),
-    ),
+    redis: z
+      .strictObject({
+        url: secretSource().describe(
+          'Where the address of Redis or Valkey stands, with its password: redis:// or rediss://; redis+sentinel:// and redis+cluster:// with several hosts.',
+        ),
+        caFile: file().optional().describe('Certificate authorities to trust for rediss://, as PEM.'),
+        outageGraceSeconds: secondsOrNone(3_600)
+          .default(300)
+          .describe('How long sessions that were seen a moment ago go on while Redis is away.'),
+      })
+      .optional()
+      .describe(
+        'Redis or Valkey: the store for store: redis; with store: cookie it tells all replicas which sessions were ended, and keeps them from refreshing one session twice.',
+      ),
     revokeAllBefore: notYet(
       plainText()
         .optional()

@@ -26,7 +26,9 @@ export interface Settings {
   /** In the file's order; the first is the default. */
   readonly pools: readonly PoolSettings[]
   readonly session: {
-    readonly store: 'cookie'
+    readonly store: 'cookie' | 'redis'
+    /** Always there with store redis. */
+    readonly redis: RedisSettings | undefined
     /** Each reveals 32 bytes as base64url. The first seals, every one opens. */
     readonly keys: readonly Secret[]
     readonly idleTimeoutSeconds: number
@@ -40,6 +42,13 @@ export interface Settings {
   readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
   readonly applications: readonly ApplicationSettings[]
+}
+
+export interface RedisSettings {
+  readonly url: Secret
+  /** An absolute path of PEM. */
+  readonly caFile: string | undefined
+  readonly outageGraceSeconds: number
 }
 
 export interface TrustedProxySettings {

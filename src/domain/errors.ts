@@ -24,6 +24,7 @@ export const catalogue = {
   GW_UPSTREAM_TIMEOUT: { status: 504, says: 'The application took too long', log: 'warn' },
   GW_SESSION_TOO_LARGE: { status: 500, says: 'The session does not fit into cookies', log: 'error' },
   GW_POOL_UNAVAILABLE: { status: 503, says: 'Sign-in is not available at the moment', log: 'warn' },
+  GW_STORE_UNAVAILABLE: { status: 503, says: 'Sessions cannot be read at the moment', log: 'warn' },
   GW_OVERLOADED: { status: 503, says: 'Too busy at the moment', log: 'warn' },
   GW_INTERNAL: { status: 500, says: 'Something went wrong', log: 'error' },
   GW_SIGN_IN_CANCELLED: { status: 403, says: 'The sign-in was cancelled', log: 'info' },

@@ -4,6 +4,13 @@ import type { Person } from './identity.ts'
 export interface Session {
   /** 128 random bits; new at each sign-in, so that a session known before a sign-in is worth nothing after it. */
   readonly id: string
+  /**
+   * The 256 random bits that the browser holds where the store keeps the record; the id is their hash. Undefined where the browser holds the
+   * whole session.
+   */
+  readonly handle?: string | undefined
+  /** Cognito's name for this sign-in (`origin_jti`): every access token that was born of it carries it. */
+  readonly originJti?: string | undefined
   readonly person: Person
   readonly startedAt: number
   /** Last use as far as it was written down; see `renewal`. */
@@ -36,8 +43,9 @@ export function freshness(session: Session, limits: SessionLimits, now: number):
   if (now >= seenAt + limits.idleTimeoutSeconds * 1000) return 'idle'
   // A token that lives less than twice the margin is used for half its life, not refreshed on every request.
   const early = Math.min(REFRESH_EARLY_MS, Math.max(0, accessExpiresAt - claimsAt) / 2)
-  const dueAt = Math.min(accessExpiresAt - early, claimsAt + limits.recheckSeconds * 1000)
-  return now >= dueAt ? 'refresh' : 'fresh'
+  // Claims from far in the future are of unknown age: the clock was set back since.
+  const recheckDue = Math.abs(now - claimsAt) >= limits.recheckSeconds * 1000
+  return recheckDue || now >= accessExpiresAt - early ? 'refresh' : 'fresh'
 }
 
 /** Whether a session may go on although its refresh just failed for a passing reason. */

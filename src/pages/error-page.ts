@@ -114,6 +114,11 @@ const explanations = {
     text: 'The sign-in service does not answer at the moment. Wait a little and try again; nothing is lost.',
     next: 'sign-in',
   },
+  GW_STORE_UNAVAILABLE: {
+    title: 'One moment, please',
+    text: 'You are still signed in, but your session cannot be read at the moment. Wait a little and try again; nothing is lost.',
+    next: 'retry',
+  },
   GW_OVERLOADED: {
     title: 'Very busy',
     text: 'There is too much going on at the moment. Wait a little and try again.',

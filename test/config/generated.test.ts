@@ -56,6 +56,7 @@ t.test('the example loads without a fault', async (t) => {
     file: join(root, 'config', 'gateway.example.yaml'),
     environment: {
       CLIENT_SECRET: 'example-secret',
+      REDIS_URL: 'rediss://gateway:example-secret@redis.internal:6379',
       COGNITO_GATEWAY__SESSION__KEYS__0__FILE: join(workspace.folder, 'session-key'),
       ...writeTlsFiles(t, workspace),
     },
@@ -70,6 +71,7 @@ t.test('everything that the example comments out is refused', async (t) => {
   const all = read('config/gateway.example.yaml').replaceAll(/^( *)#(\w+:)/gm, '$1$2')
   const faults = workspace.faults(all, {
     CLIENT_SECRET: 'example-secret',
+    REDIS_URL: 'rediss://gateway:example-secret@redis.internal:6379',
     COGNITO_GATEWAY__SESSION__KEYS__0__FILE: 'session-key',
     ...files,
   })

@@ -225,13 +225,11 @@ t.test('what is not built may be given with its default', async (t) => {
 t.test('what is not built is refused, never ignored', async (t) => {
   const workspace = createWorkspace(t)
   for (const [path, value] of Object.entries({
-    'session.store': 'redis',
     include: ['more.yaml'],
     forwardAuth: { proxy: 'nginx' },
     outbound: { caFile: 'x' },
     limits: { signInsPerMinutePerAddress: 60 },
     assertion: { keys: [{ file: 'x' }] },
-    'session.redis': { url: { env: 'X' } },
     'pools.staff.requestsPerSecond': 5,
     'applications.wiki.authorization': 'drop',
     'applications.wiki.clientBasic': true,

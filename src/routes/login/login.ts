@@ -12,7 +12,7 @@ import { createJournal, type JournalParts } from './journal.ts'
 
 export interface LoginOptions extends Omit<CallbackParts, 'journal'>, JournalParts {
   readonly self: ReturnToSelf
-  /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. */
+  /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
   readonly endpoints: { readonly prefix: string; readonly callback: string }
   readonly identityProviders: readonly string[]
