@@ -44,6 +44,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
       const state = states.read(query.get('state') ?? '')
       const known = state?.pool === pool ? state : null
       reached('came_back', {}, known)
+      if (known === null) parts.limits.guess(request)
       const answer = readAnswer(query)
       if (known === null) throw withoutState(answer)
       return await comeBack({ request, reply, reached }, known, answer)
