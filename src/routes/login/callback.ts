@@ -48,6 +48,7 @@ export function createCallback(
       const state = states.read(query.get('state') ?? '')
       const known = state?.pool === pool ? state : null
       reached('came_back', {}, known)
+      if (known === null) parts.limits.guess(request)
       const answer = readAnswer(query)
       if (known === null) throw withoutState(answer)
       return await comeBack({ request, reply, reached }, known, answer)
