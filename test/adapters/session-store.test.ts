@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import t from 'tap'
 import { createEndedSessions } from '../../src/adapters/ended-sessions.ts'
 import { createSeal } from '../../src/adapters/seal.ts'
@@ -114,6 +114,28 @@ t.test('what is no session of this gateway is none', async (t) => {
   t.equal(storeWith().read(text), 'foreign', 'sealed with a key that is not known here')
   t.equal(read(store, text.slice(1)), null, 'the same tail is not the same cookie')
 })
+
+t.test(
+  'C33 of a hundred thousand malformed cookies all have one outcome, but those that name another key',
+  async (t) => {
+    const store = storeWith()
+    const text = written(store, session())
+    const header = text.slice(0, text.indexOf('.'))
+    const outcomes = new Map<string, number>()
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/% '
+    for (let nth = 0; nth < 100_000; nth += 1) {
+      const at = randomInt(text.length)
+      const put = alphabet[randomInt(alphabet.length)] ?? ''
+      const kept = [text.slice(0, at), text.slice(at + 1), text.slice(at + 1 + randomInt(40)), text.slice(at)]
+      const broken = (kept[0] ?? '') + put + (kept[1 + (nth % 3)] ?? '')
+      if (broken === text) continue
+      const outcome = `${broken.startsWith(`${header}.`) ? 'our key' : 'another header'}: ${String(store.read(broken))}`
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    }
+    outcomes.delete('another header: foreign')
+    t.same([...outcomes.keys()].sort(), ['another header: null', 'our key: null'])
+  },
+)
 
 t.test('C25 a thousand sessions read in any order are each their own', async (t) => {
   const store = storeWith()

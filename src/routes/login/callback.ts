@@ -140,7 +140,7 @@ export function createCallback(
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
-      id: randomBytes(16).toString('base64url'),
+      id: newSessionId(),
       person,
       startedAt,
       seenAt: startedAt,
@@ -174,6 +174,11 @@ interface SignedIn {
   readonly expiresAt: number
   readonly refreshToken: string | undefined
   readonly identityProvider: string
+}
+
+/** 128 bits of chance. */
+export function newSessionId(): string {
+  return randomBytes(16).toString('base64url')
 }
 
 interface Answer {
