@@ -96,6 +96,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     cognito,
     states,
     book: parts.book,
+    signInsPerMinute: settings.limits.signInsPerMinutePerAddress,
     metrics,
     log,
     now,

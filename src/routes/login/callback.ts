@@ -48,6 +48,7 @@ export function createCallback(
       const state = states.read(query.get('state') ?? '')
       const known = state?.pool === pool ? state : null
       reached('came_back', {}, known)
+      if (known === null) parts.limits.guess(request)
       const answer = readAnswer(query)
       if (known === null) throw withoutState(answer)
       return await comeBack({ request, reply, reached }, known, answer)
@@ -156,11 +157,6 @@ export function createCallback(
   }
 }
 
-/** 128 bits of chance. */
-export function newSessionId(): string {
-  return randomBytes(16).toString('base64url')
-}
-
 /** One return from Cognito: its request, and how it says how far the sign-in came. */
 interface Visit {
   readonly request: FastifyRequest
@@ -178,6 +174,11 @@ interface SignedIn {
   readonly expiresAt: number
   readonly refreshToken: string | undefined
   readonly identityProvider: string
+}
+
+/** 128 bits of chance. */
+export function newSessionId(): string {
+  return randomBytes(16).toString('base64url')
 }
 
 interface Answer {

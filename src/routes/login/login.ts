@@ -11,8 +11,9 @@ import { beginLogin } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
 import { createJournal, type JournalParts } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
+import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.ts'
 
-export interface LoginOptions extends Omit<CallbackParts, 'journal'>, JournalParts {
+export interface LoginOptions extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
@@ -33,7 +34,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
   })
   const attempts = createAttempts(app, self)
-  const parts = { ...options, journal: createJournal(options) }
+  const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
   const loopGuard = createLoopGuard(options.now)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
     const query = new URLSearchParams(request.target?.query ?? '')
