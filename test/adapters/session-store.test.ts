@@ -129,10 +129,10 @@ t.test(
       const kept = [text.slice(0, at), text.slice(at + 1), text.slice(at + 1 + randomInt(40)), text.slice(at)]
       const broken = (kept[0] ?? '') + put + (kept[1 + (nth % 3)] ?? '')
       if (broken === text) continue
-      const outcome = `${broken.startsWith(`${header}.`) ? 'our key' : 'another header'}: ${String(store.read(broken))}`
+      const outcome = `${broken.startsWith(`${header}.`) ? 'our key' : 'another header'}: ${JSON.stringify(store.read(broken))}`
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
     }
-    outcomes.delete('another header: foreign')
+    outcomes.delete('another header: "foreign"')
     t.same([...outcomes.keys()].sort(), ['another header: null', 'our key: null'])
   },
 )
