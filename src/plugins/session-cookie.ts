@@ -22,6 +22,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** From the next answer on the browser holds this session. False once the session has been ended. */
     keepSession(request: FastifyRequest, session: Session): Promise<boolean>
+    /** The same for a session that has just begun. */
+    beginSession(request: FastifyRequest, session: Session): Promise<boolean>
     /** The browser is told to forget the session; ending it in the store is the caller's affair. */
     dropSession(request: FastifyRequest): void
     /** Ends a session whose time is over. The browser keeps the cookie: nothing but `lapsedSession` comes of it from now on. */
@@ -106,8 +108,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expired(name))
   }
 
-  async function keep(request: FastifyRequest, session: Session): Promise<boolean> {
-    const text = await store.write(session)
+  async function hold(request: FastifyRequest, session: Session, text: string | null): Promise<boolean> {
     if (text === null) return false
     const maxAge = Math.max(0, Math.floor((rememberedUntil(session) - now()) / 1000))
     const set = (name: string, value: string): void => {
@@ -130,7 +131,8 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
 
   const rememberedUntil = ({ startedAt }: Session): number => startedAt + (maxAgeSeconds + LAPSED_SECONDS) * 1000
 
-  app.decorate('keepSession', keep)
+  app.decorate('keepSession', async (request, session) => hold(request, session, await store.write(session)))
+  app.decorate('beginSession', async (request, session) => hold(request, session, await store.create(session)))
   app.decorate('lapseSession', lapse)
   app.decorate('dropSession', drop)
 

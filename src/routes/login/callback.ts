@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
@@ -62,6 +61,8 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     }
     if (attempt === null) throw new GatewayError('GW_INTERNAL', { detail: 'an attempt matched that is not there' })
     request.returnTo = attempt.returnTo
+    // A code is good once, so none is spent while its session could not be kept: the same callback then works a moment later.
+    if (answer.error === undefined) await store.check()
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
@@ -121,7 +122,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
-      id: randomBytes(16).toString('base64url'),
+      ...store.newIds(),
       person,
       startedAt,
       seenAt: startedAt,
@@ -129,7 +130,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
       accessExpiresAt: expiresAt,
       refreshToken,
     }
-    await app.keepSession(request, session)
+    await app.beginSession(request, session)
     if (before === null) return
     await store.end(before.id, before.startedAt + parts.maxAgeSeconds * 1000)
     metrics.count('sessions_ended_total', { reason: 'replaced' })
