@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
@@ -10,7 +11,11 @@ import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
+import { createRedis, type Redis } from './adapters/redis.ts'
+import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
+import { createRedisStore } from './adapters/redis-session-store.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
+import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import type { SessionStore } from './adapters/session-store.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
@@ -19,6 +24,7 @@ import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
 import { identityFromClaims } from './domain/identity.ts'
+import { parseRedisAddress } from './domain/redis-address.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Session } from './domain/session.ts'
@@ -29,7 +35,10 @@ export interface Parts {
   readonly settings: Settings
   readonly log: Logger
   readonly requestLog: RequestLog
+  /** The time of day: for what tokens and cookies say. */
   readonly now: () => number
+  /** Milliseconds that only go forward: for pauses, limits and everything else that lasts. */
+  readonly ticks: () => number
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
   readonly self: ReturnToSelf
@@ -39,6 +48,8 @@ export interface Parts {
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
   readonly store: SessionStore
+  /** Null where the settings name none. */
+  readonly redis: Redis | null
   readonly ended: EndedSessions
   readonly refresher: Refresher
   readonly states: LoginStates
@@ -56,11 +67,14 @@ export interface Parts {
   readonly lifecycle: Lifecycle
   /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Resolves when they are there first. */
   watchKeys(): Promise<void>
+  /** Takes over what of new settings may change while the process runs. */
+  adopt(changed: Settings): void
   close(): Promise<void>
 }
 
 /** Where the process is in its life; the servers read it, the command moves it on. */
 export interface Lifecycle {
+  /** In ticks. */
   readonly startedAt: number
   listening: boolean
   draining: boolean
@@ -69,7 +83,8 @@ export interface Lifecycle {
 export interface PartsOptions {
   readonly settings: Settings
   readonly log: Logger
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
+  readonly ticks?: (() => number) | undefined
   /** The longest text that the session's cookies can hold. */
   readonly maxSessionTextBytes: number
   /** For one of several workers: how it shares with the others. */
@@ -90,7 +105,8 @@ const KEYS_RENEWAL_MS = 3_600_000
 const KEYS_RETRY_MS = 1_000
 const KEYS_MAX_RETRY_MS = 10_000
 
-export function createParts({ settings, log, now = Date.now, maxSessionTextBytes, shared }: PartsOptions): Parts {
+export function createParts(options: PartsOptions): Parts {
+  const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
   const pool = settings.pools[0]
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
@@ -100,7 +116,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     ownPrefix: settings.endpoints.prefix,
     lenientPaths: routes.some(({ paths, allowInPath }) => paths === 'opaque' || allowInPath.length > 0),
   }
-  const masters = settings.session.keys.map((key) => Buffer.from(key.reveal(), 'base64url'))
+  const keys = createKeyRing(placedKeys(settings))
   // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
   const keepClaims = claimsWorthKeeping(routes)
@@ -109,18 +125,28 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
     if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
   }
-  const { issuer, domain, clientId, clientSecret, scopes } = pool
-  const cognito = createCognitoClient({ issuer, domain, clientId, clientSecret, scopes, onRequest: countRequest, now })
+  const { issuer, domain, clientId, scopes } = pool
+  let { clientSecret } = pool
+  const cognito = createCognitoClient({
+    issuer,
+    domain,
+    clientId,
+    clientSecret: () => clientSecret,
+    scopes,
+    onRequest: countRequest,
+    now: ticks,
+  })
   const verifier = createTokenVerifier({
     issuers: pool.acceptedIssuers,
     clientId,
     bearerClients: pool.bearerClients,
     now,
+    ticks,
     fetchJwks: jwksFetcher(countRequest, metrics),
   })
-  const lifecycle: Lifecycle = { startedAt: now(), listening: false, draining: false }
+  const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
-    now,
+    now: ticks,
     onWaited: (upstream, seconds) => metrics.observe('upstream_queue_seconds', seconds, { upstream }),
     onEvent: (event) => logUpstreamEvent(log, event),
   })
@@ -131,13 +157,21 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
   const keyWatch = createKeyWatch(verifier, log)
+  const redisKeys = createRedisKeys(context)
+  const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const ended = createEndedSessions({
     now,
     tell: shared?.tellEnded,
     onEnded: (sessionId) => streams.ended(sessionId),
   })
+  const seal = createSeal(keys, 'session', context)
+  const onWritten = (session: Session): void => streams.renewed(session)
+  const store =
+    settings.session.store === 'redis'
+      ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, ended, now, ticks, onWritten })
+      : createCookieStore({ seal, ended, maxTextBytes: maxSessionTextBytes, onWritten })
   const refresher = createSharedRefresher(shared, {
-    now,
+    now: ticks,
     refresh: async (session) => {
       const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
       const reason = outcome.kind === 'rejected' ? outcome.reason : ''
@@ -151,6 +185,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     log,
     requestLog: createRequestLog(log),
     now,
+    ticks,
     metrics,
     table: buildRouteTable(routes),
     self,
@@ -158,18 +193,14 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
-    store: createCookieStore({
-      seal: createSeal(masters, 'session', context),
-      ended,
-      maxTextBytes: maxSessionTextBytes,
-      onWritten: (session) => streams.renewed(session),
-    }),
+    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now, ticks }),
+    store,
+    redis,
     ended,
     refresher,
-    states: createLoginStates(createSeal(masters, 'state', context), self),
-    csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
-    attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
+    states: createLoginStates(createSeal(keys, 'state', context), self),
+    csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
+    attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
     routes,
     streams,
@@ -180,12 +211,75 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     upstreamFault,
     lifecycle,
     watchKeys: keyWatch.start,
+    adopt(changed) {
+      keys.replace(placedKeys(changed))
+      clientSecret = changed.pools[0]?.clientSecret
+      log.level = changed.log.level
+    },
     async close() {
       keyWatch.stop()
       overload.stop()
+      redis?.close()
       await upstreams.destroy()
     },
   }
+}
+
+interface RedisUsers {
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly keys: RedisKeys
+}
+
+/** At most one connection per process, with either store. */
+function openRedis({ session }: Settings, { metrics, log, keys }: RedisUsers): Redis | null {
+  if (session.redis === undefined) return null
+  const { url, caFile } = session.redis
+  const { address } = parseRedisAddress(url.reveal())
+  if (address === undefined) throw new TypeError('the address of Redis is malformed after every check')
+  return createRedis({
+    address,
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    probeKey: keys.probe,
+    onCommand(operation, result, seconds) {
+      metrics.observe('session_store_duration_seconds', seconds, { operation })
+      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
+    },
+    onChange(up, kind) {
+      if (up) log.info({ event: 'store_up' }, 'Redis answers again')
+      else log.warn({ event: 'store_down', kind }, 'Redis does not do what it is asked; trying on')
+    },
+    onEviction: (policy) =>
+      log.warn(
+        { event: 'store_evicts', policy },
+        'Redis throws sessions away when its memory is full, and their people out: set maxmemory-policy noeviction',
+      ),
+  })
+}
+
+/** What the checks have made sure of. */
+function neededRedis({ session }: Settings, redis: Redis | null) {
+  if (redis === null || session.redis === undefined) throw new TypeError('store: redis without session.redis')
+  return { redis, limits: session, outageGraceSeconds: session.redis.outageGraceSeconds }
+}
+
+function placedKeys({ session }: Settings): readonly PlacedKey[] {
+  return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
+}
+
+const KEY_SLOTS = 8
+
+/**
+ * For secure-session, which takes its keys once but keeps the buffers: as many as it will ever have, with what they hold following the ring.
+ * A slot without a key of its own holds the first once more.
+ */
+function keySlots(ring: KeyRing, derive: (master: Buffer) => Buffer): readonly Buffer[] {
+  const slots = Array.from({ length: KEY_SLOTS }, () => Buffer.alloc(32))
+  ring.follow((masters) => {
+    const keys = masters.map(derive)
+    for (const [at, slot] of slots.entries()) slot.set(keys[at] ?? keys[0] ?? slot)
+  })
+  return slots
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {

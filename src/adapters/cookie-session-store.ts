@@ -20,7 +20,12 @@ export interface CookieStoreOptions {
 /** The store that needs no server: the browser holds the whole record, sealed. Never waits. */
 export function createCookieStore(options: CookieStoreOptions) {
   const { seal, ended, maxTextBytes } = options
-  const memo = new Memo<StoredSession>(options.remembered ?? 10_000)
+  const newMemo = (): Memo<StoredSession> => new Memo(options.remembered ?? 10_000)
+  let memo = newMemo()
+  // What was opened with a key that is gone must not be remembered, nor that a key was the newest.
+  seal.onNewKeys(() => {
+    memo = newMemo()
+  })
 
   function opened(text: string): StoredSession | null {
     const known = memo.get(text)
@@ -45,7 +50,8 @@ export function createCookieStore(options: CookieStoreOptions) {
     check: () => undefined,
     read(text) {
       const stored = opened(text)
-      return stored === null || ended.has(stored.session.id) ? null : stored
+      if (stored === null) return seal.isForeign(text) ? 'foreign' : null
+      return ended.has(stored.session.id) ? null : stored
     },
     create: write,
     write,

@@ -5,8 +5,8 @@ import type { EndedSessions } from './ended-sessions.ts'
 import { StoreError, type Redis } from './redis.ts'
 import type { RedisKeys } from './redis-keys.ts'
 import type { Seal } from './seal.ts'
-import { createSessionRecords, type SessionRecords } from './session-records.ts'
-import { idOf, newIds, type SessionStore, type StoredSession } from './session-store.ts'
+import { createSessionRecords } from './session-records.ts'
+import { idOf, newIds, type ReadSession, type SessionStore, type StoredSession } from './session-store.ts'
 
 export interface RedisStoreOptions {
   readonly redis: Redis
@@ -17,6 +17,8 @@ export interface RedisStoreOptions {
   /** How long a session that Redis confirmed goes on while Redis is away. */
   readonly outageGraceSeconds: number
   readonly now: () => number
+  /** A clock in milliseconds that only goes forward. */
+  readonly ticks: () => number
   /** At least so many sessions are not asked for each time. */
   readonly remembered?: number
   /** Told of every session as it is from now on, so that what is open under it can follow. */
@@ -37,27 +39,31 @@ interface Known extends StoredSession {
 
 /** The store of which the browser holds nothing but a handle. Redis gets sealed records under a hash of it, and can neither read nor use them. */
 export function createRedisStore(options: RedisStoreOptions): SessionStore {
-  const { redis, ended, now } = options
+  const { redis, ended, ticks } = options
   const records = createSessionRecords(options)
-  const memo = new Memo<Known>(options.remembered ?? 10_000)
+  const newMemo = (): Memo<Known> => new Memo(options.remembered ?? 10_000)
+  let memo = newMemo()
+  options.seal.onNewKeys(() => {
+    memo = newMemo()
+  })
   const doubts = new Memo<number>(1_000)
-  const asking = new Map<string, Promise<Known | null>>()
+  const asking = new Map<string, Promise<Known | 'foreign' | null>>()
 
   /** Everybody who asks for the same session at the same moment shares one answer. */
-  async function ask(handle: string): Promise<Known | null> {
+  async function ask(handle: string): Promise<Known | 'foreign' | null> {
     const running = asking.get(handle) ?? fetch(handle).finally(() => asking.delete(handle))
     asking.set(handle, running)
     return running
   }
 
-  async function fetch(handle: string): Promise<Known | null> {
+  async function fetch(handle: string): Promise<Known | 'foreign' | null> {
     const id = idOf(handle)
     const known = memo.get(handle)
     const unsaved = await records.settle(id)
     const confirmed = unsaved === null ? await confirm(handle, { id, known }) : { ...unsaved, oldKey: false }
-    if (confirmed === null) {
+    if (confirmed === null || confirmed === 'foreign') {
       memo.delete(handle)
-      return null
+      return confirmed
     }
     if (!isWithinGrace(confirmed)) throw unavailable(new StoreError('write', 'unsaved'))
     memo.set(handle, confirmed)
@@ -68,11 +74,12 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
   async function confirm(
     handle: string,
     { id, known }: { readonly id: string; readonly known: Known | null },
-  ): Promise<Known | null> {
-    const confirmedAt = now()
+  ): Promise<Known | 'foreign' | null> {
+    const confirmedAt = ticks()
     try {
       const found = await records.read(id)
       if (found === 'none') return null
+      if (found === 'foreign') return found
       if (found === 'wrong') return doubt(handle)
       return { session: { ...found.session, handle }, oldKey: found.oldKey, confirmedAt }
     } catch (error) {
@@ -84,19 +91,19 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
   /** A record of somebody else: the connection has lost count of its answers, or somebody moved records about. */
   function doubt(handle: string): null {
     const before = doubts.get(handle)
-    if (before !== null && now() < before + DOUBT_MS) return null
-    doubts.set(handle, now())
+    if (before !== null && ticks() < before + DOUBT_MS) return null
+    doubts.set(handle, ticks())
     redis.distrust()
     throw new StoreError('read', 'wrong_answer')
   }
 
-  const isWithinGrace = ({ confirmedAt }: Known): boolean => now() <= confirmedAt + options.outageGraceSeconds * 1000
+  const isWithinGrace = ({ confirmedAt }: Known): boolean => ticks() <= confirmedAt + options.outageGraceSeconds * 1000
 
   async function keep(session: Session, how: 'create' | 'replace'): Promise<string | null> {
     const { id, handle } = session
     if (handle === undefined) throw new TypeError('a session without a handle cannot be kept in Redis')
     if (ended.has(id)) return null
-    const confirmedAt = memo.get(handle)?.confirmedAt ?? now()
+    const confirmedAt = memo.get(handle)?.confirmedAt ?? ticks()
     const result = await records.write(session, { how, confirmedAt })
     if (ended.has(id)) {
       if (result !== 'unsaved') await records.remove(id)
@@ -114,11 +121,14 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
         throw unavailable(new StoreError('write', 'unsaved'))
       case 'unsaved':
       case 'saved':
-        memo.set(handle, { session, oldKey: false, confirmedAt: result === 'saved' ? now() : confirmedAt })
+        memo.set(handle, { session, oldKey: false, confirmedAt: result === 'saved' ? ticks() : confirmedAt })
         options.onWritten?.(session)
         return handle
     }
   }
+
+  const unlessEnded = (found: Known | 'foreign' | null): ReadSession =>
+    found !== null && found !== 'foreign' && ended.has(found.session.id) ? null : found
 
   return {
     newIds,
@@ -127,8 +137,8 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
       if (!HANDLE.test(handle)) return null
       const known = memo.get(handle)
       if (known !== null && ended.has(known.session.id)) return null
-      if (known !== null && now() < known.confirmedAt + TRUST_MS) return known
-      return ask(handle).then((found) => (found === null || ended.has(found.session.id) ? null : found))
+      if (known !== null && ticks() < known.confirmedAt + TRUST_MS) return known
+      return ask(handle).then(unlessEnded)
     },
     create: async (session) => keep(session, 'create'),
     write: async (session) => keep(session, 'replace'),
@@ -140,8 +150,8 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
     lapse: (sessionId, until) => ended.end({ sessionId, until, lapsed: true }),
     async lastKnown(handle) {
       if (!HANDLE.test(handle)) return null
-      const { session } = memo.get(handle) ?? (await ask(handle)) ?? {}
-      return session === undefined || ended.wasEnded(session.id) ? null : session
+      const known = memo.get(handle) ?? (await ask(handle))
+      return known === null || known === 'foreign' || ended.wasEnded(known.session.id) ? null : known.session
     },
   }
 }

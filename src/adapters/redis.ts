@@ -1,5 +1,5 @@
 import type { RedisAddress } from '../domain/redis-address.ts'
-import { count, DISCONNECTED, inTime, isText, kindOf, oneOf, textOrNull, TooManyAtOnce, WrongAnswer } from './redis/answers.ts'
+import { count, DISCONNECTED, inTime, isText, kindOf, oneOf, textOrNull, TIMEOUT, TooManyAtOnce, WrongAnswer } from './redis/answers.ts'
 import { connectToRedis, type Connection } from './redis/connection.ts'
 import { createHealth } from './redis/health.ts'
 
@@ -153,6 +153,7 @@ export function createRedis(options: RedisOptions): Redis {
 /** What every command goes through: bounded in number and time, counted, and judged. */
 function createChannel({ address, ca, probeKey, onCommand, onChange, onEviction }: RedisOptions) {
   let inFlight = 0
+  let heardAt = 0
   let lastFault = DISCONNECTED
   let askedForPolicy = false
   const listeners: (() => void)[] = []
@@ -168,7 +169,6 @@ function createChannel({ address, ca, probeKey, onCommand, onChange, onEviction 
   const connection = connectToRedis({
     address,
     ca,
-    commandTimeoutMs: COMMAND_TIMEOUT_MS,
     onReady() {
       lastFault = DISCONNECTED
       void health.check()
@@ -187,11 +187,14 @@ function createChannel({ address, ca, probeKey, onCommand, onChange, onEviction 
     try {
       if (inFlight > MAX_IN_FLIGHT) throw new TooManyAtOnce()
       const answer = await inTime(send(), COMMAND_TIMEOUT_MS)
+      heardAt = performance.now()
       result = 'ok'
       return answer
     } catch (error) {
-      if (error instanceof WrongAnswer) connection.renew()
       const kind = kindOf(error)
+      // Nothing at all came back: the server stands still, or nothing gets through. What follows fails at once until that is over.
+      const isSilent = kind === TIMEOUT && connection.single && heardAt < startedAt
+      if (isSilent || error instanceof WrongAnswer) connection.renew()
       // A command that could not even be sent fails for what is wrong with the connection.
       const failure = new StoreError(operation, kind === DISCONNECTED ? lastFault : kind)
       health.failed(failure.kind)

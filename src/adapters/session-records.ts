@@ -7,8 +7,8 @@ import type { StoredSession } from './session-store.ts'
 
 /** The records of sessions in Redis, and those that could not be written there yet. */
 export interface SessionRecords {
-  /** `none` where there is no record that this gateway can read, `wrong` where there is one that cannot be this session's. */
-  read(id: string): Promise<StoredSession | 'none' | 'wrong'>
+  /** `foreign` where it is sealed with a key that this replica does not know, `wrong` where it cannot be this session's record. */
+  read(id: string): Promise<StoredSession | 'none' | 'foreign' | 'wrong'>
   /** `unsaved` where Redis is away: written when it is back. `full` where too many wait for that. Never rejects for Redis' sake. */
   write(session: Session, how: Writing): Promise<'saved' | 'gone' | 'older' | 'unsaved' | 'full'>
   /** Writes what waits for this session now; what still waits then, or null. */
@@ -42,13 +42,13 @@ const MAX_UNSAVED = 10_000
 export function createSessionRecords({ redis, keys, seal, limits, now }: SessionRecordsOptions): SessionRecords {
   const unsaved = new Map<string, Unsaved>()
 
-  async function read(id: string): Promise<StoredSession | 'none' | 'wrong'> {
+  async function read(id: string): ReturnType<SessionRecords['read']> {
     const value = await redis.get(keys.session(id))
     if (value === null) return 'none'
     const sealed = /^\d+ (\S+)$/.exec(value)?.[1]
     if (sealed === undefined) return 'wrong'
     const stored = unsealSession(sealed, seal)
-    if (stored === null) return 'none'
+    if (stored === null) return seal.isForeign(sealed) ? 'foreign' : 'wrong'
     return stored.session.id === id ? stored : 'wrong'
   }
 
@@ -73,7 +73,8 @@ export function createSessionRecords({ redis, keys, seal, limits, now }: Session
     const how = unsaved.get(id)?.how === 'create' ? 'create' : writing.how
     try {
       const result = await store(session, how)
-      unsaved.delete(id)
+      const waiting = unsaved.get(id)
+      if (waiting !== undefined && waiting.session.claimsAt <= session.claimsAt) unsaved.delete(id)
       return result
     } catch (error) {
       if (!(error instanceof StoreError)) throw error

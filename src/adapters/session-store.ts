@@ -10,8 +10,11 @@ export interface SessionStore {
   newIds(): SessionIds
   /** Throws GW_STORE_UNAVAILABLE where a session that began now could not be kept. */
   check(): void | Promise<void>
-  /** Null for anything that is no live session of this gateway. A promise only where the store must be asked. */
-  read(text: string): StoredSession | null | Promise<StoredSession | null>
+  /**
+   * Null for anything that is no live session of this gateway; `foreign` for what may be one to a replica that knows more keys: nobody is let
+   * in for it, and the browser keeps it. A promise only where the store must be asked.
+   */
+  read(text: string): ReadSession | Promise<ReadSession>
   /** Keeps a session that has just begun; otherwise as `write`. */
   create(session: Session): string | null | Promise<string | null>
   /** The text that the browser is to hold from now on; null once the session was ended. Throws GW_SESSION_TOO_LARGE where it cannot be held. */
@@ -29,6 +32,8 @@ export interface StoredSession {
   /** Sealed with a key that is on its way out: write it anew with the next answer. */
   readonly oldKey: boolean
 }
+
+export type ReadSession = StoredSession | 'foreign' | null
 
 export interface SessionIds {
   readonly id: string

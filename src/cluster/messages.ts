@@ -1,4 +1,5 @@
 import type { EndedSession } from '../adapters/ended-sessions.ts'
+import type { LogLevel } from '../adapters/log.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import type { Session } from '../domain/session.ts'
@@ -32,6 +33,10 @@ export type PrimaryMessage =
   | { readonly type: 'ended'; readonly ask: number; readonly session: EndedSession }
   /** Answered with a `MetricsSnapshot`. */
   | { readonly type: 'count'; readonly ask: number }
+  /** Answered with `true`. */
+  | { readonly type: 'log-level'; readonly ask: number; readonly level: LogLevel }
+  /** Look at the settings now. */
+  | { readonly type: 'reload' }
   | { readonly type: 'drain' }
   | Answer
 
@@ -46,6 +51,7 @@ type Guard = (value: unknown) => boolean
 
 const isNumber: Guard = (value) => typeof value === 'number'
 const isText: Guard = (value) => typeof value === 'string'
+const isTextIfThere: Guard = (value) => value === undefined || isText(value)
 const isFlag: Guard = (value) => value === undefined || typeof value === 'boolean'
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
@@ -63,6 +69,8 @@ const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<stri
 const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<string, Guard>>>> = {
   ended: { ask: isNumber, session: isEndedSession },
   count: { ask: isNumber },
+  'log-level': { ask: isNumber, level: isLogLevel },
+  reload: {},
   drain: {},
   answer: { ask: isNumber },
 }
@@ -90,11 +98,12 @@ export function isSession(value: unknown): value is Session {
   return (
     hasFields(value, {
       id: isText,
+      handle: isTextIfThere,
       startedAt: isNumber,
       seenAt: isNumber,
       claimsAt: isNumber,
       accessExpiresAt: isNumber,
-      refreshToken: (token) => token === undefined || isText(token),
+      refreshToken: isTextIfThere,
     }) &&
     hasFields(person, { pool: isText, subject: isText, username: isText, claims: isObject, authTime: isNumber }) &&
     person['kind'] === 'person' &&
@@ -117,6 +126,10 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
 
 export function isEndedSession(value: unknown): value is EndedSession {
   return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber, lapsed: isFlag })
+}
+
+function isLogLevel(value: unknown): value is LogLevel {
+  return value === 'debug' || value === 'info' || value === 'warn' || value === 'error'
 }
 
 export function isEndedList(value: unknown): value is readonly EndedSession[] {

@@ -20,7 +20,7 @@ export interface RedisHost {
 
 export type RedisAddressReading =
   | { readonly address: RedisAddress; readonly fault?: undefined }
-  | { readonly fault: string }
+  | { readonly address?: undefined; readonly fault: string }
 
 const SHAPE = /^(rediss?)(?:\+(sentinel|cluster))?:\/\/(?:([^/?#]*)@)?([^/?#@]*)(\/[^?#]*)?(?:\?([^#]*))?$/
 const PORT = 6_379

@@ -1,7 +1,8 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { SessionStore, StoredSession } from '../adapters/session-store.ts'
+import type { ReadSession, SessionStore, StoredSession } from '../adapters/session-store.ts'
+import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
 
 declare module 'fastify' {
@@ -18,6 +19,10 @@ declare module 'fastify' {
     readonly setCookies: Map<string, string>
     /** Set where a session's last use only should be written down: left out of answers that a shared cache may keep. */
     setCookiesAreOptional: boolean
+  }
+  interface FastifyContextConfig {
+    /** An own endpoint that is the same for everybody, and works while sessions cannot be read. */
+    sessionless?: boolean
   }
   interface FastifyInstance {
     /** From the next answer on the browser holds this session. False once the session has been ended. */
@@ -40,7 +45,6 @@ export interface SessionCookieOptions {
 
 export const SESSION_COOKIE = '__Host-gateway'
 const SECOND_COOKIE = '__Host-gateway.1'
-export const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 // A browser keeps 4,096 bytes of name and value; older ones count the attributes too.
 const CHUNK_BYTES = 3_950
 /** How long after its last possible day a session's cookie still tells whose it was: a form may be left open over night. */
@@ -61,8 +65,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   })
 
   app.addHook('onRequest', (request, _reply, done) => {
-    // Nobody is asked on a public route of an application, so nobody's cookie is read there.
-    if (request.route !== null && request.access === 'public') {
+    if (!isSessionWanted(request)) {
       done()
       return
     }
@@ -72,7 +75,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
       return
     }
     const stored = found.text === null ? null : store.read(found.text)
-    if (stored !== null && !(stored instanceof Promise)) {
+    if (stored !== null && stored !== 'foreign' && !(stored instanceof Promise)) {
       admit(request, stored)
       done()
       return
@@ -84,9 +87,14 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   async function look(
     request: FastifyRequest,
     text: string | null,
-    reading: Promise<StoredSession | null> | null,
+    reading: ReadSession | Promise<ReadSession>,
   ): Promise<void> {
     const stored = await reading
+    // A new key reaches replicas one after the other: one that knows it already may be asked next.
+    if (stored === 'foreign') {
+      request.outcome.reason = 'session_key_unknown'
+      return
+    }
     if (stored !== null) {
       admit(request, stored)
       return
@@ -105,19 +113,19 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   function drop(request: FastifyRequest): void {
     request.signedInSession = null
     request.setCookiesAreOptional = false
-    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expired(name))
+    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expiredCookie(name))
   }
 
   async function hold(request: FastifyRequest, session: Session, text: string | null): Promise<boolean> {
     if (text === null) return false
     const maxAge = Math.max(0, Math.floor((rememberedUntil(session) - now()) / 1000))
     const set = (name: string, value: string): void => {
-      request.setCookies.set(name, `${name}=${value}; Max-Age=${maxAge}; ${COOKIE_ATTRIBUTES}`)
+      request.setCookies.set(name, ownCookie(name, value, maxAge))
     }
     set(SESSION_COOKIE, text.slice(0, CHUNK_BYTES))
     // A second cookie left over from a longer value would make the whole unreadable, so it goes in the same answer.
     if (text.length > CHUNK_BYTES) set(SECOND_COOKIE, text.slice(CHUNK_BYTES))
-    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expired(SECOND_COOKIE))
+    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expiredCookie(SECOND_COOKIE))
     metrics.observe('session_cookie_bytes', text.length, {})
     request.signedInSession = session
     return true
@@ -141,11 +149,6 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     done()
   })
   ready()
-}
-
-/** The `Set-Cookie` value that deletes a cookie of ours: the prefix demands the very attributes that it was set with. */
-export function expired(name: string): string {
-  return `${name}=; Max-Age=0; ${COOKIE_ATTRIBUTES}`
 }
 
 /** The session's text, `{ text: null }` where the cookies are there but cannot be read as one, or null where there are none. */
@@ -200,8 +203,13 @@ function take(found: FoundCookies, pair: string): void {
   }
 }
 
+/** Nobody is asked on a public route of an application, and where a token decides no session does: no cookie is read there. */
+function isSessionWanted({ route, access, bearer, routeOptions }: FastifyRequest): boolean {
+  return route === null ? routeOptions.config.sessionless !== true : access !== 'public' && bearer === null
+}
+
 function hasCookie(request: FastifyRequest, name: string): boolean {
   return request.raw.headers.cookie?.includes(`${name}=`) === true
 }
 
-export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['locate'] })
+export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['bearer'] })

@@ -33,12 +33,14 @@ export function isText(value: unknown): value is string {
 
 export async function inTime<T>(answer: Promise<T>, milliseconds: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const patience = setTimeout(() => reject(new NoAnswerInTime()), milliseconds)
+    // What has arrived while this process was busy with something else is looked at before it is called late.
+    const patience = setTimeout(() => setImmediate(reject, new NoAnswerInTime()), milliseconds)
     answer.finally(() => clearTimeout(patience)).then(resolve, reject)
   })
 }
 
-/** The kind of what failed because there is no connection. */
+/** The kinds of what failed because no answer came, and because there is no connection. */
+export const TIMEOUT = 'timeout'
 export const DISCONNECTED = 'disconnected'
 
 const WORDS =
@@ -46,11 +48,11 @@ const WORDS =
 
 /** Messages of the library can quote commands, and commands hold sessions: only the kind of an error is told. */
 export function kindOf(error: unknown): string {
-  if (error instanceof NoAnswerInTime) return 'timeout'
+  if (error instanceof NoAnswerInTime) return TIMEOUT
   if (error instanceof WrongAnswer) return 'wrong_answer'
   if (error instanceof TooManyAtOnce) return 'too_many'
   if (!(error instanceof Error)) return 'unknown'
-  if (error.message === 'Command timed out' || error.message.startsWith('Socket timeout')) return 'timeout'
+  if (error.message === 'Command timed out' || error.message.startsWith('Socket timeout')) return TIMEOUT
   const word = WORDS.exec(error.message)?.[0]
   if (word !== undefined && error.name !== 'TypeError') return word
   if ('code' in error && typeof error.code === 'string') return error.code

@@ -7,6 +7,8 @@ type Options = Omit<RedisOptions, 'replyMapping'>
 export type Commands = Pick<Client, 'get' | 'set' | 'del' | 'eval' | 'xadd' | 'xrange' | 'info'>
 
 export interface Connection {
+  /** All of it goes over one connection, so that silence there is silence. */
+  readonly single: boolean
   readonly commands: Commands
   /** Throws away what is open and connects anew. */
   renew(): void
@@ -16,7 +18,6 @@ export interface Connection {
 export interface ConnectionOptions {
   readonly address: RedisAddress
   readonly ca: string | undefined
-  readonly commandTimeoutMs: number
   /** It can be asked now. */
   readonly onReady: () => void
   /** Something that is no answer to a command went wrong. */
@@ -25,8 +26,8 @@ export interface ConnectionOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 1_000
-/** A server that says nothing for so long after a command stands still: what waits for it must not pile up in the library. */
-const SILENCE_MS = 210
+/** For what the library asks by itself, and for a node that stands still: what waits for it must not pile up. */
+const SILENCE_MS = 1_000
 const DISCONNECT_MS = 20
 const RECONNECT_STEP_MS = 100
 const MAX_RECONNECT_PAUSE_MS = 1_000
@@ -43,6 +44,7 @@ export function connectToRedis(options: ConnectionOptions): Connection {
   client.on('node error', onFault)
   client.on('close', onClose)
   return {
+    single: address.kind !== 'cluster',
     commands: client,
     renew: () => client.disconnect(true),
     close: () => client.disconnect(),
@@ -53,12 +55,12 @@ export function connectToRedis(options: ConnectionOptions): Connection {
 const pauseBefore = (times: number): number =>
   Math.min(times * RECONNECT_STEP_MS, MAX_RECONNECT_PAUSE_MS) * (0.5 + Math.random() / 2)
 
-function common({ address, ca, commandTimeoutMs }: ConnectionOptions): Options {
+function common({ address, ca }: ConnectionOptions): Options {
   return {
     ...(address.user === undefined ? {} : { username: address.user }),
     ...(address.password === undefined ? {} : { password: address.password }),
     ...(address.tls ? { tls: tlsOf(ca) } : {}),
-    commandTimeout: commandTimeoutMs,
+    commandTimeout: SILENCE_MS,
     socketTimeout: SILENCE_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: DISCONNECT_MS,
@@ -75,7 +77,7 @@ function common({ address, ca, commandTimeoutMs }: ConnectionOptions): Options {
 const tlsOf = (ca: string | undefined): { readonly ca?: string } => (ca === undefined ? {} : { ca })
 
 function toServer(options: ConnectionOptions): Options {
-  const { address, ca, commandTimeoutMs } = options
+  const { address, ca } = options
   const alone = {
     ...common(options),
     db: address.database,
@@ -87,7 +89,7 @@ function toServer(options: ConnectionOptions): Options {
     ...alone,
     sentinels: [...address.hosts],
     name: address.master,
-    sentinelCommandTimeout: commandTimeoutMs,
+    sentinelCommandTimeout: SILENCE_MS,
     sentinelRetryStrategy: pauseBefore,
     ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tlsOf(ca) } : {}),
     ...(address.sentinelsAsk && address.user !== undefined ? { sentinelUsername: address.user } : {}),

@@ -11,7 +11,7 @@ import { createCallback, type CallbackParts } from './callback.ts'
 
 export interface LoginOptions extends CallbackParts {
   readonly self: ReturnToSelf
-  /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. */
+  /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
   readonly endpoints: { readonly prefix: string; readonly callback: string }
   readonly identityProviders: readonly string[]
@@ -31,6 +31,8 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   })
   const attempts = createAttempts(app, self)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
+    // Nobody types a password for a session that could not be kept.
+    await options.store.check()
     const query = new URLSearchParams(request.target?.query ?? '')
     const returnTo = returnToIn(query, self)
     request.returnTo = returnTo
@@ -50,13 +52,14 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   }
   const start = begin('sign-in')
   const open = { config: { access: 'public' } } as const
+  const same = { config: { access: 'public', sessionless: true } } as const
 
-  app.get(`${endpoints.prefix}/start`, open, start)
-  app.get(`${endpoints.prefix}/sign_up`, open, begin('sign-up'))
-  app.get(`${endpoints.prefix}/forgot_password`, open, begin('forgot-password'))
+  app.get(`${endpoints.prefix}/start`, same, start)
+  app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
+  app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
   app.get(endpoints.callback, open, createCallback(app, options, attempts))
 
-  app.get(`${endpoints.prefix}/sign_in`, open, async (request, reply) => {
+  app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)
     const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), self))
     const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${more}`
