@@ -1,5 +1,16 @@
 import type { RedisAddress } from '../domain/redis-address.ts'
-import { count, DISCONNECTED, inTime, isText, kindOf, oneOf, textOrNull, TIMEOUT, TooManyAtOnce, WrongAnswer } from './redis/answers.ts'
+import {
+  count,
+  DISCONNECTED,
+  inTime,
+  isText,
+  kindOf,
+  oneOf,
+  textOrNull,
+  TIMEOUT,
+  TooManyAtOnce,
+  WrongAnswer,
+} from './redis/answers.ts'
 import { connectToRedis, type Connection } from './redis/connection.ts'
 import { createHealth } from './redis/health.ts'
 
@@ -120,7 +131,11 @@ export function createRedis(options: RedisOptions): Redis {
       }),
     replace: async (key, { version, text }, lifeMs) =>
       command('write', async () =>
-        oneOf(await commands.eval(REPLACE, 1, key, version, text, life(lifeMs)), ['replaced', 'gone', 'older'] as const),
+        oneOf(await commands.eval(REPLACE, 1, key, version, text, life(lifeMs)), [
+          'replaced',
+          'gone',
+          'older',
+        ] as const),
       ),
     async delete(key) {
       await command('delete', async () => count(await commands.del(key)))
@@ -134,13 +149,7 @@ export function createRedis(options: RedisOptions): Redis {
     },
     entriesAfter: async (log, position, limit) =>
       command('log', async () => {
-        const found: unknown = await commands.xrange(
-          log,
-          position === '0' ? '-' : `(${position}`,
-          '+',
-          'COUNT',
-          limit,
-        )
+        const found: unknown = await commands.xrange(log, position === '0' ? '-' : `(${position}`, '+', 'COUNT', limit)
         return pageOf(found, position)
       }),
     close() {

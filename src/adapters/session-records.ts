@@ -93,7 +93,7 @@ export function createSessionRecords({ redis, keys, seal, limits, now }: Session
 
   redis.onUp(() => void settleAll())
   async function settleAll(): Promise<void> {
-    for (const id of [...unsaved.keys()]) if ((await settle(id)) !== null) return
+    for (const id of unsaved.keys()) if ((await settle(id)) !== null) return
   }
 
   return {

@@ -49,7 +49,9 @@ export function parseRedisAddress(text: string): RedisAddressReading {
   const target = readPath(path, kind)
   if (target === null) return { fault: PATH_FAULTS[kind] }
   if (query !== undefined && (query !== 'sentinelAuth=same' || kind !== 'sentinel'))
-    return { fault: 'has something after a question mark that is not known: only ?sentinelAuth=same for redis+sentinel://' }
+    return {
+      fault: 'has something after a question mark that is not known: only ?sentinelAuth=same for redis+sentinel://',
+    }
   return {
     address: { kind, tls: scheme === 'rediss', hosts, ...credentials, ...target, sentinelsAsk: query !== undefined },
   }
@@ -57,7 +59,8 @@ export function parseRedisAddress(text: string): RedisAddressReading {
 
 const PATH_FAULTS = {
   single: 'must end with the host, or with / and the number of a database',
-  sentinel: 'must end with / and the name of the master, as the sentinels know it, such as redis+sentinel://host:26379/mymaster',
+  sentinel:
+    'must end with / and the name of the master, as the sentinels know it, such as redis+sentinel://host:26379/mymaster',
   cluster: 'must end with the hosts: a cluster has no databases',
 } as const
 
@@ -90,7 +93,10 @@ function readHosts(places: string, kind: RedisAddress['kind']): readonly RedisHo
   return hosts
 }
 
-function readPath(path: string, kind: RedisAddress['kind']): { readonly master: string; readonly database: number } | null {
+function readPath(
+  path: string,
+  kind: RedisAddress['kind'],
+): { readonly master: string; readonly database: number } | null {
   const [, first = '', ...more] = path.split('/')
   switch (kind) {
     case 'single':

@@ -125,4 +125,8 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
   ready()
 }
 
-export const authenticate = fp(hook, { name: 'authenticate', fastify: '5.x', dependencies: ['bearer', 'session-cookie'] })
+export const authenticate = fp(hook, {
+  name: 'authenticate',
+  fastify: '5.x',
+  dependencies: ['bearer', 'session-cookie'],
+})

@@ -79,14 +79,17 @@ for (const { name, skip, start } of kinds) {
         t.same({ ...stored?.session, handle: undefined }, { ...one, handle: undefined })
     })
 
-    t.test('C23 every session has names of its own, and the one that the browser holds cannot be guessed', async (t) => {
-      const ids = Array.from({ length: 1_000 }, () => store.newIds())
-      t.equal(new Set(ids.map(({ id }) => id)).size, ids.length)
-      for (const { id, handle } of ids.slice(0, 10)) {
-        t.equal(Buffer.from(handle, 'base64url').length, 32)
-        t.equal(Buffer.from(id, 'base64url').length, 16)
-      }
-    })
+    t.test(
+      'C23 every session has names of its own, and the one that the browser holds cannot be guessed',
+      async (t) => {
+        const ids = Array.from({ length: 1_000 }, () => store.newIds())
+        t.equal(new Set(ids.map(({ id }) => id)).size, ids.length)
+        for (const { id, handle } of ids.slice(0, 10)) {
+          t.equal(Buffer.from(handle, 'base64url').length, 32)
+          t.equal(Buffer.from(id, 'base64url').length, 16)
+        }
+      },
+    )
 
     t.test('what was written later counts', async (t) => {
       const one = newSession(clock)
@@ -96,15 +99,18 @@ for (const { name, skip, start } of kinds) {
       t.equal((await read(await connected(), text))?.session.seenAt, one.seenAt + 1_000)
     })
 
-    t.test('C07 an ended session is none, however often its cookie was copied, and cannot be written again', async (t) => {
-      const one = newSession(clock)
-      const text = await begun(store, one)
-      const copy = (await store.write({ ...one, seenAt: one.seenAt + 1 })) ?? ''
-      await store.end(one.id, clock.now() + 60_000)
-      t.equal(await store.read(text), null)
-      t.equal(await store.read(copy), null)
-      t.equal(await store.write(one), null, 'a refresh that ends after the sign-out does not bring it back')
-    })
+    t.test(
+      'C07 an ended session is none, however often its cookie was copied, and cannot be written again',
+      async (t) => {
+        const one = newSession(clock)
+        const text = await begun(store, one)
+        const copy = (await store.write({ ...one, seenAt: one.seenAt + 1 })) ?? ''
+        await store.end(one.id, clock.now() + 60_000)
+        t.equal(await store.read(text), null)
+        t.equal(await store.read(copy), null)
+        t.equal(await store.write(one), null, 'a refresh that ends after the sign-out does not bring it back')
+      },
+    )
 
     t.test('a lapsed session is none either, but its text tells whose it was until somebody ends it', async (t) => {
       const one = newSession(clock)
@@ -122,7 +128,15 @@ for (const { name, skip, start } of kinds) {
 
     t.test('what is no session of this gateway is none', async (t) => {
       const text = await begun(store, newSession(clock))
-      for (const junk of ['', 'x'.repeat(32), 'x'.repeat(43), text.slice(1), `${text}x`, `${text} `, newSession(clock).handle ?? ''])
+      for (const junk of [
+        '',
+        'x'.repeat(32),
+        'x'.repeat(43),
+        text.slice(1),
+        `${text}x`,
+        `${text} `,
+        newSession(clock).handle ?? '',
+      ])
         t.equal(await store.read(junk), null, junk.slice(0, 50))
       t.notOk(session(await (await connected({ context: 'another gateway' })).read(text)), 'of another gateway')
     })
@@ -154,7 +168,10 @@ for (const { name, skip, start } of kinds) {
       })
       const other = await connected()
       for (const reader of [store, other]) {
-        const found = await inTurns(texts.toReversed(), async (text) => (await read(reader, text))?.session.person.subject)
+        const found = await inTurns(
+          texts.toReversed(),
+          async (text) => (await read(reader, text))?.session.person.subject,
+        )
         t.same(found, people.toReversed())
       }
     })
