@@ -2,7 +2,9 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
+import { createLoginBook } from '../../src/adapters/login-book.ts'
 import { createMetrics } from '../../src/adapters/metrics.ts'
+import { newIds } from '../../src/adapters/session-store.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { MAX_SESSION_TEXT_BYTES, sessionCookie } from '../../src/plugins/session-cookie.ts'
 import { alice } from '../helpers/people.ts'
@@ -37,9 +39,15 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
         texts.read = text
         return { session, oldKey: false }
       },
+      newIds,
+      check: () => undefined,
+      create: () => texts.toWrite,
       write: () => texts.toWrite,
       end: () => undefined,
+      lapse: () => undefined,
+      lastKnown: () => null,
     },
+    book: createLoginBook({ now: Date.now, onCookieSeen: () => undefined }),
     metrics: createMetrics(),
     now: Date.now,
     maxAgeSeconds: 3_600,
