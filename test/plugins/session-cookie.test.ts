@@ -33,6 +33,7 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
       { name: 'locate' },
     ),
   )
+  await app.register(fp((_scope, _options, done) => done(), { name: 'bearer' }))
   await app.register(sessionCookie, {
     store: {
       read: (text) => {
