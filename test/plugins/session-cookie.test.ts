@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import t from 'tap'
 import { createLoginBook } from '../../src/adapters/login-book.ts'
 import { createMetrics } from '../../src/adapters/metrics.ts'
+import { newIds } from '../../src/adapters/session-store.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { MAX_SESSION_TEXT_BYTES, sessionCookie } from '../../src/plugins/session-cookie.ts'
 import { alice } from '../helpers/people.ts'
@@ -32,12 +33,16 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
       { name: 'locate' },
     ),
   )
+  await app.register(fp((_scope, _options, done) => done(), { name: 'bearer' }))
   await app.register(sessionCookie, {
     store: {
       read: (text) => {
         texts.read = text
         return { session, oldKey: false }
       },
+      newIds,
+      check: () => undefined,
+      create: () => texts.toWrite,
       write: () => texts.toWrite,
       end: () => undefined,
       lapse: () => undefined,

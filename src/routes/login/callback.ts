@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
@@ -84,6 +83,8 @@ export function createCallback(
     }
     if (attempt === null) throw new GatewayError('GW_INTERNAL', { detail: 'an attempt matched that is not there' })
     request.returnTo = attempt.returnTo
+    // A code is good once, so none is spent while its session could not be kept: the same callback then works a moment later.
+    if (answer.error === undefined) await store.check()
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
@@ -140,7 +141,7 @@ export function createCallback(
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
-      id: newSessionId(),
+      ...store.newIds(),
       person,
       startedAt,
       seenAt: startedAt,
@@ -148,7 +149,7 @@ export function createCallback(
       accessExpiresAt: expiresAt,
       refreshToken,
     }
-    await app.keepSession(request, session)
+    await app.beginSession(request, session)
     if (before === null) return session
     await store.end(before.id, before.startedAt + parts.maxAgeSeconds * 1000)
     metrics.count('sessions_ended_total', { reason: 'replaced' })
@@ -174,11 +175,6 @@ interface SignedIn {
   readonly expiresAt: number
   readonly refreshToken: string | undefined
   readonly identityProvider: string
-}
-
-/** 128 bits of chance. */
-export function newSessionId(): string {
-  return randomBytes(16).toString('base64url')
 }
 
 interface Answer {

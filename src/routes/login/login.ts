@@ -37,6 +37,8 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
   const loopGuard = createLoopGuard(options.now)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
+    // Nobody types a password for a session that could not be kept.
+    await options.store.check()
     const query = new URLSearchParams(request.target?.query ?? '')
     const returnTo = returnToIn(query, self)
     request.returnTo = returnTo
@@ -60,13 +62,14 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   }
   const start = begin('sign-in')
   const open = { config: { access: 'public' } } as const
+  const same = { config: { access: 'public', sessionless: true } } as const
 
-  app.get(`${endpoints.prefix}/start`, open, start)
-  app.get(`${endpoints.prefix}/sign_up`, open, begin('sign-up'))
-  app.get(`${endpoints.prefix}/forgot_password`, open, begin('forgot-password'))
+  app.get(`${endpoints.prefix}/start`, same, start)
+  app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
+  app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
   app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
 
-  app.get(`${endpoints.prefix}/sign_in`, open, async (request, reply) => {
+  app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)
     const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), self))
     const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${more}`
