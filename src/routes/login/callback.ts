@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
@@ -12,7 +11,7 @@ import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, type BeginParts } from './begin.ts'
 import type { Step } from './journal.ts'
-import { createLoopGuard } from './loop-guard.ts'
+import type { LoopGuard } from './loop-guard.ts'
 
 const MAX_NAME = 128
 
@@ -29,9 +28,13 @@ export interface CallbackParts extends BeginParts {
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
-export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
+export function createCallback(
+  app: FastifyInstance,
+  parts: CallbackParts,
+  browser: { attempts: Attempts; loopGuard: LoopGuard },
+) {
+  const { attempts, loopGuard } = browser
   const { cognito, states, verifier, store, journal, metrics, now, pool } = parts
-  const loopGuard = createLoopGuard(parts.ticks)
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     let at: Progress = { attempt: null, stage: 'came_back' }
@@ -80,6 +83,8 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     }
     if (attempt === null) throw new GatewayError('GW_INTERNAL', { detail: 'an attempt matched that is not there' })
     request.returnTo = attempt.returnTo
+    // A code is good once, so none is spent while its session could not be kept: the same callback then works a moment later.
+    if (answer.error === undefined) await store.check()
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
@@ -102,13 +107,10 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     const signedIn = await personIn(tokens, attempt.nonce)
     const { person, identityProvider } = signedIn
     reached('verified', { sub: person.subject, email: person.email, identityProvider })
-    const hadSession = request.signedInSession !== null
     const session = await replaceSession(request, signedIn)
     reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
-    if (!hadSession && loopGuard.isFruitless(person.subject, attempt.returnTo)) {
-      throw new GatewayError('GW_SIGN_IN_COOKIES_BLOCKED', { reason: 'cookie_blocked' })
-    }
+    loopGuard.count(request, attempt.startedAt)
     journal.signedIn({ request, attempt }, session.id)
     return leave(reply, attempt.returnTo)
   }
@@ -139,7 +141,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
-      id: randomBytes(16).toString('base64url'),
+      ...store.newIds(),
       person,
       startedAt,
       seenAt: startedAt,
@@ -147,7 +149,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
       accessExpiresAt: expiresAt,
       refreshToken,
     }
-    await app.keepSession(request, session)
+    await app.beginSession(request, session)
     if (before === null) return session
     await store.end(before.id, before.startedAt + parts.maxAgeSeconds * 1000)
     metrics.count('sessions_ended_total', { reason: 'replaced' })
