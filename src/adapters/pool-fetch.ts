@@ -38,7 +38,7 @@ async function bounded(response: Response): Promise<Response> {
   })
 }
 
-function endpointOf(url: string): PoolEndpoint {
+export function endpointOf(url: string): PoolEndpoint {
   if (url.endsWith('/.well-known/openid-configuration')) return 'discovery'
   if (url.endsWith('/.well-known/jwks.json')) return 'jwks'
   if (url.endsWith('/oauth2/token')) return 'token'
