@@ -19,6 +19,10 @@ interface Teardown {
 export interface WorldOptions {
   /** Settings to add or replace; `applications` replaces the default ones. */
   readonly settings?: Readonly<Record<string, unknown>>
+  /** More settings of sessions. */
+  readonly session?: Readonly<Record<string, unknown>>
+  /** The address of a Redis for `session.redis`. */
+  readonly redisUrl?: string
   readonly pool?: Partial<LocalPoolOptions>
   /** Changes to the pool's app client of the gateway. */
   readonly client?: Readonly<Record<string, unknown>>
@@ -34,21 +38,16 @@ export interface WorldOptions {
 }
 
 /** A whole small world: a local user pool, an application that records what reaches it, and a gateway between them. */
-export interface World {
+export interface World extends Serving {
   readonly url: string
   readonly port: number
-  readonly adminUrl: string
   readonly pool: LocalPool
   readonly application: RecordingApplication
-  readonly gateway: Gateway
   readonly clock: Clock
-  /** Every line of the gateway's log so far, as text. */
-  readonly log: string[]
   readonly settingsFile: string
   /** What it shows to clients; undefined where it speaks plain HTTP. */
   readonly certificate: TestCertificate | undefined
   client(): Client
-  metrics(): Promise<string>
 }
 
 export const CLIENT_ID = 'webappclient00000000000001'
@@ -65,6 +64,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
   const folder = mkdtempSync(join(tmpdir(), 'gateway-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const certificate = options.tls === true ? makeCertificate(folder) : undefined
+  if (options.redisUrl !== undefined) writeFileSync(join(folder, 'redis-url'), options.redisUrl, { mode: 0o600 })
   const settingsFile = writeSettings(folder, {
     url,
     listen: {
@@ -75,29 +75,46 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
     },
     pool,
     upstream: options.upstream ?? application.url,
+    session: {
+      ...(options.redisUrl === undefined ? {} : { redis: { url: { file: 'redis-url' } } }),
+      ...options.session,
+    },
     more: options.settings ?? {},
   })
-  const { settings } = loadSettings({ file: settingsFile, environment: {} })
+  return {
+    url,
+    port,
+    pool,
+    application,
+    clock,
+    settingsFile,
+    certificate,
+    client: () => new Client(t, certificate?.cert),
+    ...(await startServing(t, { settingsFile, clock })),
+  }
+}
 
+export interface Serving {
+  readonly gateway: Gateway
+  readonly adminUrl: string
+  /** Every line of the gateway's log so far, as text. */
+  readonly log: string[]
+  metrics(): Promise<string>
+}
+
+/** A gateway by a file of settings, and what of it shows. */
+export async function startServing(
+  t: Teardown,
+  { settingsFile, clock }: Pick<World, 'settingsFile' | 'clock'>,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Serving> {
+  const { settings } = loadSettings({ file: settingsFile, environment })
   const log: string[] = []
   const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) })
   const gateway = await listen({ settings, log: logger, version: 'test', now: clock.now })
   t.teardown(async () => gateway.close())
   const adminUrl = `http://127.0.0.1:${gateway.adminPort}`
-  return {
-    url,
-    port,
-    adminUrl,
-    pool,
-    application,
-    gateway,
-    clock,
-    log,
-    settingsFile,
-    certificate,
-    client: () => new Client(t, certificate?.cert),
-    metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
-  }
+  return { gateway, adminUrl, log, metrics: async () => (await fetch(`${adminUrl}/metrics`)).text() }
 }
 
 async function startPool(t: Teardown, url: string, clock: Clock, options: WorldOptions): Promise<LocalPool> {
@@ -136,11 +153,12 @@ interface SettingsParts {
   readonly listen: Readonly<Record<string, unknown>>
   readonly pool: LocalPool
   readonly upstream: string
+  readonly session: Readonly<Record<string, unknown>>
   readonly more: Readonly<Record<string, unknown>>
 }
 
 /** Settings as an operator would write them: YAML is a superset of JSON. */
-function writeSettings(folder: string, { url, listen, pool, upstream, more }: SettingsParts): string {
+function writeSettings(folder: string, { url, listen, pool, upstream, session, more }: SettingsParts): string {
   writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
   writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
   const { pools, ...rest } = more as { pools?: { local?: object } }
@@ -148,7 +166,7 @@ function writeSettings(folder: string, { url, listen, pool, upstream, more }: Se
     publicUrl: url,
     listen,
     admin: { host: '127.0.0.1', port: 0 },
-    session: { keys: [{ file: 'session-key' }] },
+    session: { keys: [{ file: 'session-key' }], ...session },
     shutdown: { drainDelaySeconds: 0, shutdownTimeoutSeconds: 2 },
     applications: {
       sample: {

@@ -1,0 +1,87 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { until } from './until.ts'
+import { freePort } from './world.ts'
+
+interface Teardown {
+  teardown(fn: () => unknown): unknown
+}
+
+/** Why a test that needs Redis must be skipped; undefined where it is installed. */
+export const noRedis: string | undefined =
+  spawnSync('redis-server', ['--version']).error === undefined ? undefined : 'redis-server is not installed'
+
+export interface RedisServer {
+  readonly url: string
+  readonly port: number
+  /** Takes connections and answers nothing, until `thaw`. */
+  freeze(): void
+  thaw(): void
+  /** Ends at once; what was written stays on the disk as far as its arguments say so. */
+  stop(): Promise<void>
+  /** The same server on the same port once more. */
+  start(): Promise<void>
+}
+
+/** A real Redis on a free port; it writes every change down, so that it comes back from `stop` as it was. */
+export async function startRedis(t: Teardown, args: readonly string[] = []): Promise<RedisServer> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'redis-'))
+  let child: ChildProcess | undefined
+
+  async function start(): Promise<void> {
+    const options = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      folder,
+      '--save',
+      '',
+      '--appendonly',
+      'yes',
+    ]
+    child = spawn('redis-server', [...options, '--appendfsync', 'always', ...args], { stdio: 'ignore' })
+    await until(async () => answers(port))
+  }
+  async function stop(): Promise<void> {
+    const running = child
+    if (running === undefined || running.exitCode !== null || running.signalCode !== null) return
+    const ended = new Promise((resolve) => running.once('exit', resolve))
+    running.kill('SIGKILL')
+    await ended
+  }
+
+  t.teardown(async () => {
+    await stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  await start()
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
+    stop,
+    start,
+  }
+}
+
+/** Any answer will do: a server that wants a password is there as well. */
+async function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    const finish = (is: boolean) => (): void => {
+      socket.destroy()
+      resolve(is)
+    }
+    socket.once('connect', () => socket.write('PING\r\n'))
+    socket.once('data', (data: Buffer) => finish(!data.toString().startsWith('-LOADING'))())
+    socket.once('error', finish(false))
+    socket.once('close', finish(false))
+  })
+}
