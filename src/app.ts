@@ -68,7 +68,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
-  await app.register(authenticate, { bearers: parts.bearers, store, refresher, limits: settings.session, metrics, now })
+  await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
 
   // What the gateway answers itself

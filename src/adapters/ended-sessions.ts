@@ -3,11 +3,15 @@ export interface EndedSession {
   readonly sessionId: string
   /** When it would have ended anyway, in epoch milliseconds. */
   readonly until: number
+  /** Nobody ended it: its time was over, or Cognito renews it no more. */
+  readonly lapsed?: boolean | undefined
 }
 
 /** Sessions that are worth nothing any more, however often their cookies were copied. */
 export interface EndedSessions {
   has(sessionId: string): boolean
+  /** Whether it ended, and somebody wanted that. */
+  wasEnded(sessionId: string): boolean
   /** Ends a session here, at once, and wherever else it may be used; resolves when it is known there. */
   end(session: EndedSession): void | Promise<void>
   /** Takes note of a session that was ended elsewhere. */
@@ -24,21 +28,26 @@ export interface EndedSessionsOptions {
 }
 
 export function createEndedSessions({ now, tell, onEnded }: EndedSessionsOptions): EndedSessions {
-  const ended = new Map<string, number>()
+  const ended = new Map<string, EndedSession>()
 
-  function learn({ sessionId, until }: EndedSession): void {
-    for (const [id, time] of ended) if (time <= now()) ended.delete(id)
-    ended.set(sessionId, until)
-    onEnded?.(sessionId)
+  function learn(session: EndedSession): void {
+    for (const [id, { until }] of ended) if (until <= now()) ended.delete(id)
+    // What somebody ended does not become one that merely lapsed.
+    if (session.lapsed !== true || !ended.has(session.sessionId)) ended.set(session.sessionId, session)
+    onEnded?.(session.sessionId)
   }
 
   return {
     has: (sessionId) => ended.has(sessionId),
+    wasEnded(sessionId) {
+      const known = ended.get(sessionId)
+      return known !== undefined && known.lapsed !== true
+    },
     end(session) {
       learn(session)
       return tell?.(session)
     },
     learn,
-    list: () => [...ended].map(([sessionId, until]) => ({ sessionId, until })),
+    list: () => [...ended.values()],
   }
 }

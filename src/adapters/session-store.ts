@@ -14,6 +14,10 @@ export interface SessionStore {
   write(session: Session): string | null | Promise<string | null>
   /** From now on no text of this session is one, however often it was copied. `until` in epoch milliseconds. */
   end(sessionId: string, until: number): void | Promise<void>
+  /** The same for a session whose time is over or that Cognito renews no more; but `lastKnown` goes on telling whose it was. */
+  lapse(sessionId: string, until: number): void | Promise<void>
+  /** Whose session a text was, though it may have lapsed; null once it was ended. For nothing but what a page tells its person. */
+  lastKnown(text: string): Session | null | Promise<Session | null>
 }
 
 export interface StoredSession {
@@ -41,13 +45,18 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
   const { seal, ended, maxTextBytes } = options
   const memo = new Memo<StoredSession>(options.remembered ?? 10_000)
 
+  function opened(text: string): StoredSession | null {
+    const known = memo.get(text)
+    if (known !== null) return known
+    const stored = unseal(text, seal)
+    if (stored !== null) memo.set(text, stored)
+    return stored
+  }
+
   return {
     read(text) {
-      const known = memo.get(text)
-      const stored = known ?? unseal(text, seal)
-      if (stored === null || ended.has(stored.session.id)) return null
-      if (known === null) memo.set(text, stored)
-      return stored
+      const stored = opened(text)
+      return stored === null || ended.has(stored.session.id) ? null : stored
     },
     write(session) {
       if (ended.has(session.id)) return null
@@ -63,6 +72,11 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
       return text
     },
     end: (sessionId, until) => ended.end({ sessionId, until }),
+    lapse: (sessionId, until) => ended.end({ sessionId, until, lapsed: true }),
+    lastKnown(text) {
+      const stored = opened(text)
+      return stored === null || ended.wasEnded(stored.session.id) ? null : stored.session
+    },
   }
 }
 

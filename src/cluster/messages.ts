@@ -46,6 +46,7 @@ type Guard = (value: unknown) => boolean
 
 const isNumber: Guard = (value) => typeof value === 'number'
 const isText: Guard = (value) => typeof value === 'string'
+const isFlag: Guard = (value) => value === undefined || typeof value === 'boolean'
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
 const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<string, Guard>>>> = {
@@ -115,7 +116,7 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
 }
 
 export function isEndedSession(value: unknown): value is EndedSession {
-  return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber })
+  return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber, lapsed: isFlag })
 }
 
 export function isEndedList(value: unknown): value is readonly EndedSession[] {

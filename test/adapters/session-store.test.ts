@@ -81,6 +81,21 @@ t.test('C07 an ended session is none, however often its cookie was copied, and c
   t.equal(store.write(one), null, 'a refresh that ends after the sign-out does not bring it back')
 })
 
+t.test('a lapsed session is none either, but its text tells whose it was until somebody ends it', async (t) => {
+  const store = storeWith()
+  const one = session()
+  const text = written(store, one)
+  store.lapse(one.id, clock.now() + 60_000)
+  t.equal(read(store, text), null)
+  t.equal(store.write(one), null)
+  t.match(store.lastKnown(text), { id: one.id, person: { subject: 'sub-alice' } })
+  store.end(one.id, clock.now() + 60_000)
+  t.equal(store.lastKnown(text), null)
+  store.lapse(one.id, clock.now() + 60_000)
+  t.equal(store.lastKnown(text), null, 'and what was ended stays so')
+  t.equal(store.lastKnown('x'.repeat(200)), null)
+})
+
 t.test('ended sessions are forgotten once they would have ended anyway', async (t) => {
   const store = storeWith()
   const one = session()

@@ -93,9 +93,8 @@ t.test('C07 T17 a removed group and a disabled person lose access within five mi
   t.equal((await browser.ask(`${own.url}/admin/x`)).status, 403, 'no groups claim means no groups')
   own.pool.setUser('alice', { enabled: false })
   own.clock.advance(301)
-  const answer = await browser.ask(`${own.url}/page`)
-  t.equal(answer.status, 401)
-  t.equal(browser.jarOf(new URL(own.url).host).has('__Host-gateway'), false)
+  t.equal((await browser.ask(`${own.url}/page`)).status, 401)
+  t.equal((await browser.ask(`${own.url}/page`)).status, 401, 'and stays without')
 })
 
 t.test('C08 C09 a sign-in makes a new session, and the one that was there before ends', async (t) => {
@@ -305,7 +304,13 @@ t.test('C28 a refresh token that Cognito refuses ends the session at once', asyn
   own.pool.faults.push({ on: 'token', status: 400, body: { error: 'invalid_grant' } })
   own.clock.advance(301)
   t.equal((await browser.ask(`${own.url}/page`)).status, 401)
-  t.notOk(jar.has('__Host-gateway'))
+  own.pool.calls['token'] = 0
+  const again = await browser.ask(`${own.url}/page`)
+  t.equal(again.status, 401)
+  t.equal(again.header('set-cookie'), undefined, 'the cookie may go on telling whose session it was')
+  t.ok(jar.has('__Host-gateway'))
+  t.equal(own.pool.calls['token'], 0, 'Cognito is not asked a second time')
+  t.match(await own.metrics(), /sessions_ended_total\{reason="refresh_rejected"\} 1\n/)
 })
 
 t.test('C28 a mistake in the app client signs nobody out', async (t) => {
