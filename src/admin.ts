@@ -1,7 +1,5 @@
-import { isIP } from 'node:net'
-import { hostname } from 'node:os'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { parseHost } from './domain/route-table.ts'
+import { ownHosts } from './own-hosts.ts'
 import type { Parts } from './parts.ts'
 import { health, type HealthOptions } from './routes/health.ts'
 import { metricsRoute, type MetricsOptions } from './routes/metrics.ts'
@@ -16,13 +14,11 @@ export interface AdminOptions extends HealthOptions, MetricsOptions {
 /** The private server: health and metrics, GET only, on a port of its own. */
 export async function createAdmin({ host, unreadiness, expose }: AdminOptions): Promise<FastifyInstance> {
   const app = Fastify({ logger: false, forceCloseConnections: true })
-  const ownNames = new Set(['localhost', host.toLowerCase(), hostname().toLowerCase()])
+  const isOwn = ownHosts(host)
 
-  // A page of another site can be made to resolve to this address; its Host header then still names that site.
   app.addHook('onRequest', async (request, reply) => {
-    const asked = parseHost(request.headers.host)
-    const known = asked !== null && (ownNames.has(asked) || isIP(asked.replaceAll(/^\[|\]$/g, '')) !== 0)
-    if (!known) await reply.code(421).send('This host is not served here: ask by address or by localhost\n')
+    if (!isOwn(request.headers.host))
+      await reply.code(421).send('This host is not served here: ask by address or by localhost\n')
   })
 
   await app.register(health, { unreadiness })

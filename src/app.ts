@@ -6,6 +6,7 @@ import { Listener } from './listener/listener.ts'
 import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
 import { authorize } from './plugins/authorize.ts'
+import { endSession } from './plugins/end-session.ts'
 import { errorHandler } from './plugins/error-handler.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
@@ -68,6 +69,15 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
+  await app.register(endSession, {
+    cognito,
+    store,
+    refresher,
+    metrics,
+    log,
+    maxAgeSeconds,
+    signedOutUrl: `${settings.publicUrl}${prefix}/signed_out`,
+  })
   await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
 
@@ -95,18 +105,13 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   })
   await app.register(signOut, {
     cognito,
-    store,
-    refresher,
     csrf,
     states,
-    metrics,
-    log,
     now,
     self,
     pool: pool.name,
     ownPrefix: prefix,
     callbackUrl: parts.callbackUrl,
-    maxAgeSeconds,
   })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 

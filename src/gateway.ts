@@ -1,11 +1,10 @@
-import type { AddressInfo } from 'node:net'
-import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { createAdmin, unreadiness, updateGauges } from './admin.ts'
+import { unreadiness, updateGauges } from './admin.ts'
 import { createApp } from './app.ts'
 import type { Settings } from './config/settings.ts'
 import { createParts, type Parts, type Shared } from './parts.ts'
 import { MAX_SESSION_TEXT_BYTES } from './plugins/session-cookie.ts'
+import { portOf, startPrivateServers } from './private-servers.ts'
 import { acceptUpgrades } from './upgrades.ts'
 
 const SWEEP_MS = 100
@@ -14,6 +13,8 @@ const SWEEP_MS = 100
 export interface Gateway {
   readonly port: number
   readonly adminPort: number
+  /** Undefined where the settings name no control port. */
+  readonly controlPort: number | undefined
   /** Ends as a load balancer wants it: unready at once, serving on for the delay, then finishing what is under way. */
   drain(): Promise<void>
   /** Ends now. */
@@ -27,40 +28,42 @@ export interface GatewayOptions {
   readonly now?: () => number
 }
 
-/** Starts both servers. Rejects with Node's own error, `EADDRINUSE` among them, where a port cannot be had; then nothing stays open. */
+/** Starts all servers. Rejects with Node's own error, `EADDRINUSE` among them, where a port cannot be had; then nothing stays open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { settings, log } = options
   const parts = createGatewayParts(options)
   const server = await startPublicServer(parts)
-  const admin = await createAdmin({
-    host: settings.admin.host,
+  const closePublic = async (): Promise<void> => {
+    await Promise.all([server.close(), parts.close()])
+  }
+  const own = await startPrivateServers(parts, {
     unreadiness: () => unreadiness(parts),
     expose: async () => {
       updateGauges(parts)
       return parts.metrics.expose()
     },
-  })
-
-  async function close(): Promise<void> {
-    await Promise.all([server.close(), admin.close(), parts.close()])
-  }
-
-  try {
-    await admin.listen({ host: settings.admin.host, port: settings.admin.port })
-  } catch (error) {
-    await close()
+    setLogLevel(level) {
+      log.level = level
+    },
+  }).catch(async (error: unknown) => {
+    await closePublic()
     throw error
-  }
+  })
+  const { port } = server
+  const { adminPort, controlPort } = own
   void parts.watchKeys()
-  log.info({ event: 'listening', port: server.port, adminPort: portOf(admin) }, 'listening')
+  log.info({ event: 'listening', port, adminPort, controlPort }, 'listening')
 
   return {
-    port: server.port,
-    adminPort: portOf(admin),
-    close,
+    port,
+    adminPort,
+    controlPort,
+    async close() {
+      await Promise.all([own.close(), closePublic()])
+    },
     async drain() {
       await server.drain(settings.shutdown.drainDelaySeconds)
-      await Promise.all([admin.close(), parts.close()])
+      await Promise.all([own.close(), parts.close()])
       log.info({ event: 'stopped' }, 'stopped')
     },
   }
@@ -123,12 +126,6 @@ export async function startPublicServer(parts: Parts): Promise<PublicServer> {
       clearTimeout(patience)
     },
   }
-}
-
-/** The port that a server got. */
-export function portOf(app: FastifyInstance): number {
-  const address: AddressInfo | string | null = app.server.address()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 async function pause(milliseconds: number): Promise<void> {

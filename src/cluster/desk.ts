@@ -1,5 +1,6 @@
 import type { Worker } from 'node:cluster'
 import type { EndedSession } from '../adapters/ended-sessions.ts'
+import { logLevelOf } from '../adapters/log.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import type { Parts } from '../parts.ts'
 import { createAsks, type Asks } from './asks.ts'
@@ -61,6 +62,8 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
       case 'hello':
         member.greeted = true
         reply(parts.ended.list())
+        // Nobody waits for its answer. A worker that takes another's place starts with the level of the file, which may have been changed since.
+        member.tell({ type: 'log-level', ask: 0, level: logLevelOf(parts.log) })
         return
       case 'refresh':
         void parts.refresher.renew(message.session).then((outcome) => reply(withoutCause(outcome)))

@@ -1,4 +1,5 @@
 import type { EndedSession } from '../adapters/ended-sessions.ts'
+import type { LogLevel } from '../adapters/log.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import type { Session } from '../domain/session.ts'
@@ -32,6 +33,8 @@ export type PrimaryMessage =
   | { readonly type: 'ended'; readonly ask: number; readonly session: EndedSession }
   /** Answered with a `MetricsSnapshot`. */
   | { readonly type: 'count'; readonly ask: number }
+  /** Answered with `true`. */
+  | { readonly type: 'log-level'; readonly ask: number; readonly level: LogLevel }
   | { readonly type: 'drain' }
   | Answer
 
@@ -63,6 +66,7 @@ const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<stri
 const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<string, Guard>>>> = {
   ended: { ask: isNumber, session: isEndedSession },
   count: { ask: isNumber },
+  'log-level': { ask: isNumber, level: isLogLevel },
   drain: {},
   answer: { ask: isNumber },
 }
@@ -117,6 +121,10 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
 
 export function isEndedSession(value: unknown): value is EndedSession {
   return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber, lapsed: isFlag })
+}
+
+function isLogLevel(value: unknown): value is LogLevel {
+  return value === 'debug' || value === 'info' || value === 'warn' || value === 'error'
 }
 
 export function isEndedList(value: unknown): value is readonly EndedSession[] {

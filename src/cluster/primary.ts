@@ -1,10 +1,12 @@
 import { createMetricsSum, type MetricsSum } from '../adapters/metrics-sum.ts'
-import { createAdmin, updateGauges } from '../admin.ts'
-import { createGatewayParts, portOf, type GatewayOptions } from '../gateway.ts'
+import type { LogLevel } from '../adapters/log.ts'
+import { updateGauges } from '../admin.ts'
+import { createGatewayParts, type GatewayOptions } from '../gateway.ts'
 import type { Parts } from '../parts.ts'
+import { startPrivateServers } from '../private-servers.ts'
 import { startCrew, type Crew } from './crew.ts'
 import { createDesk, type Desk, type Member } from './desk.ts'
-import { isSnapshot } from './messages.ts'
+import { isSnapshot, isTrue } from './messages.ts'
 import { createReadiness } from './readiness.ts'
 
 /** The process that owns the workers, the admin port, and what workers must not do each for itself. It takes no request of its own. */
@@ -19,10 +21,12 @@ export interface Primary {
 
 /** How long one answer of /metrics waits for a worker that hangs; its last counts stand in. */
 const COUNT_PATIENCE_MS = 1_000
+/** How long a change waits for a worker that hangs; it follows as soon as it hears anything. */
+const TELL_PATIENCE_MS = 1_000
 /** What a worker may take beyond delay and timeout before it is ended by force. */
 const END_PATIENCE_MS = 5_000
 
-/** Rejects with Node's own error where the admin port cannot be had; then nothing stays open. */
+/** Rejects with Node's own error where one of the private ports cannot be had; then nothing stays open. */
 export async function startPrimary(options: GatewayOptions): Promise<Primary> {
   const { settings, log } = options
   const parts = createGatewayParts(options)
@@ -33,22 +37,26 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
   })
   const desk = createDesk({ parts, onProgress, onFailed })
   const readiness = createReadiness(parts, desk.members)
-  const admin = await createAdmin({
-    host: settings.admin.host,
+  const own = await startPrivateServers(parts, {
     unreadiness: () => readiness.unreadiness(),
     expose: async () => {
       await countAll(parts, { desk, sum })
       return sum.expose()
     },
+    setLogLevel: async (level) => setLogLevels(parts, { desk, level }),
+  }).catch(async (error: unknown) => {
+    await parts.close()
+    throw error
   })
+  const { adminPort, controlPort } = own
   const closeOwn = async (): Promise<void> => {
-    await Promise.all([admin.close(), parts.close()])
+    await Promise.all([own.close(), parts.close()])
   }
 
   function onProgress(member: Member): void {
     if (!readiness.progress()) return
     const { port } = member
-    log.info({ event: 'listening', port, adminPort: portOf(admin), workers: settings.workers }, 'listening')
+    log.info({ event: 'listening', port, adminPort, controlPort, workers: settings.workers }, 'listening')
   }
 
   /** While others serve, one that cannot start is only tried again. */
@@ -59,12 +67,6 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
     member.kill()
   }
 
-  try {
-    await admin.listen({ host: settings.admin.host, port: settings.admin.port })
-  } catch (error) {
-    await closeOwn()
-    throw error
-  }
   const crew = hireCrew(parts, { desk, sum })
   void parts.watchKeys()
 
@@ -114,6 +116,17 @@ async function countAll(parts: Parts, { desk, sum }: Counting): Promise<void> {
       const snapshot = await asks.ask((ask) => tell({ type: 'count', ask }), expected)
       if (snapshot !== undefined) sum.update(id, snapshot)
     }),
+  )
+}
+
+async function setLogLevels({ log }: Parts, { desk, level }: { desk: Desk; level: LogLevel }): Promise<void> {
+  log.level = level
+  await Promise.all(
+    [...desk.members.values()]
+      .filter(({ greeted }) => greeted)
+      .map(async ({ asks, tell }) =>
+        asks.ask((ask) => tell({ type: 'log-level', ask, level }), { fits: isTrue, withinMs: TELL_PATIENCE_MS }),
+      ),
   )
 }
 

@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import type { EndedSession } from '../adapters/ended-sessions.ts'
+import type { LogLevel } from '../adapters/log.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { updateGauges } from '../admin.ts'
@@ -31,6 +32,9 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
       updateGauges(parts)
       return parts.metrics.snapshot()
     },
+    setLogLevel(level) {
+      options.log.level = level
+    },
   })
   for (const session of known) parts.ended.learn(session)
 
@@ -58,6 +62,7 @@ function sendTo(worker: Worker, message: WorkerMessage): void {
 interface Duties {
   readonly learn: (session: EndedSession) => void
   readonly count: () => Promise<MetricsSnapshot>
+  readonly setLogLevel: (level: LogLevel) => void
 }
 
 interface Link extends Shared {
@@ -89,6 +94,10 @@ function linkToPrimary(worker: Worker): Link {
         return
       case 'count':
         void duties?.count().then((value) => tell({ type: 'answer', ask: message.ask, value }))
+        return
+      case 'log-level':
+        duties?.setLogLevel(message.level)
+        tell({ type: 'answer', ask: message.ask, value: true })
         return
       case 'drain':
         end('drain')

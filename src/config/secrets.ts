@@ -46,6 +46,7 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   }
   const { pools } = values
   for (const name of isObject(pools) ? Object.keys(pools) : []) read(['pools', name, 'clientSecret'], plainFault)
+  read(['control', 'token'], tokenFault)
   const keys = valueAt(values, ['session', 'keys'])
   for (const index of Array.isArray(keys) ? keys.keys() : []) read(['session', 'keys', index], sessionKeyFault)
   read(['session', 'redis', 'url'], redisUrlFault)
@@ -115,6 +116,14 @@ function redisUrlFault(text: string): string | undefined {
   return /^rediss?(?:\+(?:sentinel|cluster))?:\/\/[\x21-\x7e]+$/.test(text)
     ? undefined
     : 'must hold one address that begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://'
+}
+
+const LEAST_TOKEN_CHARACTERS = 20
+
+/** Whoever may ask may guess, and nobody counts how often. */
+function tokenFault(text: string): string | undefined {
+  const tooShort = text.length < LEAST_TOKEN_CHARACTERS ? `holds a token that can be guessed: ${KEYGEN}` : undefined
+  return plainFault(text) ?? tooShort
 }
 
 const KEYGEN = 'make one with: cognito-gateway keygen session'

@@ -2,6 +2,7 @@ import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { SessionStore, StoredSession } from '../adapters/session-store.ts'
+import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
 
 declare module 'fastify' {
@@ -38,7 +39,6 @@ export interface SessionCookieOptions {
 
 export const SESSION_COOKIE = '__Host-gateway'
 const SECOND_COOKIE = '__Host-gateway.1'
-export const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 // A browser keeps 4,096 bytes of name and value; older ones count the attributes too.
 const CHUNK_BYTES = 3_950
 /** How long after its last possible day a session's cookie still tells whose it was: a form may be left open over night. */
@@ -103,7 +103,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   function drop(request: FastifyRequest): void {
     request.signedInSession = null
     request.setCookiesAreOptional = false
-    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expired(name))
+    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expiredCookie(name))
   }
 
   async function keep(request: FastifyRequest, session: Session): Promise<boolean> {
@@ -111,12 +111,12 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     if (text === null) return false
     const maxAge = Math.max(0, Math.floor((rememberedUntil(session) - now()) / 1000))
     const set = (name: string, value: string): void => {
-      request.setCookies.set(name, `${name}=${value}; Max-Age=${maxAge}; ${COOKIE_ATTRIBUTES}`)
+      request.setCookies.set(name, ownCookie(name, value, maxAge))
     }
     set(SESSION_COOKIE, text.slice(0, CHUNK_BYTES))
     // A second cookie left over from a longer value would make the whole unreadable, so it goes in the same answer.
     if (text.length > CHUNK_BYTES) set(SECOND_COOKIE, text.slice(CHUNK_BYTES))
-    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expired(SECOND_COOKIE))
+    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expiredCookie(SECOND_COOKIE))
     metrics.observe('session_cookie_bytes', text.length, {})
     request.signedInSession = session
     return true
@@ -139,11 +139,6 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     done()
   })
   ready()
-}
-
-/** The `Set-Cookie` value that deletes a cookie of ours: the prefix demands the very attributes that it was set with. */
-export function expired(name: string): string {
-  return `${name}=; Max-Age=0; ${COOKIE_ATTRIBUTES}`
 }
 
 /** The session's text, `{ text: null }` where the cookies are there but cannot be read as one, or null where there are none. */

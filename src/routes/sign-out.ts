@@ -1,15 +1,11 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { Logger } from 'pino'
 import type { CognitoClient } from '../adapters/cognito-client.ts'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
 import type { LoginStates } from '../adapters/login-states.ts'
-import type { Metrics } from '../adapters/metrics.ts'
-import type { Refresher } from '../adapters/refresher.ts'
-import type { SessionStore } from '../adapters/session-store.ts'
+import { FORGET_PAGES } from '../domain/answer-headers.ts'
 import { isCrossOrigin } from '../domain/client-kind.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { isOwnCookie } from '../domain/identity-headers.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
 import { confirmSignOutPage } from '../pages/confirm-sign-out-page.ts'
@@ -18,29 +14,21 @@ import { signedOutPage } from '../pages/signed-out-page.ts'
 
 export interface SignOutOptions {
   readonly cognito: CognitoClient
-  readonly store: SessionStore
-  readonly refresher: Refresher
   readonly csrf: CsrfTokens
   readonly states: LoginStates
-  readonly metrics: Metrics
-  readonly log: Logger
   readonly now: () => number
   readonly self: ReturnToSelf
   readonly pool: string
   readonly ownPrefix: string
   readonly callbackUrl: string
-  readonly maxAgeSeconds: number
 }
 
-/** Revoking is best effort: nobody waits longer than this for their sign-out because Cognito is slow. */
-const REVOKE_PATIENCE_MS = 700
 /** A form is a few hundred bytes: no browser takes this long to send it. */
 const FORM_PATIENCE_MS = 10_000
-const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
-  const { cognito, store, refresher, csrf, states, metrics, log, now, self, ownPrefix } = options
+  const { cognito, csrf, states, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   await app.register(formbody)
@@ -66,14 +54,10 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   app.post(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const form = fieldsOf(request.body)
     const session = request.signedInSession
-    if (session !== null) {
-      requireOwnForm(request, session, form)
-      await end(session, request)
-    }
-    app.dropSession(request)
-    dropAttempts(request)
-    reply.header('clear-site-data', '"cache"').header('cache-control', 'no-store')
-    return form['switch'] === '1' ? switchPerson(reply, form) : leave(reply)
+    if (session !== null) requireOwnForm(request, session, form)
+    await app.endSession(request, session)
+    reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
+    return form['switch'] === '1' ? switchPerson(reply, form) : reply.redirect(await app.signOutUrl(), 303)
   })
 
   app.get(`${ownPrefix}/signed_out`, open, async (_request, reply) =>
@@ -88,32 +72,6 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     })
     if (foreign) throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
     if (!csrf.isValid(session.id, form['csrf'] ?? '')) throw new GatewayError('GW_CSRF', { reason: 'csrf' })
-  }
-
-  /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
-  async function end(session: Session, request: FastifyRequest): Promise<void> {
-    await store.end(session.id, session.startedAt + options.maxAgeSeconds * 1000)
-    metrics.count('sign_outs_total', {})
-    metrics.count('sessions_ended_total', { reason: 'signed_out' })
-    log.info({ event: 'sign_out', requestId: request.id }, 'signed out')
-    await Promise.race([revoke(session, request.id), pause(REVOKE_PATIENCE_MS)])
-  }
-
-  async function revoke(session: Session, requestId: string): Promise<void> {
-    try {
-      const { refreshToken } = await refresher.settle(session)
-      if (refreshToken !== undefined) await cognito.revoke(refreshToken)
-    } catch {
-      log.warn(
-        { event: 'revoke_failed', requestId },
-        'the refresh token could not be revoked; it ends with its own life',
-      )
-    }
-  }
-
-  async function leave(reply: FastifyReply): Promise<FastifyReply> {
-    const signedOut = `${self.publicUrl}${ownPrefix}/signed_out`
-    return reply.redirect(await cognito.signOutUrl(signedOut).catch(() => signedOut), 303)
   }
 
   /**
@@ -144,19 +102,4 @@ function fieldsOf(body: unknown): Fields {
   return Object.fromEntries(
     Object.entries(body).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   )
-}
-
-/** Attempts that are under way end too: a sign-out must leave nothing behind that could become a session. */
-function dropAttempts(request: FastifyRequest): void {
-  for (const pair of (request.raw.headers.cookie ?? '').split(';')) {
-    const name = pair.split('=', 1)[0]?.trim() ?? ''
-    if (isOwnCookie(name) && !request.setCookies.has(name))
-      request.setCookies.set(name, `${name}=; Max-Age=0; ${COOKIE_ATTRIBUTES}`)
-  }
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds).unref()
-  })
 }
