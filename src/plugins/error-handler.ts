@@ -10,6 +10,7 @@ import { errorPage } from '../pages/error-page.ts'
 import { forbiddenPage } from '../pages/forbidden-page.ts'
 import { framePage } from '../pages/frame-page.ts'
 import { pageHeaders } from '../pages/layout.ts'
+import { sessionRefusedPage } from '../pages/session-refused-page.ts'
 import { signInRequiredPage } from '../pages/sign-in-required-page.ts'
 
 declare module 'fastify' {
@@ -68,6 +69,10 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
   function signInRequired(request: FastifyRequest, reply: FastifyReply, kind: ClientKind): FastifyReply {
     const reading = request.method === 'GET' || request.method === 'HEAD'
     const href = signInHref(placeOf(request, kind))
+    if (kind === 'page' && reading && request.sessionRefused) {
+      reply.header('www-authenticate', 'Bearer')
+      return page(reply, sessionRefusedPage({ reference: request.id, href }))
+    }
     if (kind === 'page' && request.route !== null && request.route.onUnauthenticated !== '401') {
       if (reading) return reply.redirect(href, 302)
       return page(reply, signInRequiredPage({ reference: request.id, href, nothingSent: true }))
