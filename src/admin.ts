@@ -28,22 +28,22 @@ export async function createAdmin({ host, unreadiness, expose }: AdminOptions): 
 }
 
 /** Why this process is not ready, for a gateway without workers. */
-export function unreadiness({ lifecycle, verifier, now }: Parts): string | null {
+export function unreadiness({ lifecycle, verifier, ticks }: Parts): string | null {
   if (lifecycle.draining) return 'draining'
   if (!lifecycle.listening) return 'starting'
-  return verifier.keysFetchedAt !== null || waitedForKeys({ lifecycle, now }) ? null : WAITING
+  return verifier.keysAgeSeconds !== null || waitedForKeys({ lifecycle, ticks }) ? null : WAITING
 }
 
 export const WAITING = "waiting for the user pool's keys"
 
 /** Whether a gateway that still has no keys serves what it can without them. */
-export function waitedForKeys({ lifecycle, now }: Pick<Parts, 'lifecycle' | 'now'>): boolean {
-  return now() >= lifecycle.startedAt + KEYS_PATIENCE_MS
+export function waitedForKeys({ lifecycle, ticks }: Pick<Parts, 'lifecycle' | 'ticks'>): boolean {
+  return ticks() >= lifecycle.startedAt + KEYS_PATIENCE_MS
 }
 
 /** Brings gauges up to date that nobody sets as they change. */
-export function updateGauges({ metrics, verifier, upstreams, now }: Parts): void {
-  if (verifier.keysFetchedAt !== null) metrics.set('jwks_age_seconds', (now() - verifier.keysFetchedAt) / 1000, {})
+export function updateGauges({ metrics, verifier, upstreams }: Parts): void {
+  if (verifier.keysAgeSeconds !== null) metrics.set('jwks_age_seconds', verifier.keysAgeSeconds, {})
   for (const { upstream, idle, busy, isShut } of upstreams.census()) {
     metrics.set('upstream_connections', idle, { upstream, state: 'idle' })
     metrics.set('upstream_connections', busy, { upstream, state: 'busy' })

@@ -90,6 +90,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     metrics,
     log,
     now,
+    ticks: parts.ticks,
     pool: pool.name,
     callbackUrl: parts.callbackUrl,
     verifier: parts.verifier,

@@ -3,6 +3,7 @@ import { unreadiness, updateGauges } from './admin.ts'
 import { createApp } from './app.ts'
 import type { Settings } from './config/settings.ts'
 import { createParts, type Parts, type Shared } from './parts.ts'
+import { followSettings, type SettingsSource } from './reload.ts'
 import { MAX_SESSION_TEXT_BYTES } from './plugins/session-cookie.ts'
 import { portOf, startPrivateServers } from './private-servers.ts'
 import { acceptUpgrades } from './upgrades.ts'
@@ -15,6 +16,8 @@ export interface Gateway {
   readonly adminPort: number
   /** Undefined where the settings name no control port. */
   readonly controlPort: number | undefined
+  /** Takes over at once what has changed in the settings and in secret files, which else takes a moment. */
+  reload(): Promise<void>
   /** Ends as a load balancer wants it: unready at once, serving on for the delay, then finishing what is under way. */
   drain(): Promise<void>
   /** Ends now. */
@@ -26,14 +29,20 @@ export interface GatewayOptions {
   readonly log: Logger
   readonly version: string
   readonly now?: () => number
+  /** Milliseconds that only go forward, whatever becomes of the time of day; `now` where only that is given. */
+  readonly ticks?: () => number
+  /** Without it nothing changes while the process runs. */
+  readonly source?: SettingsSource | undefined
 }
 
 /** Starts all servers. Rejects with Node's own error, `EADDRINUSE` among them, where a port cannot be had; then nothing stays open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { settings, log } = options
+  const { settings, log, source } = options
   const parts = createGatewayParts(options)
   const server = await startPublicServer(parts)
+  const following = source === undefined ? undefined : followSettings(parts, source)
   const closePublic = async (): Promise<void> => {
+    following?.stop()
     await Promise.all([server.close(), parts.close()])
   }
   const own = await startPrivateServers(parts, {
@@ -58,11 +67,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     port,
     adminPort,
     controlPort,
+    reload: async () => following?.look(),
     async close() {
       await Promise.all([own.close(), closePublic()])
     },
     async drain() {
       await server.drain(settings.shutdown.drainDelaySeconds)
+      following?.stop()
       await Promise.all([own.close(), parts.close()])
       log.info({ event: 'stopped' }, 'stopped')
     },
@@ -71,8 +82,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** Everything that a process of the gateway is made of, and the metric that says which version it is. */
 export function createGatewayParts(options: GatewayOptions & { readonly shared?: Shared }): Parts {
-  const { settings, log, version, now = Date.now, shared } = options
-  const parts = createParts({ settings, log, now, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
+  const { settings, log, version, now, ticks = now, shared } = options
+  const parts = createParts({ settings, log, now, ticks, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
   parts.metrics.set('build_info', 1, { version, node: process.versions.node })
   return parts
 }

@@ -77,6 +77,7 @@ async function run(argv: readonly string[]): Promise<number> {
     complain: (text) => console.error(text),
     terminal: process.stdout.isTTY,
     ended: endRequested(),
+    onHangup: (listener) => void process.on('SIGHUP', listener),
   }
   try {
     return await command.run(args, context)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
@@ -9,15 +10,21 @@ import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
-import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
-import { createSeal, deriveKey } from './adapters/seal.ts'
+import { createPoolGate } from './adapters/pool-gate.ts'
+import { createRedis, type Redis } from './adapters/redis.ts'
+import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
+import { createRefreshAnswers } from './adapters/refresh-answers.ts'
+import { createRefresher, type Refresher, type RefreshOutcome } from './adapters/refresher.ts'
+import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
+import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
+import { createSessionRefresh, refreshReason, type Hold, type RefreshAtPool } from './adapters/session-refresh.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
+import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
-import { identityFromClaims } from './domain/identity.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Session } from './domain/session.ts'
@@ -28,7 +35,10 @@ export interface Parts {
   readonly settings: Settings
   readonly log: Logger
   readonly requestLog: RequestLog
+  /** The time of day: for what tokens and cookies say. */
   readonly now: () => number
+  /** Milliseconds that only go forward: for pauses, limits and everything else that lasts. */
+  readonly ticks: () => number
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
   readonly self: ReturnToSelf
@@ -55,11 +65,14 @@ export interface Parts {
   readonly lifecycle: Lifecycle
   /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Resolves when they are there first. */
   watchKeys(): Promise<void>
+  /** Takes over what of new settings may change while the process runs. */
+  adopt(changed: Settings): void
   close(): Promise<void>
 }
 
 /** Where the process is in its life; the servers read it, the command moves it on. */
 export interface Lifecycle {
+  /** In ticks. */
   readonly startedAt: number
   listening: boolean
   draining: boolean
@@ -68,7 +81,8 @@ export interface Lifecycle {
 export interface PartsOptions {
   readonly settings: Settings
   readonly log: Logger
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
+  readonly ticks?: (() => number) | undefined
   /** The longest text that the session's cookies can hold. */
   readonly maxSessionTextBytes: number
   /** For one of several workers: how it shares with the others. */
@@ -89,7 +103,8 @@ const KEYS_RENEWAL_MS = 3_600_000
 const KEYS_RETRY_MS = 1_000
 const KEYS_MAX_RETRY_MS = 10_000
 
-export function createParts({ settings, log, now = Date.now, maxSessionTextBytes, shared }: PartsOptions): Parts {
+export function createParts(options: PartsOptions): Parts {
+  const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
   const pool = settings.pools[0]
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
@@ -99,7 +114,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     ownPrefix: settings.endpoints.prefix,
     lenientPaths: routes.some(({ paths, allowInPath }) => paths === 'opaque' || allowInPath.length > 0),
   }
-  const masters = settings.session.keys.map((key) => Buffer.from(key.reveal(), 'base64url'))
+  const keys = createKeyRing(placedKeys(settings))
   // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
   const keepClaims = claimsWorthKeeping(routes)
@@ -108,18 +123,38 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
     if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
   }
-  const { issuer, domain, clientId, clientSecret, scopes } = pool
-  const cognito = createCognitoClient({ issuer, domain, clientId, clientSecret, scopes, onRequest: countRequest, now })
+  metrics.set('circuit_open', 0, { target: `pool/${pool.name}` })
+  const { issuer, domain, clientId, scopes } = pool
+  let { clientSecret } = pool
+  const cognito = createCognitoClient({
+    issuer,
+    domain,
+    clientId,
+    clientSecret: () => clientSecret,
+    scopes,
+    onRequest: countRequest,
+    gate: createPoolGate({
+      // Refreshes are the primary's affair, and sign-ins those of each worker.
+      requestsPerSecond: shared === undefined ? pool.requestsPerSecond : pool.requestsPerSecond / settings.workers,
+      now: ticks,
+      onCircuit(state) {
+        logCircuit(log, pool.name, state)
+        metrics.set('circuit_open', state === 'opened' ? 1 : 0, { target: `pool/${pool.name}` })
+      },
+    }),
+    now: ticks,
+  })
   const verifier = createTokenVerifier({
     issuers: pool.acceptedIssuers,
     clientId,
     bearerClients: pool.bearerClients,
     now,
+    ticks,
     fetchJwks: jwksFetcher(countRequest, metrics),
   })
-  const lifecycle: Lifecycle = { startedAt: now(), listening: false, draining: false }
+  const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
-    now,
+    now: ticks,
     onWaited: (upstream, seconds) => metrics.observe('upstream_queue_seconds', seconds, { upstream }),
     onEvent: (event) => logUpstreamEvent(log, event),
   })
@@ -135,21 +170,20 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     tell: shared?.tellEnded,
     onEnded: (sessionId) => streams.ended(sessionId),
   })
-  const refresher = createSharedRefresher(shared, {
-    now,
-    refresh: async (session) => {
-      const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
-      const reason = outcome.kind === 'rejected' ? outcome.reason : ''
-      metrics.count('token_refreshes_total', { result: outcome.kind, reason })
-      return outcome
-    },
-  })
+  const redis = connectRedis(settings, metrics)
+  const atPool = observed(createSessionRefresh({ cognito, verifier, pool, keepClaims, now }), { metrics, log })
+  const sealed = createSeal(keys, 'refresh', context)
+  const refresher = createRefresherOf(
+    shared ?? together(atPool, { redis, keys: createRedisKeys(context), seal: sealed }),
+    ticks,
+  )
 
   return {
     settings,
     log,
     requestLog: createRequestLog(log),
     now,
+    ticks,
     metrics,
     table: buildRouteTable(routes),
     self,
@@ -157,18 +191,18 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
+    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now, ticks }),
     store: createCookieStore({
-      seal: createSeal(masters, 'session', context),
+      seal: createSeal(keys, 'session', context),
       ended,
       maxTextBytes: maxSessionTextBytes,
       onWritten: (session) => streams.renewed(session),
     }),
     ended,
     refresher,
-    states: createLoginStates(createSeal(masters, 'state', context), self),
-    csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
-    attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
+    states: createLoginStates(createSeal(keys, 'state', context), self),
+    csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
+    attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
     routes,
     streams,
@@ -179,12 +213,37 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     upstreamFault,
     lifecycle,
     watchKeys: keyWatch.start,
+    adopt(changed) {
+      keys.replace(placedKeys(changed))
+      clientSecret = changed.pools[0]?.clientSecret
+      log.level = changed.log.level
+    },
     async close() {
       keyWatch.stop()
       overload.stop()
+      redis?.close()
       await upstreams.destroy()
     },
   }
+}
+
+function placedKeys({ session }: Settings): readonly PlacedKey[] {
+  return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
+}
+
+const KEY_SLOTS = 8
+
+/**
+ * For secure-session, which takes its keys once but keeps the buffers: as many as it will ever have, with what they hold following the ring.
+ * A slot without a key of its own holds the first once more.
+ */
+function keySlots(ring: KeyRing, derive: (master: Buffer) => Buffer): readonly Buffer[] {
+  const slots = Array.from({ length: KEY_SLOTS }, () => Buffer.alloc(32))
+  ring.follow((masters) => {
+    const keys = masters.map(derive)
+    for (const [at, slot] of slots.entries()) slot.set(keys[at] ?? keys[0] ?? slot)
+  })
+  return slots
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {
@@ -194,13 +253,27 @@ function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, li
 }
 
 /** One refresh at a time per session, in this process and, where there are several, in all of them. */
-function createSharedRefresher(shared: Shared | undefined, alone: RefresherOptions): Refresher {
-  if (shared === undefined) return createRefresher(alone)
-  const here = createRefresher({ now: alone.now, refresh: shared.refresh })
-  return {
-    renew: async (session) => here.renew(session),
-    settle: async (session) => shared.settle(await here.settle(session)),
-  }
+function createRefresherOf(elsewhere: SharedRefresh, now: () => number): Refresher {
+  const here = createRefresher({ now, refresh: elsewhere.refresh })
+  return { ...here, settle: async (session) => elsewhere.settle(await here.settle(session)) }
+}
+
+function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void {
+  if (state === 'closed') log.info({ event: 'pool_answers', pool }, 'the token endpoint answers again')
+  else log.warn({ event: 'pool_fails', pool }, 'the token endpoint keeps failing; it is not asked for a while')
+}
+
+function connectRedis({ session }: Settings, metrics: Metrics): Redis | null {
+  if (session.redis === undefined) return null
+  const { url, caFile } = session.redis
+  return createRedis({
+    url,
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    onCommand(operation, result, seconds) {
+      metrics.observe('session_store_duration_seconds', seconds, { operation })
+      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
+    },
+  })
 }
 
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */
@@ -214,47 +287,29 @@ function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[]
   return [...new Set([...asked, ...told])]
 }
 
-interface RefreshParts {
-  readonly cognito: CognitoClient
-  readonly verifier: TokenVerifier
-  readonly pool: PoolSettings
-  readonly keepClaims: readonly string[]
-  readonly now: () => number
+/** Counts each refresh at the user pool; tokens that belong to something else are told aloud, because nothing harmless brings them about. */
+function observed(atPool: RefreshAtPool, { metrics, log }: { readonly metrics: Metrics; readonly log: Logger }) {
+  return async (session: Session, hold?: Hold): Promise<RefreshOutcome> => {
+    const outcome = await atPool(session, hold).catch((cause: unknown): RefreshOutcome => ({ kind: 'unavailable', cause }))
+    const reason = refreshReason(outcome)
+    metrics.count('token_refreshes_total', { result: outcome.kind, reason })
+    if (reason === 'tokens_foreign' || reason === 'other_person')
+      log.error({ event: 'refresh_foreign', reason }, 'a refresh brought tokens that are not of this session; it has ended')
+    return outcome
+  }
 }
 
-/** New tokens for a session. Claims are replaced whole; a token for anybody else, or of another sign-in, ends the session. */
-async function refreshed(
-  session: Session,
-  { cognito, verifier, pool, keepClaims, now }: RefreshParts,
-): Promise<RefreshOutcome> {
-  if (session.refreshToken === undefined) {
-    return now() < session.accessExpiresAt
-      ? { kind: 'renewed', session: { ...session, claimsAt: now() } }
-      : { kind: 'rejected', reason: 'no_refresh_token' }
-  }
-  const grant = await cognito.refresh(session.refreshToken)
-  if (grant.kind === 'rejected') return { kind: 'rejected', reason: 'refresh_rejected' }
-  // The operator's mistake, or a client that was just changed: nobody is signed out for it while the token lasts.
-  if (grant.kind === 'misconfigured') return { kind: 'unavailable', cause: new Error(grant.error) }
-  const { accessToken, idToken, refreshToken } = grant.tokens
-  if (idToken === undefined) return { kind: 'rejected', reason: 'refresh_rejected' }
-  const { access, id } = await verifier.verifyGrant({ accessToken, idToken })
-  const person = identityFromClaims({ ...pool, pool: pool.name, access, id, keepClaims })
-  const same =
-    person?.kind === 'person' &&
-    person.subject === session.person.subject &&
-    person.authTime === session.person.authTime
-  if (!same) return { kind: 'rejected', reason: 'other_person' }
-  return {
-    kind: 'renewed',
-    session: {
-      ...session,
-      person,
-      claimsAt: now(),
-      accessExpiresAt: Number(access['exp']) * 1000,
-      refreshToken: refreshToken ?? session.refreshToken,
-    },
-  }
+/** Where there is a Redis, replicas refresh a session once for all of them. */
+function together(atPool: RefreshAtPool, { redis, keys, seal }: Together): SharedRefresh {
+  if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
+  const answers = createRefreshAnswers({ redis, key: keys.refreshed, seal })
+  return createSharedRefresh({ redis, lockKey: keys.refreshing, answers, atPool })
+}
+
+interface Together {
+  readonly redis: Redis | null
+  readonly keys: RedisKeys
+  readonly seal: Seal
 }
 
 function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metrics: Metrics) {

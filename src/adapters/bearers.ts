@@ -16,7 +16,17 @@ export interface BearersOptions {
   readonly pool: string
   readonly userPoolId: string
   readonly keepClaims: readonly string[]
+  /** The time of day, for what tokens say. */
   readonly now: () => number
+  /** Milliseconds that only go forward, for what is remembered; `now` unless given. */
+  readonly ticks?: () => number
+}
+
+/** `until` by the clock that only goes forward, `expiresAt` by the time of day. */
+interface Known {
+  readonly identity: Identity
+  readonly until: number
+  readonly expiresAt: number
 }
 
 const MEMO_MS = 60_000
@@ -30,8 +40,8 @@ const SCHEME = 'bearer '
 const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
 
 export function createBearers(options: BearersOptions): Bearers {
-  const { verifier, now } = options
-  const memo = new Memo<{ readonly identity: Identity; readonly until: number }>(REMEMBERED)
+  const { verifier, now, ticks = now } = options
+  const memo = new Memo<Known>(REMEMBERED)
   // Apart, so that no flood of refused tokens drives out one that is in use.
   const refused = new Memo<{ readonly error: GatewayError; readonly until: number }>(REFUSED)
 
@@ -39,18 +49,18 @@ export function createBearers(options: BearersOptions): Bearers {
   function rememberRefusal(token: string, error: unknown): void {
     const isFinal = error instanceof GatewayError && error.code !== 'GW_POOL_UNAVAILABLE' && error.reason !== 'jwks'
     if (!isFinal || token.length > MAX_REFUSED_LENGTH) return
-    refused.set(token, { error, until: now() + REFUSED_MEMO_MS })
+    refused.set(token, { error, until: ticks() + REFUSED_MEMO_MS })
   }
 
   async function verified(token: string): Promise<Identity> {
     const before = refused.get(token)
-    if (before !== null && now() < before.until) throw before.error
+    if (before !== null && ticks() < before.until) throw before.error
     try {
       const access = await verifier.verifyBearer(token)
       const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
       if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
       const expiresAt = typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0
-      memo.set(token, { identity, until: Math.min(now() + MEMO_MS, expiresAt) })
+      memo.set(token, { identity, until: ticks() + MEMO_MS, expiresAt })
       return identity
     } catch (error) {
       rememberRefusal(token, error)
@@ -77,7 +87,8 @@ export function createBearers(options: BearersOptions): Bearers {
     },
     identityOf(token) {
       const known = memo.get(token)
-      return known !== null && now() < known.until ? known.identity : verified(token)
+      const holds = known !== null && ticks() < known.until && now() < known.expiresAt
+      return holds ? known.identity : verified(token)
     },
   }
 }

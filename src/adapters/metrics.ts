@@ -124,7 +124,7 @@ export const metricTable = {
   },
   circuit_open: {
     kind: 'gauge',
-    help: '1 while nothing is sent to the application, because it keeps failing or no address of it is healthy.',
+    help: "1 while nothing is sent there, because it keeps failing or no address of it is healthy: an application, or a user pool's token endpoint as pool/NAME.",
     labels: ['target'],
     aggregate: 'max',
   },
@@ -152,7 +152,7 @@ export const metricTable = {
   },
   config_reloads_total: {
     kind: 'counter',
-    help: 'Files that changed while the gateway runs, by what became of it: applied, or refused and the old ones kept.',
+    help: 'Files that changed while the gateway runs, by what became of it: applied, refused and the old ones kept, or restart_needed.',
     labels: ['result'],
   },
 } as const satisfies Record<string, MetricRow>

@@ -27,8 +27,8 @@ export interface RefreshAnswersOptions {
 }
 
 const KEEP_MS = 30_000
-/** As long as a session is left alone after a failure, at most. */
-const FAILED_KEEP_MS = 2_000
+/** No longer than a session is left alone after a failure: its own next try must not meet the last one. */
+const FAILED_KEEP_MS = 1_000
 
 /** An answer as it is written. */
 interface Entry {

@@ -48,6 +48,13 @@ export function createSessionRefresh(options: SessionRefreshOptions): RefreshAtP
   }
 }
 
+/** Why a refresh failed or was refused, as a word for the metrics; empty where it was neither. */
+export function refreshReason(outcome: RefreshOutcome): string {
+  if (outcome.kind === 'renewed') return ''
+  if (outcome.kind === 'rejected') return outcome.reason
+  return outcome.cause instanceof GatewayError ? (outcome.cause.reason ?? '') : ''
+}
+
 /** Only Cognito's own word on this very token ends a session; any other refusal is a fault or a mistake, and both can be repaired. */
 function refusalOf(error: string): RefreshOutcome {
   if (error === TOKEN_IS_OVER) return { kind: 'rejected', reason: 'refresh_rejected' }

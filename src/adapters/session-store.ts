@@ -8,8 +8,11 @@ import type { Seal } from './seal.ts'
 
 /** Where sessions live between requests. What a browser holds is a text; what that text is worth, the store says. */
 export interface SessionStore {
-  /** Null for anything that is no live session of this gateway. A promise only where the store must be asked. */
-  read(text: string): StoredSession | null | Promise<StoredSession | null>
+  /**
+   * Null for anything that is no live session of this gateway; `foreign` for what may be one to a replica that knows more keys: nobody is let
+   * in for it, and the browser keeps it. A promise only where the store must be asked.
+   */
+  read(text: string): ReadSession | Promise<ReadSession>
   /** The text that the browser is to hold from now on; null once the session was ended. Throws GW_SESSION_TOO_LARGE where it cannot hold it. */
   write(session: Session): string | null | Promise<string | null>
   /** From now on no text of this session is one, however often it was copied. `until` in epoch milliseconds. */
@@ -25,6 +28,8 @@ export interface StoredSession {
   /** Sealed with a key that is on its way out: write it anew with the next answer. */
   readonly oldKey: boolean
 }
+
+export type ReadSession = StoredSession | 'foreign' | null
 
 export interface CookieStoreOptions {
   readonly seal: Seal
@@ -43,7 +48,12 @@ const MAX_RECORD_BYTES = 65_536
 /** The store that needs no server: the browser holds the whole record, sealed. */
 export function createCookieStore(options: CookieStoreOptions): SessionStore {
   const { seal, ended, maxTextBytes } = options
-  const memo = new Memo<StoredSession>(options.remembered ?? 10_000)
+  const newMemo = (): Memo<StoredSession> => new Memo(options.remembered ?? 10_000)
+  let memo = newMemo()
+  // What was opened with a key that is gone must not be remembered, nor that a key was the newest.
+  seal.onNewKeys(() => {
+    memo = newMemo()
+  })
 
   function opened(text: string): StoredSession | null {
     const known = memo.get(text)
@@ -56,7 +66,8 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
   return {
     read(text) {
       const stored = opened(text)
-      return stored === null || ended.has(stored.session.id) ? null : stored
+      if (stored === null) return seal.isForeign(text) ? 'foreign' : null
+      return ended.has(stored.session.id) ? null : stored
     },
     write(session) {
       if (ended.has(session.id)) return null

@@ -35,6 +35,8 @@ export type PrimaryMessage =
   | { readonly type: 'count'; readonly ask: number }
   /** Answered with `true`. */
   | { readonly type: 'log-level'; readonly ask: number; readonly level: LogLevel }
+  /** Look at the settings now. */
+  | { readonly type: 'reload' }
   | { readonly type: 'drain' }
   | Answer
 
@@ -67,6 +69,7 @@ const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<st
   ended: { ask: isNumber, session: isEndedSession },
   count: { ask: isNumber },
   'log-level': { ask: isNumber, level: isLogLevel },
+  reload: {},
   drain: {},
   answer: { ask: isNumber },
 }
@@ -115,7 +118,7 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
     case 'rejected':
       return isText(value['reason'])
     default:
-      return value['kind'] === 'unavailable'
+      return value['kind'] === 'unavailable' && (value['session'] === undefined || isSession(value['session']))
   }
 }
 

@@ -4,6 +4,7 @@ import { updateGauges } from '../admin.ts'
 import { createGatewayParts, type GatewayOptions } from '../gateway.ts'
 import type { Parts } from '../parts.ts'
 import { startPrivateServers } from '../private-servers.ts'
+import { followSettings } from '../reload.ts'
 import { startCrew, type Crew } from './crew.ts'
 import { createDesk, type Desk, type Member } from './desk.ts'
 import { isSnapshot, isTrue } from './messages.ts'
@@ -13,6 +14,8 @@ import { createReadiness } from './readiness.ts'
 export interface Primary {
   /** Resolves where the workers cannot start, with a sentence for the operator. */
   readonly failed: Promise<string>
+  /** Every worker, and this process, takes over at once what has changed in the settings. */
+  reload(): Promise<void>
   /** Ends as a load balancer wants it: unready at once, every worker serving on for the delay, then finishing what is under way. */
   drain(): Promise<void>
   /** Ends now. */
@@ -68,11 +71,17 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
   }
 
   const crew = hireCrew(parts, { desk, sum })
+  const following = options.source === undefined ? undefined : followSettings(parts, options.source)
   void parts.watchKeys()
 
   return {
     failed,
+    async reload() {
+      await following?.look()
+      for (const { tell } of desk.members.values()) tell({ type: 'reload' })
+    },
     async close() {
+      following?.stop()
       const stopped = crew.stop(END_PATIENCE_MS)
       crew.kill()
       await stopped
@@ -81,6 +90,7 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
     async drain() {
       parts.lifecycle.draining = true
       await drainCrew(parts, { crew, desk })
+      following?.stop()
       await closeOwn()
       log.info({ event: 'stopped' }, 'stopped')
     },
@@ -92,11 +102,11 @@ interface Counting {
   readonly sum: MetricsSum
 }
 
-function hireCrew({ settings, log, now }: Parts, { desk, sum }: Counting): Crew {
+function hireCrew({ settings, log, ticks }: Parts, { desk, sum }: Counting): Crew {
   return startCrew({
     size: settings.workers,
     log,
-    now,
+    now: ticks,
     onStart: (worker) => desk.join(worker),
     onMessage: (worker, message) => desk.receive(worker, message),
     onEnd(worker) {

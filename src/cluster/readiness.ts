@@ -12,7 +12,7 @@ export interface Readiness {
 
 /** Once all workers have listened, and had keys, the gateway has started: one that is replaced later does not undo that. */
 export function createReadiness(
-  { settings, lifecycle, now }: Pick<Parts, 'settings' | 'lifecycle' | 'now'>,
+  { settings, lifecycle, ticks }: Pick<Parts, 'settings' | 'lifecycle' | 'ticks'>,
   members: ReadonlyMap<number, Member>,
 ): Readiness {
   let keysKnown = false
@@ -29,7 +29,7 @@ export function createReadiness(
     unreadiness() {
       if (lifecycle.draining) return 'draining'
       if (!lifecycle.listening) return 'starting'
-      if (!keysKnown && !waitedForKeys({ lifecycle, now })) return WAITING
+      if (!keysKnown && !waitedForKeys({ lifecycle, ticks })) return WAITING
       return all().some(({ port }) => port !== undefined) ? null : 'no worker listens'
     },
   }

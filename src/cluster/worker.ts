@@ -6,6 +6,7 @@ import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { updateGauges } from '../admin.ts'
 import { createGatewayParts, startPublicServer, type GatewayOptions } from '../gateway.ts'
 import type { Shared } from '../parts.ts'
+import { followSettings } from '../reload.ts'
 import { createAsks } from './asks.ts'
 import { isEndedList, isOutcome, isPrimaryMessage, isSession, isTrue, type WorkerMessage } from './messages.ts'
 
@@ -26,8 +27,10 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
   const worker = workerHere()
   const link = linkToPrimary(worker)
   const parts = createGatewayParts({ ...options, shared: link })
+  const following = options.source === undefined ? undefined : followSettings(parts, options.source, { quiet: true })
   const known = await link.greet({
     learn: (session) => parts.ended.learn(session),
+    reload: () => void following?.look(),
     async count() {
       updateGauges(parts)
       return parts.metrics.snapshot()
@@ -45,6 +48,7 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
 
   const told = await link.enough
   await server.drain(told === 'drain' ? options.settings.shutdown.drainDelaySeconds : 0)
+  following?.stop()
   await parts.close()
   options.log.info({ event: 'stopped' }, 'stopped')
   worker.disconnect()
@@ -61,6 +65,7 @@ function sendTo(worker: Worker, message: WorkerMessage): void {
 
 interface Duties {
   readonly learn: (session: EndedSession) => void
+  readonly reload: () => void
   readonly count: () => Promise<MetricsSnapshot>
   readonly setLogLevel: (level: LogLevel) => void
 }
@@ -98,6 +103,9 @@ function linkToPrimary(worker: Worker): Link {
       case 'log-level':
         duties?.setLogLevel(message.level)
         tell({ type: 'answer', ask: message.ask, value: true })
+        return
+      case 'reload':
+        duties?.reload()
         return
       case 'drain':
         end('drain')

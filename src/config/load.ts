@@ -26,6 +26,8 @@ export interface LoadOptions {
 export interface Loaded {
   readonly settings: Settings
   readonly warnings: readonly Fault[]
+  /** What was read: the file of the settings and every file that holds a secret. */
+  readonly files: readonly string[]
   /** For printing: what the file says once every level and default is in place. */
   readonly draft: Draft
   /** Where a value of the file came from: `gateway.yaml:12` or a variable's name; undefined where nobody gave it. */
@@ -60,6 +62,7 @@ export function loadSettings({ file, environment }: LoadOptions): Loaded {
     warnings: ordered(
       [...findWarnings(draft), ...secrets.warnings, ...certificate.warnings, ...tls.warnings].map(place),
     ),
+    files: [file, ...secrets.files],
     draft,
     origin: (path) => originOf(path, source, overridden),
   }

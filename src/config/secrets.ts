@@ -19,6 +19,7 @@ export interface SecretSources {
 
 export interface Secrets {
   readonly at: ReadonlyMap<string, Secret>
+  readonly files: readonly string[]
   readonly faults: readonly Finding[]
   readonly warnings: readonly Finding[]
 }
@@ -33,11 +34,13 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   const found: Found[] = []
   const faults: Finding[] = []
   const warnings: Finding[] = []
+  const files: string[] = []
   const read = (path: Path, faultIn: (text: string) => string | undefined): void => {
     const source = sources.wrong.some((finding) => isWithin(finding.path, path))
       ? undefined
       : sourceOf(valueAt(values, path))
     if (source === undefined) return
+    if ('file' in source) files.push(resolve(sources.folder, source.file))
     const { text, origin, fault, warning } = readOne(source, sources)
     if (warning !== undefined) warnings.push(atValue(path, warning))
     const wrong = fault ?? faultIn(text)
@@ -51,7 +54,7 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   for (const index of Array.isArray(keys) ? keys.keys() : []) read(['session', 'keys', index], sessionKeyFault)
   read(['session', 'redis', 'url'], redisUrlFault)
   const at = new Map(found.map(({ path, secret }) => [pathId(path), secret]))
-  return { at, faults: [...faults, ...repeated(found)], warnings }
+  return { at, files, faults: [...faults, ...repeated(found)], warnings }
 }
 
 type Source = { readonly file: string } | { readonly env: string }

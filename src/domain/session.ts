@@ -44,7 +44,8 @@ export function freshness(session: Session, limits: SessionLimits, now: number):
   if (now >= startedAt + limits.maxAgeSeconds * 1000) return 'aged'
   if (now >= seenAt + limits.idleTimeoutSeconds * 1000) return 'idle'
   const dueAt = Math.min(accessExpiresAt, claimsAt + limits.recheckSeconds * 1000)
-  if (now >= dueAt) return 'refresh'
+  // Claims from far in the future are of unknown age: the clock was set back since.
+  if (now >= dueAt || claimsAt - now >= limits.recheckSeconds * 1000) return 'refresh'
   const lastsMs = Math.max(0, dueAt - claimsAt)
   const earliestMs = Math.min(EARLIEST.ms, lastsMs * EARLIEST.share)
   if (now < dueAt - earliestMs) return 'fresh'

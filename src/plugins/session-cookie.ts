@@ -1,7 +1,7 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { SessionStore, StoredSession } from '../adapters/session-store.ts'
+import type { ReadSession, SessionStore, StoredSession } from '../adapters/session-store.ts'
 import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
 
@@ -70,7 +70,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
       return
     }
     const stored = found.text === null ? null : store.read(found.text)
-    if (stored !== null && !(stored instanceof Promise)) {
+    if (stored !== null && stored !== 'foreign' && !(stored instanceof Promise)) {
       admit(request, stored)
       done()
       return
@@ -82,9 +82,14 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   async function look(
     request: FastifyRequest,
     text: string | null,
-    reading: Promise<StoredSession | null> | null,
+    reading: ReadSession | Promise<ReadSession>,
   ): Promise<void> {
     const stored = await reading
+    // A new key reaches replicas one after the other: one that knows it already may be asked next.
+    if (stored === 'foreign') {
+      request.outcome.reason = 'session_key_unknown'
+      return
+    }
     if (stored !== null) {
       admit(request, stored)
       return

@@ -12,12 +12,15 @@ const jwk = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'RS256', use: 's
 /** Bearers over the real verifier, and how often that was asked. */
 function startBearers() {
   const clock = createClock()
+  let wrongBy = 0
+  const now = (): number => clock.now() + wrongBy
   const keys = { available: true, asked: 0 }
   const verifier = createTokenVerifier({
     issuers: [ISSUER],
     clientId: 'web',
     bearerClients: ['batch'],
-    now: clock.now,
+    now,
+    ticks: clock.now,
     fetchJwks: async () => {
       keys.asked += 1
       if (!keys.available) throw new Error('the pool is away')
@@ -36,7 +39,8 @@ function startBearers() {
     pool: 'staff',
     userPoolId: USER_POOL,
     keepClaims: [],
-    now: clock.now,
+    now,
+    ticks: clock.now,
   })
   const sign = async (claims: JWTPayload = {}, kid = 'one'): Promise<string> => {
     const now = Math.floor(clock.now() / 1000)
@@ -50,7 +54,10 @@ function startBearers() {
       ({ kind }) => kind,
       (error: { code: string }) => error.code,
     )
-  return { bearers, clock, keys, sign, verdict, verifications: () => verifications }
+  const setBack = (seconds: number): void => {
+    wrongBy = -seconds * 1000
+  }
+  return { bearers, clock, keys, sign, verdict, verifications: () => verifications, setBack }
 }
 
 /** The same claims under a signature that is none. */
@@ -143,3 +150,23 @@ t.test('a token is found in a header alike whether it was verified before or not
       t.equal(bearers.ownTokenIn(header), found, `${known ? 'verified' : 'new'}: ${header?.slice(0, 9)}`)
   }
 })
+
+t.test(
+  'RL23 a clock that is set back stretches neither what is remembered of tokens nor the pause between fetches',
+  async (t) => {
+    const { clock, sign, verdict, verifications, setBack } = startBearers()
+    const token = await sign()
+    t.equal(await verdict(token), 'machine')
+    const rotated = await sign({}, 'two')
+    t.equal(await verdict(rotated), 'GW_POOL_UNAVAILABLE')
+    setBack(25)
+    clock.advance(10)
+    jwk.kid = 'two'
+    t.equal(await verdict(rotated), 'machine')
+    jwk.kid = 'one'
+    const before = verifications()
+    clock.advance(50)
+    await verdict(token)
+    t.equal(verifications() - before, 1)
+  },
+)

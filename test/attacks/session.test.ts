@@ -380,29 +380,6 @@ t.test('C35 the largest cookies of ours fit the headers that we accept', async (
   t.equal((await asked(`__Host-gateway=${cookie}; app=${padding}`)).status, 200)
 })
 
-t.test('keys rotate without anybody noticing, and a session on the old key is sealed anew', async (t) => {
-  const { writeFileSync, readFileSync } = await import('node:fs')
-  const { dirname, join } = await import('node:path')
-  const { loadSettings } = await import('../../src/config/load.ts')
-  const { startGateway } = await import('../../src/gateway.ts')
-  const { pino } = await import('pino')
-  const own = await startWorld(t)
-  const { browser, cookie } = await signedIn(own)
-  await own.gateway.close()
-  writeFileSync(join(dirname(own.settingsFile), 'next-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
-  const text = readFileSync(own.settingsFile, 'utf8').replace(
-    '"file": "session-key"',
-    '"file": "next-key" }, { "file": "session-key"',
-  )
-  writeFileSync(own.settingsFile, text)
-  const { settings } = loadSettings({ file: own.settingsFile, environment: {} })
-  const next = await startGateway({ settings, log: pino({ level: 'silent' }), version: 'test', now: own.clock.now })
-  t.teardown(async () => next.close())
-  t.equal((await browser.ask(`${own.url}/page`)).status, 200)
-  t.not(browser.jarOf(new URL(own.url).host).get('__Host-gateway'), cookie)
-  t.match(await (await fetch(`http://127.0.0.1:${next.adminPort}/metrics`)).text(), 'sessions_on_old_key_total 1')
-})
-
 t.test('nothing above ever reached the application without a person', async (t) => {
   t.ok(application.seen.every((request) => request.headers['x-forwarded-user'] !== undefined))
 })

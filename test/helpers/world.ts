@@ -97,6 +97,8 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
 }
 
 export interface Serving {
+  /** From now on the gateway's time of day is wrong by so many seconds; what lasts goes on as before, and the pool's time is right. */
+  setClockWrong(seconds: number): void
   readonly gateway: Gateway
   readonly adminUrl: string
   /** Of the control port, where the settings have one. */
@@ -112,16 +114,30 @@ export async function startServing(
   { settingsFile, clock }: Pick<World, 'settingsFile' | 'clock'>,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Serving> {
-  const { settings } = loadSettings({ file: settingsFile, environment })
+  const load = () => loadSettings({ file: settingsFile, environment })
+  const loaded = load()
+
+  let wrongBy = 0
   const log: string[] = []
   const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) })
-  const gateway = await listen({ settings, log: logger, version: 'test', now: clock.now })
+  const gateway = await listen({
+    settings: loaded.settings,
+    log: logger,
+    version: 'test',
+    now: () => clock.now() + wrongBy * 1000,
+    ticks: clock.now,
+    // Tests say when to look.
+    source: { loaded, load, everyMs: 3_600_000 },
+  })
   t.teardown(async () => gateway.close())
   const adminUrl = `http://127.0.0.1:${gateway.adminPort}`
   return {
     gateway,
     adminUrl,
     controlUrl: `http://127.0.0.1:${gateway.controlPort ?? 0}`,
+    setClockWrong: (seconds) => {
+      wrongBy = seconds
+    },
     log,
     metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
   }

@@ -18,12 +18,14 @@ export interface CallbackParts extends BeginParts {
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
   readonly maxAgeSeconds: number
+  /** Milliseconds that only go forward. */
+  readonly ticks: () => number
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
 export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
   const { cognito, states, verifier, store, metrics, now, pool } = parts
-  const loopGuard = createLoopGuard(now)
+  const loopGuard = createLoopGuard(parts.ticks)
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     metrics.count('login_stages_total', { stage: 'came_back' })
