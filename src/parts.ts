@@ -290,11 +290,17 @@ function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[]
 /** Counts each refresh at the user pool; tokens that belong to something else are told aloud, because nothing harmless brings them about. */
 function observed(atPool: RefreshAtPool, { metrics, log }: { readonly metrics: Metrics; readonly log: Logger }) {
   return async (session: Session, hold?: Hold): Promise<RefreshOutcome> => {
-    const outcome = await atPool(session, hold).catch((cause: unknown): RefreshOutcome => ({ kind: 'unavailable', cause }))
+    const outcome = await atPool(session, hold).catch((cause: unknown): RefreshOutcome => ({
+      kind: 'unavailable',
+      cause,
+    }))
     const reason = refreshReason(outcome)
     metrics.count('token_refreshes_total', { result: outcome.kind, reason })
     if (reason === 'tokens_foreign' || reason === 'other_person')
-      log.error({ event: 'refresh_foreign', reason }, 'a refresh brought tokens that are not of this session; it has ended')
+      log.error(
+        { event: 'refresh_foreign', reason },
+        'a refresh brought tokens that are not of this session; it has ended',
+      )
     return outcome
   }
 }

@@ -54,8 +54,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
     return record.claimsAt > session.claimsAt ? { kind: 'renewed', session: record } : record
   }
 
-  async function together(session: Session): Promise<RefreshOutcome> {
-    const me = randomUUID()
+  async function together(session: Session, me: string): Promise<RefreshOutcome> {
     // Whoever held the lock for so long in turn has failed: nobody waits longer than a call to the pool may take.
     const patience = performance.now() + lockMs + 2 * pollMs
     for (;;) {
@@ -90,7 +89,8 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
   async function published(session: Session, outcome: RefreshOutcome): Promise<RefreshOutcome> {
     if (outcome.kind === 'rejected') {
       // A token that was used up may be so because a leader that was given up for dead has used it.
-      const made = await madeByOthers(session)
+      const made = await madeByOthers(session).catch(storeOnly)
+      if (made === undefined) return unproven(outcome)
       if ('kind' in made && made.kind === 'renewed') return made
     }
     if (outcome.kind === 'renewed') await records?.write(outcome.session).catch(storeOnly)
@@ -99,17 +99,11 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
     return outcome
   }
 
-  /** Another replica may have used the refresh token meanwhile, and nobody can tell us: a refusal proves nothing. */
-  async function alone(session: Session): Promise<RefreshOutcome> {
-    const outcome = await atPool(session)
-    if (outcome.kind !== 'rejected' || outcome.reason !== 'refresh_rejected') return outcome
-    return { kind: 'unavailable', cause: new Error('refused while the store was away') }
-  }
-
   async function waited(session: Session): Promise<Session> {
     const me = randomUUID()
     const patience = performance.now() + lockMs + 2 * pollMs
-    while (!(await redis.setIfAbsent(lockKey(session.id), me, lockMs)) && performance.now() < patience) await wait(pollMs)
+    while (!(await redis.setIfAbsent(lockKey(session.id), me, lockMs)) && performance.now() < patience)
+      await wait(pollMs)
     try {
       const answer = await answers.read(session)
       const record = await records?.newest(session)
@@ -123,12 +117,17 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
 
   return {
     async refresh(session) {
-      try {
-        return await together(session)
-      } catch (error) {
-        if (error instanceof StoreError) return alone(session)
-        throw error
+      const me = randomUUID()
+      for (let tries = 0; tries < 2; tries += 1) {
+        try {
+          return await together(session, me)
+        } catch (error) {
+          storeOnly(error)
+          // One answer that did not come may be the lock's; without a second try a busy moment would cost a call to the pool.
+          await redis.deleteIf(lockKey(session.id), me).catch(storeOnly)
+        }
       }
+      return unproven(await atPool(session))
     },
     async settle(session) {
       return waited(session).catch(() => session)
@@ -161,8 +160,15 @@ function answerOf(outcome: RefreshOutcome): RefreshAnswer | null {
   }
 }
 
+/** Another replica may have used the refresh token meanwhile, and could not tell: that it is over proves nothing. */
+function unproven(outcome: RefreshOutcome): RefreshOutcome {
+  if (outcome.kind !== 'rejected' || outcome.reason !== 'refresh_rejected') return outcome
+  return { kind: 'unavailable', cause: new Error('refused while the store was away') }
+}
+
 const faultOf = (cause: unknown): RefreshOutcome => ({ kind: 'unavailable', cause })
 
-function storeOnly(error: unknown): void {
+/** For what may fail because the store is away, and for no other reason. */
+function storeOnly(error: unknown): undefined {
   if (!(error instanceof StoreError)) throw error
 }

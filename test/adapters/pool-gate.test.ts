@@ -10,8 +10,11 @@ type Reason = string | undefined
 function gated({ requestsPerSecond = 1_000 } = {}) {
   const clock = createClock()
   const circuit: string[] = []
-  const arrived: { readonly grant: string; readonly answer: (response: Response) => void; readonly fail: () => void }[] =
-    []
+  const arrived: {
+    readonly grant: string
+    readonly answer: (response: Response) => void
+    readonly fail: () => void
+  }[] = []
   const gate = createPoolGate({ requestsPerSecond, now: clock.now, onCircuit: (state) => circuit.push(state) })
   const fetch = gate.through(
     async (_url, { body }) =>
@@ -23,7 +26,11 @@ function gated({ requestsPerSecond = 1_000 } = {}) {
         }),
       ),
   )
-  const ask = async (grant: string, signal?: AbortSignal, url = 'https://pool.example/oauth2/token'): Promise<Response> =>
+  const ask = async (
+    grant: string,
+    signal?: AbortSignal,
+    url = 'https://pool.example/oauth2/token',
+  ): Promise<Response> =>
     fetch(url, {
       body: new URLSearchParams({ grant_type: grant }),
       headers: {},

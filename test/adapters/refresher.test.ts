@@ -91,31 +91,37 @@ t.test('a fault is no refusal, and the next try waits a moment', async (t) => {
   t.equal(calls.length, 2)
 })
 
-t.test('RL10 a session whose refresh keeps failing is tried after two, four and eight seconds, and then every eight', async (t) => {
-  const { refresher, calls } = scripted()
-  for (const seconds of [2, 4, 8, 8]) {
-    const tried = calls.length
-    const failing = refresher.renew(session())
-    calls.at(-1)?.fail(new Error('reset'))
-    t.equal((await failing).kind, 'unavailable')
-    t.equal(calls.length, tried + 1)
-    clock.advance(seconds - 0.1)
-    await refresher.renew(session())
-    t.equal(calls.length, tried + 1, `left alone for ${seconds} seconds`)
-    clock.advance(0.1)
-  }
-})
+t.test(
+  'RL10 a session whose refresh keeps failing is tried after two, four and eight seconds, and then every eight',
+  async (t) => {
+    const { refresher, calls } = scripted()
+    for (const seconds of [2, 4, 8, 8]) {
+      const tried = calls.length
+      const failing = refresher.renew(session())
+      calls.at(-1)?.fail(new Error('reset'))
+      t.equal((await failing).kind, 'unavailable')
+      t.equal(calls.length, tried + 1)
+      clock.advance(seconds - 0.1)
+      await refresher.renew(session())
+      t.equal(calls.length, tried + 1, `left alone for ${seconds} seconds`)
+      clock.advance(0.1)
+    }
+  },
+)
 
-t.test('of many requests before the tokens expire one renews them, and the others pass with what they have', async (t) => {
-  const { refresher, calls } = scripted()
-  const first = refresher.renewEarly(session())
-  t.equal(refresher.renewEarly(session()), null)
-  t.equal(refresher.renewEarly(session()), null)
-  calls[0]?.answer(renewed(session()))
-  t.equal((await first)?.kind, 'renewed')
-  t.equal((await refresher.renewEarly(session()))?.kind, 'renewed', 'who comes later shares what there is')
-  t.equal(calls.length, 1)
-})
+t.test(
+  'of many requests before the tokens expire one renews them, and the others pass with what they have',
+  async (t) => {
+    const { refresher, calls } = scripted()
+    const first = refresher.renewEarly(session())
+    t.equal(refresher.renewEarly(session()), null)
+    t.equal(refresher.renewEarly(session()), null)
+    calls[0]?.answer(renewed(session()))
+    t.equal((await first)?.kind, 'renewed')
+    t.equal((await refresher.renewEarly(session()))?.kind, 'renewed', 'who comes later shares what there is')
+    t.equal(calls.length, 1)
+  },
+)
 
 t.test('who must be renewed waits for the one that renews early', async (t) => {
   const { refresher, calls } = scripted()
