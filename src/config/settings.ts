@@ -116,11 +116,17 @@ export interface RouteSettings {
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
   readonly identity: IdentityHeaders
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
+  /** How a page gets to the sign-in: at once, or by a page that takes the `#fragment` along. */
+  readonly signInBy: 'redirect' | 'page'
   readonly allowedOrigins: readonly string[]
   readonly showMissing: boolean
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'
   readonly allowInPath: readonly PathWord[]
+  /** Names of the application's cookies that belong to the session under which they were set; the application's. */
+  readonly bindCookies: readonly string[]
+  /** Paths of the application's own sign-out, folded; the application's. */
+  readonly signOutPaths: readonly string[]
 }
 
 export interface HeaderChanges {
