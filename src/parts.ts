@@ -12,7 +12,8 @@ import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
-import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
+import { createJwksFetch } from './adapters/jwks-fetch.ts'
+import type { OnPoolRequest } from './adapters/pool-fetch.ts'
 import { createPoolGate } from './adapters/pool-gate.ts'
 import { createRedis, type Redis } from './adapters/redis.ts'
 import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
@@ -127,7 +128,7 @@ export function createParts(options: PartsOptions): Parts {
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
   const keepClaims = claimsWorthKeeping(routes)
 
-  const countRequest = (endpoint: PoolEndpoint, result: string, seconds: number): void => {
+  const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
     if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
   }
@@ -158,7 +159,10 @@ export function createParts(options: PartsOptions): Parts {
     bearerClients: pool.bearerClients,
     now,
     ticks,
-    fetchJwks: jwksFetcher(countRequest, metrics),
+    fetchJwks: createJwksFetch({
+      onRequest: countRequest,
+      onFetch: (result) => metrics.count('jwks_fetches_total', { result }),
+    }),
   })
   const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
@@ -332,26 +336,4 @@ interface Together {
   readonly redis: Redis | null
   readonly keys: RedisKeys
   readonly seal: Seal
-}
-
-function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metrics: Metrics) {
-  const fetchFromPool = createPoolFetch(countRequest)
-  return async (uri: string): Promise<ArrayBuffer> => {
-    try {
-      const response = await fetchFromPool(uri, {
-        body: undefined,
-        headers: {},
-        method: 'GET',
-        redirect: 'manual',
-        signal: AbortSignal.timeout(3_000),
-      })
-      if (response.status !== 200) throw new TypeError(`status ${response.status}`)
-      const keys = await response.arrayBuffer()
-      metrics.count('jwks_fetches_total', { result: 'fetched' })
-      return keys
-    } catch (error) {
-      metrics.count('jwks_fetches_total', { result: 'failed' })
-      throw error
-    }
-  }
 }

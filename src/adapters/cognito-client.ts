@@ -1,7 +1,7 @@
 import * as oidc from 'openid-client'
 import { GatewayError } from '../domain/errors.ts'
 import type { Secret } from '../domain/secret.ts'
-import { createPoolFetch, type PoolEndpoint } from './pool-fetch.ts'
+import { createPoolFetch, type OnPoolRequest } from './pool-fetch.ts'
 import type { PoolGate } from './pool-gate.ts'
 
 /** One app client of one user pool, as the gateway needs it. Every method may throw GW_POOL_UNAVAILABLE. */
@@ -60,7 +60,7 @@ export interface CognitoClientOptions {
   readonly clientSecret: () => Secret | undefined
   readonly scopes: readonly string[]
   /** Called after each answer, for the metrics. */
-  readonly onRequest: (endpoint: PoolEndpoint, result: string, seconds: number) => void
+  readonly onRequest: OnPoolRequest
   /** What requests to the token endpoint must pass. */
   readonly gate: PoolGate
   readonly now: () => number

@@ -76,3 +76,8 @@ export function survivesOutage(session: Session, limits: SessionLimits, now: num
 export function renewalDue(session: Session, limits: SessionLimits, now: number): boolean {
   return now - session.seenAt >= Math.min(limits.idleTimeoutSeconds * 100, 300_000)
 }
+
+/** The same for a session that is not renewed at the moment though it is due: only so that it does not end as idle meanwhile. */
+export function renewalPressing(session: Session, limits: SessionLimits, now: number): boolean {
+  return now - session.seenAt >= limits.idleTimeoutSeconds * 500
+}

@@ -5,7 +5,14 @@ import type { Metrics } from '../adapters/metrics.ts'
 import type { Refresher, RefreshOutcome } from '../adapters/refresher.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
-import { freshness, renewalDue, survivesOutage, type Session, type SessionLimits } from '../domain/session.ts'
+import {
+  freshness,
+  renewalDue,
+  renewalPressing,
+  survivesOutage,
+  type Session,
+  type SessionLimits,
+} from '../domain/session.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -90,23 +97,15 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
         return
       case 'early': {
         const renewal = refresher.renewEarly(session)
-        if (renewal === null) await goOn(request, session)
+        if (renewal === null) request.identity = session.person
         else await follow(request, session, await renewal)
         return
       }
       case 'fresh':
-        await goOn(request, session)
+        await keep(request, session)
+        // Only the last use is new; a session under an old key must be written in any case.
+        request.setCookiesAreOptional = request.identity !== null && !request.sessionOnOldKey
     }
-  }
-
-  /** The session as it is; that it was used is written down now and then, and one under an old key in any case. */
-  async function goOn(request: FastifyRequest, session: Session): Promise<void> {
-    if (!renewalDue(session, limits, now()) && !request.sessionOnOldKey) {
-      request.identity = session.person
-      return
-    }
-    await keep(request, session)
-    request.setCookiesAreOptional = request.identity !== null && !request.sessionOnOldKey
   }
 
   async function keep(request: FastifyRequest, session: Session): Promise<void> {
@@ -134,8 +133,15 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
             headers: { 'retry-after': '5' },
           })
         }
-        if (outcome.session === undefined) await goOn(request, session)
+        if (outcome.session === undefined) await outlast(request, session)
     }
+  }
+
+  /** As it is. It is not written without need: another replica may have renewed it, and the browser would lose what it got there. */
+  async function outlast(request: FastifyRequest, session: Session): Promise<void> {
+    // Its key may be taken away before the user pool is back.
+    if (request.sessionOnOldKey || renewalPressing(session, limits, now())) await keep(request, session)
+    else request.identity = session.person
   }
 
   async function lapse(request: FastifyRequest, session: Session, reason: string): Promise<void> {

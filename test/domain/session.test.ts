@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { freshness, renewalDue, survivesOutage, type Session, type SessionLimits } from '../../src/domain/session.ts'
+import {
+  freshness,
+  renewalDue,
+  renewalPressing,
+  survivesOutage,
+  type Session,
+  type SessionLimits,
+} from '../../src/domain/session.ts'
 import { alice } from '../helpers/people.ts'
 
 const limits: SessionLimits = {
@@ -101,4 +108,9 @@ t.test('the last use is written down every tenth of the idle time, every five mi
   t.ok(renewalDue(session, limits, started + 180_000))
   t.notOk(renewalDue(session, { ...limits, idleTimeoutSeconds: 28_800 }, started + 299_000))
   t.ok(renewalDue(session, { ...limits, idleTimeoutSeconds: 28_800 }, started + 300_000))
+})
+
+t.test('the last use of a session that cannot be renewed is written down before it would end as idle', async (t) => {
+  t.notOk(renewalPressing(session, limits, started + 899_000))
+  t.ok(renewalPressing(session, limits, started + 900_000))
 })
