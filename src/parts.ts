@@ -358,8 +358,8 @@ function observed(atPool: RefreshAtPool, { metrics, log }: { readonly metrics: M
 /** Where there is a Redis, replicas refresh a session once for all of them. */
 function together(atPool: RefreshAtPool, { redis, keys, seal }: Together): SharedRefresh {
   if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
-  const answers = createRefreshAnswers({ redis, key: keys.refreshed, seal })
-  return createSharedRefresh({ redis, lockKey: keys.refreshing, answers, atPool })
+  const answers = createRefreshAnswers({ redis, key: (id) => keys.refreshed(id), seal })
+  return createSharedRefresh({ redis, lockKey: (id) => keys.refreshing(id), answers, atPool })
 }
 
 interface Together {
