@@ -1,26 +1,40 @@
+import { readFileSync } from 'node:fs'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
+import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
+import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
+import { createLoginBook, type LoginBook } from './adapters/login-book.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
-import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
-import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
+import { createJwksFetch } from './adapters/jwks-fetch.ts'
+import type { OnPoolRequest } from './adapters/pool-fetch.ts'
+import { createPoolGate } from './adapters/pool-gate.ts'
+import { createRedis, type Redis } from './adapters/redis.ts'
+import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
+import { createRedisStore } from './adapters/redis-session-store.ts'
+import { createRefreshAnswers } from './adapters/refresh-answers.ts'
+import { createRefresher, type Refresher, type RefreshOutcome } from './adapters/refresher.ts'
+import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
-import { createSeal, deriveKey } from './adapters/seal.ts'
-import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
+import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
+import { createSessionRefresh, refreshReason, type Hold, type RefreshAtPool } from './adapters/session-refresh.ts'
+import type { SessionStore } from './adapters/session-store.ts'
+import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
-import { identityFromClaims } from './domain/identity.ts'
+import { parseRedisAddress } from './domain/redis-address.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
+import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Session } from './domain/session.ts'
 import type { Logger } from 'pino'
@@ -43,9 +57,15 @@ export interface Parts {
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
   readonly store: SessionStore
+  /** Null where the settings name none. */
+  readonly redis: Redis | null
   readonly ended: EndedSessions
   readonly refresher: Refresher
   readonly states: LoginStates
+  readonly keptForms: KeptForms
+  readonly book: LoginBook
+  /** What is known of the last sign-ins, by other workers too. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
   readonly csrf: CsrfTokens
   readonly cookieBindings: CookieBindings
   readonly attemptKeys: readonly Buffer[]
@@ -93,11 +113,9 @@ export interface Shared {
   readonly settle: (session: Session) => Promise<Session>
   /** Tells the others that a session has ended; resolves when they know. Never rejects. */
   readonly tellEnded: (session: EndedSession) => Promise<void>
+  /** What all of them know of the last sign-ins. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
 }
-
-const KEYS_RENEWAL_MS = 3_600_000
-const KEYS_RETRY_MS = 1_000
-const KEYS_MAX_RETRY_MS = 10_000
 
 export function createParts(options: PartsOptions): Parts {
   const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
@@ -115,10 +133,11 @@ export function createParts(options: PartsOptions): Parts {
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
   const keepClaims = claimsWorthKeeping(routes)
 
-  const countRequest = (endpoint: PoolEndpoint, result: string, seconds: number): void => {
+  const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
     if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
   }
+  metrics.set('circuit_open', 0, { target: `pool/${pool.name}` })
   const { issuer, domain, clientId, scopes } = pool
   let { clientSecret } = pool
   const cognito = createCognitoClient({
@@ -128,6 +147,15 @@ export function createParts(options: PartsOptions): Parts {
     clientSecret: () => clientSecret,
     scopes,
     onRequest: countRequest,
+    gate: createPoolGate({
+      // Refreshes are the primary's affair, and sign-ins those of each worker.
+      requestsPerSecond: shared === undefined ? pool.requestsPerSecond : pool.requestsPerSecond / settings.workers,
+      now: ticks,
+      onCircuit(state) {
+        logCircuit(log, pool.name, state)
+        metrics.set('circuit_open', state === 'opened' ? 1 : 0, { target: `pool/${pool.name}` })
+      },
+    }),
     now: ticks,
   })
   const verifier = createTokenVerifier({
@@ -136,7 +164,10 @@ export function createParts(options: PartsOptions): Parts {
     bearerClients: pool.bearerClients,
     now,
     ticks,
-    fetchJwks: jwksFetcher(countRequest, metrics),
+    fetchJwks: createJwksFetch({
+      onRequest: countRequest,
+      onFetch: (result) => metrics.count('jwks_fetches_total', { result }),
+    }),
   })
   const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
@@ -150,21 +181,27 @@ export function createParts(options: PartsOptions): Parts {
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
-  const keyWatch = createKeyWatch(verifier, log)
+  const keyWatch = createKeyWatch({ verifier, log })
+  const redisKeys = createRedisKeys(context)
+  const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const ended = createEndedSessions({
     now,
     tell: shared?.tellEnded,
     onEnded: (sessionId) => streams.ended(sessionId),
   })
-  const refresher = createSharedRefresher(shared, {
-    now: ticks,
-    refresh: async (session) => {
-      const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
-      const reason = outcome.kind === 'rejected' ? outcome.reason : ''
-      metrics.count('token_refreshes_total', { result: outcome.kind, reason })
-      return outcome
-    },
+  const atPool = observed(createSessionRefresh({ cognito, verifier, pool, keepClaims, now }), { metrics, log })
+  const sealed = createSeal(keys, 'refresh', context)
+  const refresher = createRefresherOf(shared ?? together(atPool, { redis, keys: redisKeys, seal: sealed }), ticks)
+  const book = createLoginBook({
+    now,
+    onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
   })
+  const seal = createSeal(keys, 'session', context)
+  const onWritten = (session: Session): void => streams.renewed(session)
+  const store =
+    settings.session.store === 'redis'
+      ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, ended, now, ticks, onWritten })
+      : createCookieStore({ seal, ended, maxTextBytes: maxSessionTextBytes, onWritten })
 
   return {
     settings,
@@ -180,15 +217,14 @@ export function createParts(options: PartsOptions): Parts {
     cognito,
     verifier,
     bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now, ticks }),
-    store: createCookieStore({
-      seal: createSeal(keys, 'session', context),
-      ended,
-      maxTextBytes: maxSessionTextBytes,
-      onWritten: (session) => streams.renewed(session),
-    }),
+    store,
+    redis,
     ended,
     refresher,
+    book,
+    findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
     states: createLoginStates(createSeal(keys, 'state', context), self),
+    keptForms: createKeptForms(createSeal(keys, 'form', context), self),
     csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
     cookieBindings: createCookieBindings(createSeal(keys, 'bound', context)),
     attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
@@ -201,7 +237,7 @@ export function createParts(options: PartsOptions): Parts {
     certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
     upstreamFault,
     lifecycle,
-    watchKeys: keyWatch.start,
+    watchKeys: async () => keyWatch.start(),
     adopt(changed) {
       keys.replace(placedKeys(changed))
       clientSecret = changed.pools[0]?.clientSecret
@@ -210,9 +246,48 @@ export function createParts(options: PartsOptions): Parts {
     async close() {
       keyWatch.stop()
       overload.stop()
+      redis?.close()
       await upstreams.destroy()
     },
   }
+}
+
+interface RedisUsers {
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly keys: RedisKeys
+}
+
+/** At most one connection per process, with either store. */
+function openRedis({ session }: Settings, { metrics, log, keys }: RedisUsers): Redis | null {
+  if (session.redis === undefined) return null
+  const { url, caFile } = session.redis
+  const { address } = parseRedisAddress(url.reveal())
+  if (address === undefined) throw new TypeError('the address of Redis is malformed after every check')
+  return createRedis({
+    address,
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    probeKey: keys.probe,
+    onCommand(operation, result, seconds) {
+      metrics.observe('session_store_duration_seconds', seconds, { operation })
+      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
+    },
+    onChange(up, kind) {
+      if (up) log.info({ event: 'store_up' }, 'Redis answers again')
+      else log.warn({ event: 'store_down', kind }, 'Redis does not do what it is asked; trying on')
+    },
+    onEviction: (policy) =>
+      log.warn(
+        { event: 'store_evicts', policy },
+        'Redis throws sessions away when its memory is full, and their people out: set maxmemory-policy noeviction',
+      ),
+  })
+}
+
+/** What the checks have made sure of. */
+function neededRedis({ session }: Settings, redis: Redis | null) {
+  if (redis === null || session.redis === undefined) throw new TypeError('store: redis without session.redis')
+  return { redis, limits: session, outageGraceSeconds: session.redis.outageGraceSeconds }
 }
 
 function placedKeys({ session }: Settings): readonly PlacedKey[] {
@@ -241,13 +316,14 @@ function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, li
 }
 
 /** One refresh at a time per session, in this process and, where there are several, in all of them. */
-function createSharedRefresher(shared: Shared | undefined, alone: RefresherOptions): Refresher {
-  if (shared === undefined) return createRefresher(alone)
-  const here = createRefresher({ now: alone.now, refresh: shared.refresh })
-  return {
-    renew: async (session) => here.renew(session),
-    settle: async (session) => shared.settle(await here.settle(session)),
-  }
+function createRefresherOf(elsewhere: SharedRefresh, now: () => number): Refresher {
+  const here = createRefresher({ now, refresh: elsewhere.refresh })
+  return { ...here, settle: async (session) => elsewhere.settle(await here.settle(session)) }
+}
+
+function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void {
+  if (state === 'closed') log.info({ event: 'pool_answers', pool }, 'the token endpoint answers again')
+  else log.warn({ event: 'pool_fails', pool }, 'the token endpoint keeps failing; it is not asked for a while')
 }
 
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */
@@ -261,98 +337,33 @@ function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[]
   return [...new Set([...asked, ...told])]
 }
 
-interface RefreshParts {
-  readonly cognito: CognitoClient
-  readonly verifier: TokenVerifier
-  readonly pool: PoolSettings
-  readonly keepClaims: readonly string[]
-  readonly now: () => number
-}
-
-/** New tokens for a session. Claims are replaced whole; a token for anybody else, or of another sign-in, ends the session. */
-async function refreshed(
-  session: Session,
-  { cognito, verifier, pool, keepClaims, now }: RefreshParts,
-): Promise<RefreshOutcome> {
-  if (session.refreshToken === undefined) {
-    return now() < session.accessExpiresAt
-      ? { kind: 'renewed', session: { ...session, claimsAt: now() } }
-      : { kind: 'rejected', reason: 'no_refresh_token' }
-  }
-  const grant = await cognito.refresh(session.refreshToken)
-  if (grant.kind === 'rejected') return { kind: 'rejected', reason: 'refresh_rejected' }
-  // The operator's mistake, or a client that was just changed: nobody is signed out for it while the token lasts.
-  if (grant.kind === 'misconfigured') return { kind: 'unavailable', cause: new Error(grant.error) }
-  const { accessToken, idToken, refreshToken } = grant.tokens
-  if (idToken === undefined) return { kind: 'rejected', reason: 'refresh_rejected' }
-  const { access, id } = await verifier.verifyGrant({ accessToken, idToken })
-  const person = identityFromClaims({ ...pool, pool: pool.name, access, id, keepClaims })
-  const same =
-    person?.kind === 'person' &&
-    person.subject === session.person.subject &&
-    person.authTime === session.person.authTime
-  if (!same) return { kind: 'rejected', reason: 'other_person' }
-  return {
-    kind: 'renewed',
-    session: {
-      ...session,
-      person,
-      claimsAt: now(),
-      accessExpiresAt: Number(access['exp']) * 1000,
-      refreshToken: refreshToken ?? session.refreshToken,
-    },
+/** Counts each refresh at the user pool; tokens that belong to something else are told aloud, because nothing harmless brings them about. */
+function observed(atPool: RefreshAtPool, { metrics, log }: { readonly metrics: Metrics; readonly log: Logger }) {
+  return async (session: Session, hold?: Hold): Promise<RefreshOutcome> => {
+    const outcome = await atPool(session, hold).catch((cause: unknown): RefreshOutcome => ({
+      kind: 'unavailable',
+      cause,
+    }))
+    const reason = refreshReason(outcome)
+    metrics.count('token_refreshes_total', { result: outcome.kind, reason })
+    if (reason === 'tokens_foreign' || reason === 'other_person')
+      log.error(
+        { event: 'refresh_foreign', reason },
+        'a refresh brought tokens that are not of this session; it has ended',
+      )
+    return outcome
   }
 }
 
-function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metrics: Metrics) {
-  const fetchFromPool = createPoolFetch(countRequest)
-  return async (uri: string): Promise<ArrayBuffer> => {
-    try {
-      const response = await fetchFromPool(uri, {
-        body: undefined,
-        headers: {},
-        method: 'GET',
-        redirect: 'manual',
-        signal: AbortSignal.timeout(3_000),
-      })
-      if (response.status !== 200) throw new TypeError(`status ${response.status}`)
-      const keys = await response.arrayBuffer()
-      metrics.count('jwks_fetches_total', { result: 'fetched' })
-      return keys
-    } catch (error) {
-      metrics.count('jwks_fetches_total', { result: 'failed' })
-      throw error
-    }
-  }
+/** Where there is a Redis, replicas refresh a session once for all of them. */
+function together(atPool: RefreshAtPool, { redis, keys, seal }: Together): SharedRefresh {
+  if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
+  const answers = createRefreshAnswers({ redis, key: (id) => keys.refreshed(id), seal })
+  return createSharedRefresh({ redis, lockKey: (id) => keys.refreshing(id), answers, atPool })
 }
 
-function createKeyWatch(verifier: TokenVerifier, log: Logger) {
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
-  let failures = 0
-
-  async function renew(known: () => void): Promise<void> {
-    let next = KEYS_RENEWAL_MS
-    try {
-      await verifier.renewKeys()
-      failures = 0
-      known()
-    } catch {
-      next = Math.min(KEYS_RETRY_MS * 2 ** failures, KEYS_MAX_RETRY_MS)
-      failures += 1
-      log.warn({ event: 'keys_unavailable' }, "the user pool's keys cannot be fetched; trying again")
-    }
-    if (!stopped) timer = setTimeout(() => void renew(known), next).unref()
-  }
-
-  return {
-    start: async () =>
-      new Promise<void>((known) => {
-        void renew(known)
-      }),
-    stop: () => {
-      stopped = true
-      clearTimeout(timer)
-    },
-  }
+interface Together {
+  readonly redis: Redis | null
+  readonly keys: RedisKeys
+  readonly seal: Seal
 }

@@ -2,12 +2,13 @@ import type { CustomFetch } from 'openid-client'
 
 export type PoolEndpoint = 'discovery' | 'jwks' | 'token' | 'revoke' | 'other'
 
+/** Told of each answer, or that there was none, and of the time that it took. */
+export type OnPoolRequest = (endpoint: PoolEndpoint, result: string, seconds: number) => void
+
 const MAX_ANSWER_BYTES = 262_144
 
 /** A fetch towards the user pool that follows no redirect, reads no more than a pool ever sends, and counts. */
-export function createPoolFetch(
-  onRequest: (endpoint: PoolEndpoint, result: string, seconds: number) => void,
-): CustomFetch {
+export function createPoolFetch(onRequest: OnPoolRequest): CustomFetch {
   return async (url, options) => {
     const startedAt = performance.now()
     const endpoint = endpointOf(url)
@@ -16,7 +17,9 @@ export function createPoolFetch(
       const response = await fetch(url, { ...options, body: options.body ?? null, redirect: 'manual' })
       result = `${Math.floor(response.status / 100)}xx`
       if (response.status === 429) result = 'throttled'
-      return await bounded(response)
+      const answer = await bounded(response)
+      if (endpoint === 'token') await requireEachKeyOnce(answer.clone())
+      return answer
     } finally {
       onRequest(endpoint, result, (performance.now() - startedAt) / 1000)
     }
@@ -38,7 +41,13 @@ async function bounded(response: Response): Promise<Response> {
   })
 }
 
-function endpointOf(url: string): PoolEndpoint {
+/** Of two tokens under one name every program would take another one. */
+async function requireEachKeyOnce(answer: Response): Promise<void> {
+  const keys = [...(await answer.text()).matchAll(/"((?:[^"\\]|\\.)*)"\s*:/g)].map(([, key]) => key)
+  if (new Set(keys).size < keys.length) throw new TypeError('the answer names something twice')
+}
+
+export function endpointOf(url: string): PoolEndpoint {
   if (url.endsWith('/.well-known/openid-configuration')) return 'discovery'
   if (url.endsWith('/.well-known/jwks.json')) return 'jwks'
   if (url.endsWith('/oauth2/token')) return 'token'

@@ -1,5 +1,6 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { LoginBook } from '../adapters/login-book.ts'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { ReadSession, SessionStore, StoredSession } from '../adapters/session-store.ts'
 import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
@@ -20,9 +21,15 @@ declare module 'fastify' {
     /** Set where a session's last use only should be written down: left out of answers that a shared cache may keep. */
     setCookiesAreOptional: boolean
   }
+  interface FastifyContextConfig {
+    /** An own endpoint that is the same for everybody, and works while sessions cannot be read. */
+    sessionless?: boolean
+  }
   interface FastifyInstance {
     /** From the next answer on the browser holds this session. False once the session has been ended. */
     keepSession(request: FastifyRequest, session: Session): Promise<boolean>
+    /** The same for a session that has just begun. */
+    beginSession(request: FastifyRequest, session: Session): Promise<boolean>
     /** The browser is told to forget the session; ending it in the store is the caller's affair. */
     dropSession(request: FastifyRequest): void
     /** Ends a session whose time is over. The browser keeps the cookie: nothing but `lapsedSession` comes of it from now on. */
@@ -35,6 +42,7 @@ export interface SessionCookieOptions {
   readonly metrics: Metrics
   readonly now: () => number
   readonly maxAgeSeconds: number
+  readonly book: Pick<LoginBook, 'awaited' | 'cookieSeen'>
 }
 
 export const SESSION_COOKIE = '__Host-gateway'
@@ -46,7 +54,8 @@ const LAPSED_SECONDS = 86_400
 /** The longest text that the two cookies of a session can hold. */
 export const MAX_SESSION_TEXT_BYTES = 2 * CHUNK_BYTES
 
-const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics, now, maxAgeSeconds }, ready) => {
+const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) => {
+  const { store, metrics, now, maxAgeSeconds, book } = options
   app.decorateRequest('signedInSession', null)
   app.decorateRequest('lapsedSession', null)
   app.decorateRequest('sessionOnOldKey', false)
@@ -59,8 +68,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   })
 
   app.addHook('onRequest', (request, _reply, done) => {
-    // Nobody is asked on a public route of an application, so nobody's cookie is read there.
-    if (request.route !== null && request.access === 'public') {
+    if (!isSessionWanted(request)) {
       done()
       return
     }
@@ -101,6 +109,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
 
   function admit(request: FastifyRequest, stored: StoredSession): void {
     request.signedInSession = stored.session
+    if (book.awaited > 0) book.cookieSeen(stored.session.id)
     request.sessionOnOldKey = stored.oldKey
     if (stored.oldKey) metrics.count('sessions_on_old_key_total', {})
   }
@@ -111,8 +120,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expiredCookie(name))
   }
 
-  async function keep(request: FastifyRequest, session: Session): Promise<boolean> {
-    const text = await store.write(session)
+  async function hold(request: FastifyRequest, session: Session, text: string | null): Promise<boolean> {
     if (text === null) return false
     const maxAge = Math.max(0, Math.floor((rememberedUntil(session) - now()) / 1000))
     const set = (name: string, value: string): void => {
@@ -135,7 +143,8 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
 
   const rememberedUntil = ({ startedAt }: Session): number => startedAt + (maxAgeSeconds + LAPSED_SECONDS) * 1000
 
-  app.decorate('keepSession', keep)
+  app.decorate('keepSession', async (request, session) => hold(request, session, await store.write(session)))
+  app.decorate('beginSession', async (request, session) => hold(request, session, await store.create(session)))
   app.decorate('lapseSession', lapse)
   app.decorate('dropSession', drop)
 
@@ -198,8 +207,13 @@ function take(found: FoundCookies, pair: string): void {
   }
 }
 
+/** Nobody is asked on a public route of an application, and where a token decides no session does: no cookie is read there. */
+function isSessionWanted({ route, access, bearer, routeOptions }: FastifyRequest): boolean {
+  return route === null ? routeOptions.config.sessionless !== true : access !== 'public' && bearer === null
+}
+
 function hasCookie(request: FastifyRequest, name: string): boolean {
   return request.raw.headers.cookie?.includes(`${name}=`) === true
 }
 
-export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['locate'] })
+export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['bearer'] })

@@ -1,4 +1,3 @@
-import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
 import { FORGET_PAGES } from '../domain/answer-headers.ts'
@@ -18,21 +17,12 @@ export interface SignOutOptions {
   readonly ownPrefix: string
 }
 
-/** A form is a few hundred bytes: no browser takes this long to send it. */
-const FORM_PATIENCE_MS = 10_000
-
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
   const { csrf, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
-  await app.register(formbody)
-  app.addHook('preParsing', (_request, reply, payload, done) => {
-    const slow = new GatewayError('GW_REQUEST_TIMEOUT', { reason: 'form_slow' })
-    const patience = setTimeout(() => void reply.send(slow), FORM_PATIENCE_MS)
-    for (const over of ['end', 'close']) payload.once(over, () => clearTimeout(patience))
-    done()
-  })
+  const same = { config: { access: 'public', sessionless: true } } as const
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
@@ -58,7 +48,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     return reply.redirect(`${ownPrefix}/start?leave=1&rd=${encodeURIComponent(parseReturnTo(form['rd'], self))}`, 303)
   })
 
-  app.get(`${ownPrefix}/signed_out`, open, async (_request, reply) =>
+  app.get(`${ownPrefix}/signed_out`, same, async (_request, reply) =>
     reply.headers(pageHeaders({ https })).send(signedOutPage({ signInHref: `${ownPrefix}/start` })),
   )
 

@@ -11,9 +11,11 @@ import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
 import { beginLogin, leaveFirst } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
+import { createJournal, type JournalParts } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
+import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.ts'
 
-export interface LoginOptions extends CallbackParts {
+export interface LoginOptions extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
@@ -35,24 +37,28 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   })
   const attempts = createAttempts(app, self)
   const https = self.publicUrl.startsWith('https:')
+  const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
   const loopGuard = createLoopGuard(options.now)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
+    // Nobody types a password for a session that could not be kept.
+    await options.store.check()
     const query = new URLSearchParams(request.target?.query ?? '')
     const returnTo = returnToIn(query, self)
     request.returnTo = returnTo
     const provider = query.get('idp') ?? undefined
     const hint = query.get('login_hint') ?? undefined
     if (loopGuard.isLoop(request)) {
-      options.metrics.count('logins_total', { pool: options.pool, result: 'failed', reason: 'login_loop' })
-      throw new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
+      const error = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
+      parts.journal.failed({ request, attempt: null }, 'started', error)
+      throw error
     }
     if (page === 'sign-in' && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)) {
-      if (query.has('leave')) return leaveFirst(options, returnTo, { request, reply })
+      if (query.has('leave')) return leaveFirst(parts, returnTo, { request, reply })
       const href = `${endpoints.prefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
       return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
     }
     return beginLogin(
-      options,
+      parts,
       attempts,
       {
         page,
@@ -65,13 +71,14 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   }
   const start = begin('sign-in')
   const open = { config: { access: 'public' } } as const
+  const same = { config: { access: 'public', sessionless: true } } as const
 
-  app.get(`${endpoints.prefix}/start`, open, start)
-  app.get(`${endpoints.prefix}/sign_up`, open, begin('sign-up'))
-  app.get(`${endpoints.prefix}/forgot_password`, open, begin('forgot-password'))
-  app.get(endpoints.callback, open, createCallback(app, options, { attempts, loopGuard }))
+  app.get(`${endpoints.prefix}/start`, same, start)
+  app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
+  app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
+  app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
 
-  app.get(`${endpoints.prefix}/sign_in`, open, async (request, reply) => {
+  app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)
     const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), self))
     const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${more}`
