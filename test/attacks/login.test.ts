@@ -438,6 +438,7 @@ t.test('L34 no page of ours can be framed', async (t) => {
 t.test('L36 C25 two hundred sign-ins at once never mix people up', async (t) => {
   const names = Array.from({ length: 20 }, (_, at) => `person${at}`)
   const crowd = await startWorld(t, {
+    settings: { pools: { local: { requestsPerSecond: 1_000 } } },
     pool: {
       users: Object.fromEntries(
         names.map((name) => [
