@@ -19,7 +19,7 @@ import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
 import { createRedisStore } from './adapters/redis-session-store.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
 import { createKeyWatch } from './adapters/key-watch.ts'
-import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
+import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import type { SessionStore } from './adapters/session-store.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
@@ -281,21 +281,6 @@ function neededRedis({ session }: Settings, redis: Redis | null) {
 
 function placedKeys({ session }: Settings): readonly PlacedKey[] {
   return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
-}
-
-const KEY_SLOTS = 8
-
-/**
- * For secure-session, which takes its keys once but keeps the buffers: as many as it will ever have, with what they hold following the ring.
- * A slot without a key of its own holds the first once more.
- */
-function keySlots(ring: KeyRing, derive: (master: Buffer) => Buffer): readonly Buffer[] {
-  const slots = Array.from({ length: KEY_SLOTS }, () => Buffer.alloc(32))
-  ring.follow((masters) => {
-    const keys = masters.map(derive)
-    for (const [at, slot] of slots.entries()) slot.set(keys[at] ?? keys[0] ?? slot)
-  })
-  return slots
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {
