@@ -3,8 +3,6 @@ import t from 'tap'
 import type { Reply } from '../helpers/client.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
-// One sign-in after another, and a password is checked slowly: on a busy machine that takes its time.
-t.setTimeout(120_000)
 const world = await startWorld(t)
 const { url, pool, application } = world
 const host = new URL(url).host
