@@ -5,6 +5,7 @@ import { catalogue, GatewayError } from './domain/errors.ts'
 import type { Secret } from './domain/secret.ts'
 import { ownHosts } from './own-hosts.ts'
 import { causeOf, nothingAt, ownMethods, toGatewayError } from './plugins/error-handler.ts'
+import { logins, type LoginsOptions } from './routes/control/logins.ts'
 import { logLevel, type LogLevelOptions } from './routes/control/log-level.ts'
 
 declare module 'fastify' {
@@ -14,7 +15,7 @@ declare module 'fastify' {
   }
 }
 
-export interface ControlOptions extends LogLevelOptions {
+export interface ControlOptions extends LogLevelOptions, LoginsOptions {
   readonly host: string
   /** What callers must show; undefined where only this machine can ask. */
   readonly token: Secret | undefined
@@ -73,6 +74,7 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
   })
 
   await app.register(logLevel, options)
+  await app.register(logins, options)
   return app
 }
 

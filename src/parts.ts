@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
+import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
 import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
+import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
+import { createLoginBook, type LoginBook } from './adapters/login-book.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
@@ -15,6 +18,7 @@ import { createRedis, type Redis } from './adapters/redis.ts'
 import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
 import { createRedisStore } from './adapters/redis-session-store.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
+import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import type { SessionStore } from './adapters/session-store.ts'
@@ -26,6 +30,7 @@ import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts
 import { identityFromClaims } from './domain/identity.ts'
 import { parseRedisAddress } from './domain/redis-address.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
+import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Session } from './domain/session.ts'
 import type { Logger } from 'pino'
@@ -53,7 +58,12 @@ export interface Parts {
   readonly ended: EndedSessions
   readonly refresher: Refresher
   readonly states: LoginStates
+  readonly keptForms: KeptForms
+  readonly book: LoginBook
+  /** What is known of the last sign-ins, by other workers too. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
   readonly csrf: CsrfTokens
+  readonly cookieBindings: CookieBindings
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
   readonly routes: readonly RouteSettings[]
@@ -99,11 +109,9 @@ export interface Shared {
   readonly settle: (session: Session) => Promise<Session>
   /** Tells the others that a session has ended; resolves when they know. Never rejects. */
   readonly tellEnded: (session: EndedSession) => Promise<void>
+  /** What all of them know of the last sign-ins. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
 }
-
-const KEYS_RENEWAL_MS = 3_600_000
-const KEYS_RETRY_MS = 1_000
-const KEYS_MAX_RETRY_MS = 10_000
 
 export function createParts(options: PartsOptions): Parts {
   const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
@@ -156,9 +164,9 @@ export function createParts(options: PartsOptions): Parts {
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
-  const keyWatch = createKeyWatch(verifier, log)
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
+  const keyWatch = createKeyWatch({ verifier, log })
   const ended = createEndedSessions({
     now,
     tell: shared?.tellEnded,
@@ -170,6 +178,10 @@ export function createParts(options: PartsOptions): Parts {
     settings.session.store === 'redis'
       ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, ended, now, ticks, onWritten })
       : createCookieStore({ seal, ended, maxTextBytes: maxSessionTextBytes, onWritten })
+  const book = createLoginBook({
+    now,
+    onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
+  })
   const refresher = createSharedRefresher(shared, {
     now: ticks,
     refresh: async (session) => {
@@ -198,8 +210,12 @@ export function createParts(options: PartsOptions): Parts {
     redis,
     ended,
     refresher,
+    book,
+    findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
     states: createLoginStates(createSeal(keys, 'state', context), self),
+    keptForms: createKeptForms(createSeal(keys, 'form', context), self),
     csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
+    cookieBindings: createCookieBindings(createSeal(keys, 'bound', context)),
     attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
     routes,
@@ -210,7 +226,7 @@ export function createParts(options: PartsOptions): Parts {
     certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
     upstreamFault,
     lifecycle,
-    watchKeys: keyWatch.start,
+    watchKeys: async () => keyWatch.start(),
     adopt(changed) {
       keys.replace(placedKeys(changed))
       clientSecret = changed.pools[0]?.clientSecret
@@ -371,36 +387,5 @@ function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metric
       metrics.count('jwks_fetches_total', { result: 'failed' })
       throw error
     }
-  }
-}
-
-function createKeyWatch(verifier: TokenVerifier, log: Logger) {
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
-  let failures = 0
-
-  async function renew(known: () => void): Promise<void> {
-    let next = KEYS_RENEWAL_MS
-    try {
-      await verifier.renewKeys()
-      failures = 0
-      known()
-    } catch {
-      next = Math.min(KEYS_RETRY_MS * 2 ** failures, KEYS_MAX_RETRY_MS)
-      failures += 1
-      log.warn({ event: 'keys_unavailable' }, "the user pool's keys cannot be fetched; trying again")
-    }
-    if (!stopped) timer = setTimeout(() => void renew(known), next).unref()
-  }
-
-  return {
-    start: async () =>
-      new Promise<void>((known) => {
-        void renew(known)
-      }),
-    stop: () => {
-      stopped = true
-      clearTimeout(timer)
-    },
   }
 }

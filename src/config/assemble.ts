@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { foldPath } from '../domain/request-target.ts'
 import type { Secret } from '../domain/secret.ts'
-import { endpointsOf } from './checks.ts'
+import { endpointsOf, knowsClients } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
 import { pathId } from './faults.ts'
 import { USER_POOL_ID } from './schema-pool.ts'
@@ -55,6 +56,7 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
     endpoints: endpointsOf(file),
     workers: file.workers === 'auto' ? availableParallelism() : file.workers,
     shutdown,
+    limits: { signInsPerMinutePerAddress: knowsClients(file) ? file.limits.signInsPerMinutePerAddress : null },
     log,
     applications: applications.map((application) => applicationSettings(application, folder)),
   })
@@ -105,10 +107,10 @@ function applicationSettings(application: DraftApplication, folder: string): App
 
 function routeSettings(route: DraftRoute, whole: DraftApplication, folder: string): readonly RouteSettings[] {
   const { hosts, pool } = whole
-  const { paths, allowInPath } = whole.keys
+  const { paths, allowInPath, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
-  const { identity, onUnauthenticated, allowedOrigins, showMissing } = keys
+  const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
   const { only, rename, separator, max } = identity.groups
   return [
@@ -135,10 +137,13 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
         encoding: identity.encoding,
       },
       onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
+      signInBy,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
       showMissing,
       paths,
       allowInPath,
+      bindCookies,
+      signOutPaths: signOut.paths.map(foldPath),
     },
   ]
 }

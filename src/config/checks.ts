@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
 import { hostsOverlap, isLocal } from './addresses.ts'
+import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
 import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
@@ -18,6 +19,7 @@ export function checkTogether(draft: Draft): readonly Finding[] {
     ...draft.applications.flatMap((application) => checkApplication(application, draft)),
     ...checkSamePlaces(draft),
     ...checkTable(draft),
+    ...checkSignOut(draft),
   ]
 }
 
@@ -141,6 +143,12 @@ const OWN_ENDPOINTS = [
   'keys',
   'auth',
 ]
+
+/** Whether the gateway sees who asks: by itself, or because those in front are trusted to say so. */
+export function knowsClients({ listen, publicUrl, trustedProxies }: Draft['file']): boolean {
+  const isTold = trustedProxies.some(({ headers, proxyProtocol }) => proxyProtocol || headers.includes('for'))
+  return isTold || listen.tls !== undefined || publicUrl?.startsWith('http:') === true
+}
 
 /** The paths of the gateway's own, with the defaults that follow from the prefix. */
 export function endpointsOf({ endpoints }: Draft['file']): { prefix: string; callback: string; ping: string } {

@@ -40,6 +40,10 @@ export interface Settings {
   /** Processes that share the public port. With 1 there is no other process. */
   readonly workers: number
   readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
+  readonly limits: {
+    /** Null where clients' addresses are not known, because somebody in front speaks TLS who is not trusted to tell them. */
+    readonly signInsPerMinutePerAddress: number | null
+  }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
   readonly applications: readonly ApplicationSettings[]
 }
@@ -114,11 +118,17 @@ export interface RouteSettings {
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
   readonly identity: IdentityHeaders
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
+  /** How a page gets to the sign-in: at once, or by a page that takes the `#fragment` along. */
+  readonly signInBy: 'redirect' | 'page'
   readonly allowedOrigins: readonly string[]
   readonly showMissing: boolean
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'
   readonly allowInPath: readonly PathWord[]
+  /** Names of the application's cookies that belong to the session under which they were set; the application's. */
+  readonly bindCookies: readonly string[]
+  /** Paths of the application's own sign-out, folded; the application's. */
+  readonly signOutPaths: readonly string[]
 }
 
 export interface HeaderChanges {

@@ -1,4 +1,4 @@
-import formbody from '@fastify/formbody'
+import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoClient } from '../adapters/cognito-client.ts'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
@@ -23,22 +23,12 @@ export interface SignOutOptions {
   readonly callbackUrl: string
 }
 
-/** A form is a few hundred bytes: no browser takes this long to send it. */
-const FORM_PATIENCE_MS = 10_000
-
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
   const { cognito, csrf, states, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
-  await app.register(formbody)
-  app.addHook('preParsing', (_request, reply, payload, done) => {
-    const slow = new GatewayError('GW_REQUEST_TIMEOUT', { reason: 'form_slow' })
-    const patience = setTimeout(() => void reply.send(slow), FORM_PATIENCE_MS)
-    for (const over of ['end', 'close']) payload.once(over, () => clearTimeout(patience))
-    done()
-  })
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
@@ -82,7 +72,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   async function switchPerson(reply: FastifyReply, form: Fields): Promise<FastifyReply> {
     const returnTo: SafePath = parseReturnTo(form['rd'], self)
     const state = states.write({
-      id: 'switch',
+      id: randomBytes(6).toString('base64url'),
       secret: '',
       pool: options.pool,
       returnTo,

@@ -215,6 +215,7 @@ t.test(
     await writer.create(bob)
     const others = redisCli(server.port, 'get', keys.session(bob.id))
     for (const reply of ['+OK\r\n', ':1\r\n', '*0\r\n', '$8\r\nreplaced\r\n', `$${others.length}\r\n${others}\r\n`]) {
+      const store = await storeAt(t, proxy.port)
       proxy.rule = {
         asked(data, answer) {
           if (!data.includes('get')) return data

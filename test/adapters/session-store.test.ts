@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import t from 'tap'
 import { createCookieStore } from '../../src/adapters/cookie-session-store.ts'
 import { createEndedSessions } from '../../src/adapters/ended-sessions.ts'
@@ -201,6 +201,29 @@ t.test('ended sessions are forgotten once they would have ended anyway', async (
   store.end('another', clock.now() + 1_000)
   t.ok(store.read(text), 'freshness ends it from here on')
 })
+
+t.test(
+  'C33 of a hundred thousand malformed cookies all have one outcome, but those that name another key',
+  async (t) => {
+    const seal = createSeal([theKey], 'session', 'app')
+    const store = createCookieStore({ seal, ended: createEndedSessions({ now: clock.now }), maxTextBytes: 7_900 })
+    const text = store.create(newSession(clock)) ?? ''
+    const header = text.slice(0, text.indexOf('.'))
+    const outcomes = new Map<string, number>()
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/% '
+    for (let nth = 0; nth < 100_000; nth += 1) {
+      const at = randomInt(text.length)
+      const put = alphabet[randomInt(alphabet.length)] ?? ''
+      const kept = [text.slice(0, at), text.slice(at + 1), text.slice(at + 1 + randomInt(40)), text.slice(at)]
+      const broken = (kept[0] ?? '') + put + (kept[1 + (nth % 3)] ?? '')
+      if (broken === text) continue
+      const outcome = `${broken.startsWith(`${header}.`) ? 'our key' : 'another header'}: ${String(store.read(broken))}`
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+    }
+    outcomes.delete('another header: foreign')
+    t.same([...outcomes.keys()].sort(), ['another header: null', 'our key: null'])
+  },
+)
 
 async function waitFor(store: SessionStore): Promise<void> {
   for (;;) {

@@ -2,17 +2,23 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
+import type { Metrics } from '../../adapters/metrics.ts'
 import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
 import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
+import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, type BeginParts } from './begin.ts'
-import { createLoopGuard } from './loop-guard.ts'
+import type { Step } from './journal.ts'
+import type { LoopGuard } from './loop-guard.ts'
+
+const MAX_NAME = 128
 
 export interface CallbackParts extends BeginParts {
   readonly verifier: TokenVerifier
   readonly store: SessionStore
+  readonly metrics: Metrics
   readonly userPoolId: string
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
@@ -22,25 +28,37 @@ export interface CallbackParts extends BeginParts {
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
-export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
-  const { cognito, states, verifier, store, metrics, now, pool } = parts
-  const loopGuard = createLoopGuard(parts.ticks)
+export function createCallback(
+  app: FastifyInstance,
+  parts: CallbackParts,
+  browser: { attempts: Attempts; loopGuard: LoopGuard },
+) {
+  const { attempts, loopGuard } = browser
+  const { cognito, states, verifier, store, journal, metrics, now, pool } = parts
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    metrics.count('login_stages_total', { stage: 'came_back' })
+    let at: Progress = { attempt: null, stage: 'came_back' }
+    const reached = (stage: LoginStage, facts?: LoginFacts, attempt = at.attempt): void => {
+      at = { attempt, stage }
+      journal.reached({ request, attempt }, stage, facts)
+    }
     try {
-      return await comeBack(request, reply)
+      const query = new URLSearchParams(request.target?.query ?? '')
+      const state = states.read(query.get('state') ?? '')
+      const known = state?.pool === pool ? state : null
+      reached('came_back', {}, known)
+      if (known === null) parts.limits.guess(request)
+      const answer = readAnswer(query)
+      if (known === null) throw withoutState(answer)
+      return await comeBack({ request, reply, reached }, known, answer)
     } catch (error) {
-      const reason = error instanceof GatewayError ? (error.reason ?? error.code) : 'internal'
-      metrics.count('logins_total', { pool, result: 'failed', reason })
+      journal.failed({ request, attempt: at.attempt }, at.stage, error)
       throw error
     }
   }
 
-  async function comeBack(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const answer = readAnswer(request)
-    const state = answer.state === undefined ? null : states.read(answer.state)
-    if (answer.state === undefined || state === null || state.pool !== pool) throw withoutState(answer)
+  async function comeBack(visit: Visit, state: LoginState, answer: Answer): Promise<FastifyReply> {
+    const { request, reply } = visit
     request.returnTo = state.returnTo
     const attempt = attempts.find(request, state.id)
     const comeback = comebackOf({ state, attempt, signedIn: request.signedInSession !== null }, now())
@@ -48,12 +66,14 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
       case 'attempt':
         break
       case 'signed-in':
+        journal.left({ request, attempt: state }, 'signed_in_before')
         return leave(reply, state.returnTo)
       case 'restart':
+        journal.left({ request, attempt: state }, 'restarted')
         return beginLogin(
           parts,
           attempts,
-          { page: 'sign-in', returnTo: state.returnTo, restarted: true },
+          { page: 'sign-in', returnTo: state.returnTo, insteadOf: state.id },
           { request, reply },
         )
       case 'cookies-blocked':
@@ -68,43 +88,35 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
-    return signIn({ request, reply }, attempt, { state: answer.state, code: answer.code })
+    return signIn(visit, attempt, answer)
   }
 
   async function signIn(
-    { request, reply }: { request: FastifyRequest; reply: FastifyReply },
+    { request, reply, reached }: Visit,
     attempt: LoginAttempt,
-    answer: { readonly state: string; readonly code: string | undefined },
+    answer: Answer,
   ): Promise<FastifyReply> {
-    if (answer.code === undefined || !/^[\w.~-]{1,1024}$/.test(answer.code)) {
+    const { state, code } = answer
+    if (state === undefined || code === undefined || !/^[\w.~-]{1,1024}$/.test(code)) {
       throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'code_malformed' })
     }
     const url = new URL(parts.callbackUrl)
-    url.search = new URLSearchParams({ code: answer.code, state: answer.state }).toString()
-    const tokens = tokensOf(
-      await cognito.exchange({ url, state: answer.state, nonce: attempt.nonce, verifier: attempt.verifier }),
-    )
-    metrics.count('login_stages_total', { stage: 'exchanged' })
-    const { person, expiresAt } = await personIn(tokens, attempt.nonce)
-    metrics.count('login_stages_total', { stage: 'verified' })
-    const hadSession = request.signedInSession !== null
-    await replaceSession(request, { person, expiresAt, refreshToken: tokens.refreshToken })
-    metrics.count('login_stages_total', { stage: 'session_set' })
-    metrics.count('logins_total', { pool, result: 'signed_in', reason: '' })
-    parts.log.info({ event: 'signed_in', requestId: request.id, pool }, 'signed in')
-    metrics.observe('login_duration_seconds', (now() - attempt.startedAt) / 1000, {})
+    url.search = new URLSearchParams({ code, state }).toString()
+    const tokens = tokensOf(await cognito.exchange({ url, state, nonce: attempt.nonce, verifier: attempt.verifier }))
+    reached('exchanged')
+    const signedIn = await personIn(tokens, attempt.nonce)
+    const { person, identityProvider } = signedIn
+    reached('verified', { sub: person.subject, email: person.email, identityProvider })
+    const session = await replaceSession(request, signedIn)
+    reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
-    if (!hadSession && loopGuard.isFruitless(person.subject, attempt.returnTo)) {
-      throw new GatewayError('GW_SIGN_IN_COOKIES_BLOCKED', { reason: 'cookie_blocked' })
-    }
+    loopGuard.count(request, attempt.startedAt)
+    journal.signedIn({ request, attempt }, session.id)
     return leave(reply, attempt.returnTo)
   }
 
   /** Both tokens are verified here, whatever the library did: it trusts the connection for the ID token's signature. */
-  async function personIn(
-    tokens: Tokens,
-    nonce: string,
-  ): Promise<{ readonly person: Person; readonly expiresAt: number }> {
+  async function personIn(tokens: Tokens, nonce: string): Promise<SignedIn> {
     const { accessToken, idToken } = tokens
     if (idToken === undefined)
       throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { detail: 'no ID token came', reason: 'token_exchange' })
@@ -113,14 +125,19 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     const { userPoolId, trustEmailFrom, keepClaims } = parts
     const identity = identityFromClaims({ pool, userPoolId, access, id, trustEmailFrom, keepClaims })
     if (identity?.kind !== 'person') throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { reason: 'token_exchange' })
-    return { person: identity, expiresAt: Number(access['exp']) * 1000 }
+    return {
+      person: identity,
+      expiresAt: Number(access['exp']) * 1000,
+      refreshToken: tokens.refreshToken,
+      identityProvider: providerIn(id),
+    }
   }
 
   /** A new id at each sign-in; a session that was there before ends, so that nothing of it survives. */
   async function replaceSession(
     request: FastifyRequest,
-    { person, expiresAt, refreshToken }: { person: Person; expiresAt: number; refreshToken: string | undefined },
-  ): Promise<void> {
+    { person, expiresAt, refreshToken }: SignedIn,
+  ): Promise<Session> {
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
@@ -133,11 +150,31 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
       refreshToken,
     }
     await app.beginSession(request, session)
-    if (before === null) return
+    if (before === null) return session
     await store.end(before.id, before.startedAt + parts.maxAgeSeconds * 1000)
     metrics.count('sessions_ended_total', { reason: 'replaced' })
     if (before.refreshToken !== undefined) void cognito.revoke(before.refreshToken).catch(() => undefined)
+    return session
   }
+}
+
+/** One return from Cognito: its request, and how it says how far the sign-in came. */
+interface Visit {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly reached: (stage: LoginStage, facts?: LoginFacts) => void
+}
+
+interface Progress {
+  readonly attempt: Step['attempt']
+  readonly stage: LoginStage
+}
+
+interface SignedIn {
+  readonly person: Person
+  readonly expiresAt: number
+  readonly refreshToken: string | undefined
+  readonly identityProvider: string
 }
 
 interface Answer {
@@ -148,8 +185,7 @@ interface Answer {
 }
 
 /** The parameters of the callback, each at most once: which of two would count is a question that nobody should have to ask. */
-function readAnswer(request: FastifyRequest): Answer {
-  const query = new URLSearchParams(request.target?.query ?? '')
+function readAnswer(query: URLSearchParams): Answer {
   const one = (name: string): string | undefined => {
     const values = query.getAll(name)
     if (values.length > 1) throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'duplicate_parameter' })
@@ -183,6 +219,20 @@ function refusalOf(error: string, description: string | undefined): GatewayError
     : (known ?? ['GW_SIGN_IN_REFUSED', 'idp_error'])
   // For the log only: what a page shows never comes from the query.
   return new GatewayError(code, { reason, detail: `${error.slice(0, 64)}: ${(description ?? '').slice(0, 256)}` })
+}
+
+/** Who let the person in: Cognito itself, or the identity provider that its ID token names. */
+function providerIn({ identities }: Readonly<Record<string, unknown>>): string {
+  const [first]: unknown[] = Array.isArray(identities) ? identities : []
+  const name = typeof first === 'object' && first !== null && 'providerName' in first ? first.providerName : undefined
+  return typeof name === 'string' ? name.slice(0, MAX_NAME) : 'COGNITO'
+}
+
+/** What a browser has to keep of the session that this answer sets: names and values. */
+function sessionCookieBytes({ setCookies }: FastifyRequest): number {
+  return [...setCookies]
+    .filter(([name]) => !name.startsWith('__Host-gateway-'))
+    .reduce((bytes, [, cookie]) => bytes + (cookie.split(';', 1)[0] ?? '').length, 0)
 }
 
 function tokensOf(grant: Grant): Tokens {

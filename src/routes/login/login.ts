@@ -2,14 +2,18 @@ import fastifyCookie from '@fastify/cookie'
 import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoPage } from '../../adapters/cognito-client.ts'
+import { GatewayError } from '../../domain/errors.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
 import { beginLogin } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
+import { createJournal, type JournalParts } from './journal.ts'
+import { createLoopGuard } from './loop-guard.ts'
+import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.ts'
 
-export interface LoginOptions extends CallbackParts {
+export interface LoginOptions extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
@@ -30,6 +34,8 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
   })
   const attempts = createAttempts(app, self)
+  const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
+  const loopGuard = createLoopGuard(options.now)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
     // Nobody types a password for a session that could not be kept.
     await options.store.check()
@@ -38,8 +44,12 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     request.returnTo = returnTo
     const provider = query.get('idp') ?? undefined
     const hint = query.get('login_hint') ?? undefined
+    if (loopGuard.isLoop(request)) {
+      options.metrics.count('logins_total', { pool: options.pool, result: 'failed', reason: 'login_loop' })
+      throw new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
+    }
     return beginLogin(
-      options,
+      parts,
       attempts,
       {
         page,
@@ -57,7 +67,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   app.get(`${endpoints.prefix}/start`, same, start)
   app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
   app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
-  app.get(endpoints.callback, open, createCallback(app, options, attempts))
+  app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
 
   app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)
