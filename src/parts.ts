@@ -164,13 +164,17 @@ export function createParts(options: PartsOptions): Parts {
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
+  const keyWatch = createKeyWatch({ verifier, log })
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
-  const keyWatch = createKeyWatch({ verifier, log })
   const ended = createEndedSessions({
     now,
     tell: shared?.tellEnded,
     onEnded: (sessionId) => streams.ended(sessionId),
+  })
+  const book = createLoginBook({
+    now,
+    onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
   })
   const seal = createSeal(keys, 'session', context)
   const onWritten = (session: Session): void => streams.renewed(session)
@@ -178,10 +182,6 @@ export function createParts(options: PartsOptions): Parts {
     settings.session.store === 'redis'
       ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, ended, now, ticks, onWritten })
       : createCookieStore({ seal, ended, maxTextBytes: maxSessionTextBytes, onWritten })
-  const book = createLoginBook({
-    now,
-    onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
-  })
   const refresher = createSharedRefresher(shared, {
     now: ticks,
     refresh: async (session) => {

@@ -39,8 +39,13 @@ function startBearers({ issuers = [ISSUER], published = [one.jwk] }: VerifierOpt
   const bearers = createBearers({ verifier, pool: 'staff', userPoolId: USER_POOL, keepClaims: [], now: clock.now })
   const seconds = Math.floor(clock.now() / 1000)
   const claims = {
-    ...{ iss: ISSUER, sub: 'batch', client_id: 'batch', token_use: 'access', scope: 'orders/read' },
-    ...{ iat: seconds, exp: seconds + 36_000 },
+    iss: ISSUER,
+    sub: 'batch',
+    client_id: 'batch',
+    token_use: 'access',
+    scope: 'orders/read',
+    iat: seconds,
+    exp: seconds + 36_000,
   }
   const token = (header: object = {}, more: object = {}, key: SigningKey = one): string =>
     signed(

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
+import { createLoginBook } from '../../src/adapters/login-book.ts'
 import { createMetrics } from '../../src/adapters/metrics.ts'
 import { newIds } from '../../src/adapters/session-store.ts'
 import type { Session } from '../../src/domain/session.ts'
@@ -27,12 +28,12 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
       (scope, _options, done) => {
         scope.decorateRequest('route', null)
         scope.decorateRequest('access', 'public')
-        scope.decorateRequest('bearer', null)
         done()
       },
-      { name: 'bearer' },
+      { name: 'locate' },
     ),
   )
+  await app.register(fp((_scope, _options, done) => done(), { name: 'bearer' }))
   await app.register(sessionCookie, {
     store: {
       read: (text) => {
@@ -47,7 +48,7 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
       lapse: () => undefined,
       lastKnown: () => null,
     },
-    book: { awaited: 0, cookieSeen: () => undefined },
+    book: createLoginBook({ now: Date.now, onCookieSeen: () => undefined }),
     metrics: createMetrics(),
     now: Date.now,
     maxAgeSeconds: 3_600,
