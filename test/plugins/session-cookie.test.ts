@@ -53,7 +53,12 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
     now: Date.now,
     maxAgeSeconds: 3_600,
   })
-  app.get('/set', { config: { access: 'public' } }, async (request) => String(await app.keepSession(request, session)))
+  app.route({
+    method: 'GET',
+    url: '/set',
+    config: { access: 'public' },
+    handler: async (request) => String(await app.keepSession(request, session)),
+  })
   app.get('/', { config: { access: 'public' } }, async () => 'ok')
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => app.close())
