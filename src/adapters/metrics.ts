@@ -124,7 +124,7 @@ export const metricTable = {
   },
   circuit_open: {
     kind: 'gauge',
-    help: '1 while nothing is sent to the application, because it keeps failing or no address of it is healthy.',
+    help: "1 while nothing is sent there, because it keeps failing or no address of it is healthy: an application, or a user pool's token endpoint as pool/NAME.",
     labels: ['target'],
     aggregate: 'max',
   },
