@@ -124,7 +124,7 @@ export const metricTable = {
   },
   circuit_open: {
     kind: 'gauge',
-    help: '1 while nothing is sent to the application, because it keeps failing or no address of it is healthy.',
+    help: '1 while nothing is sent to the application, because it keeps failing or no address of it is healthy; for session_store, while Redis does not do what it is asked.',
     labels: ['target'],
     aggregate: 'max',
   },
