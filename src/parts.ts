@@ -3,6 +3,7 @@ import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
+import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
@@ -17,19 +18,22 @@ import type { OnPoolRequest } from './adapters/pool-fetch.ts'
 import { createPoolGate } from './adapters/pool-gate.ts'
 import { createRedis, type Redis } from './adapters/redis.ts'
 import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
+import { createRedisStore } from './adapters/redis-session-store.ts'
 import { createRefreshAnswers } from './adapters/refresh-answers.ts'
 import { createRefresher, type Refresher, type RefreshOutcome } from './adapters/refresher.ts'
 import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
 import { createSessionRefresh, refreshReason, type Hold, type RefreshAtPool } from './adapters/session-refresh.ts'
-import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
+import type { SessionStore } from './adapters/session-store.ts'
+import { createSessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { parseRedisAddress } from './domain/redis-address.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
@@ -54,6 +58,8 @@ export interface Parts {
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
   readonly store: SessionStore
+  /** Null where the settings name none. */
+  readonly redis: Redis | null
   readonly ended: EndedSessions
   readonly refresher: Refresher
   readonly states: LoginStates
@@ -177,22 +183,37 @@ export function createParts(options: PartsOptions): Parts {
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
   const keyWatch = createKeyWatch({ verifier, log })
+  const redisKeys = createRedisKeys(context)
+  const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const ended = createEndedSessions({
     now,
     tell: shared?.tellEnded,
     onEnded: (sessionId) => streams.ended(sessionId),
   })
-  const redis = connectRedis(settings, metrics)
-  const atPool = observed(createSessionRefresh({ cognito, verifier, pool, keepClaims, now }), { metrics, log })
-  const sealed = createSeal(keys, 'refresh', context)
-  const refresher = createRefresherOf(
-    shared ?? together(atPool, { redis, keys: createRedisKeys(context), seal: sealed }),
-    ticks,
-  )
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
   })
+  const seal = createSeal(keys, 'session', context)
+  const onWritten = (session: Session): void => streams.renewed(session)
+  const store =
+    settings.session.store === 'redis'
+      ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, ended, now, ticks, onWritten })
+      : createCookieStore({ seal, ended, maxTextBytes: maxSessionTextBytes, onWritten })
+  const atPool = observed(createSessionRefresh({ cognito, verifier, pool, keepClaims, now }), { metrics, log })
+  const refresher = createRefresherOf(
+    shared ??
+      together(atPool, {
+        settings,
+        redis,
+        keys: redisKeys,
+        seal,
+        answerSeal: createSeal(keys, 'refresh', context),
+        now,
+        ticks,
+      }),
+    ticks,
+  )
 
   return {
     settings,
@@ -208,12 +229,8 @@ export function createParts(options: PartsOptions): Parts {
     cognito,
     verifier,
     bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now, ticks }),
-    store: createCookieStore({
-      seal: createSeal(keys, 'session', context),
-      ended,
-      maxTextBytes: maxSessionTextBytes,
-      onWritten: (session) => streams.renewed(session),
-    }),
+    store,
+    redis,
     ended,
     refresher,
     book,
@@ -245,6 +262,44 @@ export function createParts(options: PartsOptions): Parts {
       await upstreams.destroy()
     },
   }
+}
+
+interface RedisUsers {
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly keys: RedisKeys
+}
+
+/** At most one connection per process, with either store. */
+function openRedis({ session }: Settings, { metrics, log, keys }: RedisUsers): Redis | null {
+  if (session.redis === undefined) return null
+  const { url, caFile } = session.redis
+  const { address } = parseRedisAddress(url.reveal())
+  if (address === undefined) throw new TypeError('the address of Redis is malformed after every check')
+  return createRedis({
+    address,
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    probeKey: keys.probe,
+    onCommand(operation, result, seconds) {
+      metrics.observe('session_store_duration_seconds', seconds, { operation })
+      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
+    },
+    onChange(up, kind) {
+      if (up) log.info({ event: 'store_up' }, 'Redis answers again')
+      else log.warn({ event: 'store_down', kind }, 'Redis does not do what it is asked; trying on')
+    },
+    onEviction: (policy) =>
+      log.warn(
+        { event: 'store_evicts', policy },
+        'Redis throws sessions away when its memory is full, and their people out: set maxmemory-policy noeviction',
+      ),
+  })
+}
+
+/** What the checks have made sure of. */
+function neededRedis({ session }: Settings, redis: Redis | null) {
+  if (redis === null || session.redis === undefined) throw new TypeError('store: redis without session.redis')
+  return { redis, limits: session, outageGraceSeconds: session.redis.outageGraceSeconds }
 }
 
 function placedKeys({ session }: Settings): readonly PlacedKey[] {
@@ -283,19 +338,6 @@ function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void
   else log.warn({ event: 'pool_fails', pool }, 'the token endpoint keeps failing; it is not asked for a while')
 }
 
-function connectRedis({ session }: Settings, metrics: Metrics): Redis | null {
-  if (session.redis === undefined) return null
-  const { url, caFile } = session.redis
-  return createRedis({
-    url,
-    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
-    onCommand(operation, result, seconds) {
-      metrics.observe('session_store_duration_seconds', seconds, { operation })
-      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
-    },
-  })
-}
-
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */
 function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[] {
   const asked = routes.flatMap(({ access }) =>
@@ -325,15 +367,28 @@ function observed(atPool: RefreshAtPool, { metrics, log }: { readonly metrics: M
   }
 }
 
-/** Where there is a Redis, replicas refresh a session once for all of them. */
-function together(atPool: RefreshAtPool, { redis, keys, seal }: Together): SharedRefresh {
-  if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
-  const answers = createRefreshAnswers({ redis, key: keys.refreshed, seal })
-  return createSharedRefresh({ redis, lockKey: keys.refreshing, answers, atPool })
-}
-
 interface Together {
+  readonly settings: Settings
   readonly redis: Redis | null
   readonly keys: RedisKeys
   readonly seal: Seal
+  readonly answerSeal: Seal
+  readonly now: () => number
+  readonly ticks: () => number
+}
+
+/** Where there is a Redis, replicas refresh a session once for all of them. */
+function together(atPool: RefreshAtPool, { settings, redis, answerSeal, ...rest }: Together): SharedRefresh {
+  if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
+  const { keys, ticks } = rest
+  return createSharedRefresh({
+    redis,
+    lockKey: keys.refreshing,
+    answers: createRefreshAnswers({ redis, key: keys.refreshed, seal: answerSeal }),
+    atPool,
+    ticks,
+    ...(settings.session.store === 'redis'
+      ? { records: createSessionRecords({ ...rest, redis, limits: settings.session }) }
+      : {}),
+  })
 }

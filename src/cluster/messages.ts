@@ -56,6 +56,7 @@ type Guard = (value: unknown) => boolean
 
 const isNumber: Guard = (value) => typeof value === 'number'
 const isText: Guard = (value) => typeof value === 'string'
+const isTextIfThere: Guard = (value) => value === undefined || isText(value)
 const isFlag: Guard = (value) => value === undefined || typeof value === 'boolean'
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
@@ -104,11 +105,12 @@ export function isSession(value: unknown): value is Session {
   return (
     hasFields(value, {
       id: isText,
+      handle: isTextIfThere,
       startedAt: isNumber,
       seenAt: isNumber,
       claimsAt: isNumber,
       accessExpiresAt: isNumber,
-      refreshToken: (token) => token === undefined || isText(token),
+      refreshToken: isTextIfThere,
     }) &&
     hasFields(person, { pool: isText, subject: isText, username: isText, claims: isObject, authTime: isNumber }) &&
     person['kind'] === 'person' &&

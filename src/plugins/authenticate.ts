@@ -18,8 +18,6 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who is asking, once it is known for certain. */
     identity: Identity | null
-    /** An Authorization header with a token of our pool: ours to read, and nothing to pass on. */
-    bearer: string | null
     /** The user pool refuses to renew the session that came along: it ended before its time. */
     sessionRefused: boolean
   }
@@ -37,11 +35,9 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
   const { bearers, refresher, limits, metrics, now } = options
   const validBearers = metrics.counter('token_verifications_total', { kind: 'bearer', result: 'valid' })
   app.decorateRequest('identity', null)
-  app.decorateRequest('bearer', null)
   app.decorateRequest('sessionRefused', false)
 
   app.addHook('onRequest', (request, _reply, done) => {
-    request.bearer = bearers.ownTokenIn(request.raw.headers.authorization)
     if (request.access === 'public') {
       done()
       return
@@ -155,4 +151,8 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
 /** Ends of a session that its person could not see coming; all others are a matter of time. */
 const REFUSALS: ReadonlySet<string> = new Set(['refresh_rejected', 'other_person', 'tokens_foreign'])
 
-export const authenticate = fp(hook, { name: 'authenticate', fastify: '5.x', dependencies: ['session-cookie'] })
+export const authenticate = fp(hook, {
+  name: 'authenticate',
+  fastify: '5.x',
+  dependencies: ['bearer', 'session-cookie'],
+})

@@ -214,7 +214,6 @@ t.test('what is not built may be given with its default', async (t) => {
       'session.store': 'cookie',
       include: [],
       trustedProxies: [],
-      limits: {},
       'listen.http2': false,
       'applications.wiki.paths': 'strict',
       'applications.wiki.authorization': 'auto',
@@ -231,7 +230,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
     include: ['more.yaml'],
     forwardAuth: { proxy: 'nginx' },
     outbound: { caFile: 'x' },
-    limits: { signInsPerMinutePerAddress: 60 },
     assertion: { keys: [{ file: 'x' }] },
     'pools.staff.requestsPerSecond': 5,
     'applications.wiki.authorization': 'drop',
@@ -885,6 +883,19 @@ t.test('warnings say what is legal but unwise', async (t) => {
   t.match(workspace.warnings(minimalWith({ 'pools.staff.refreshTokenRotation': { graceSeconds: 0 } })), [
     /graceSeconds: is short/,
   ])
+})
+
+t.test('sign-ins are limited by address only where the addresses of clients are known', async (t) => {
+  const workspace = createWorkspace(t)
+  const limit = { 'limits.signInsPerMinutePerAddress': 5 }
+  const limited = (changes: object) =>
+    workspace.load(minimalWith({ ...limit, ...changes })).settings.limits.signInsPerMinutePerAddress
+  t.equal(limited({}), null, 'somebody in front speaks TLS, and everybody has the address of that')
+  t.match(workspace.warnings(minimalWith(limit)), [/signInsPerMinutePerAddress: limits nobody: .* trustedProxies/])
+  t.equal(limited({ trustedProxies: [{ cidr: '10.0.0.0/8', headers: ['proto'] }] }), null)
+  t.equal(limited({ trustedProxies: [{ cidr: '10.0.0.0/8', headers: ['for'] }] }), 5)
+  t.equal(limited({ trustedProxies: [{ cidr: '10.0.0.0/8', proxyProtocol: true }] }), 5)
+  t.equal(limited({ publicUrl: 'http://localhost:8080' }), 5)
 })
 
 t.test('a route that inherits a rule is not warned about again', async (t) => {

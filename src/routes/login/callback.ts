@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
@@ -48,6 +47,7 @@ export function createCallback(
       const state = states.read(query.get('state') ?? '')
       const known = state?.pool === pool ? state : null
       reached('came_back', {}, known)
+      if (known === null) parts.limits.guess(request)
       const answer = readAnswer(query)
       if (known === null) throw withoutState(answer)
       return await comeBack({ request, reply, reached }, known, answer)
@@ -83,6 +83,8 @@ export function createCallback(
     }
     if (attempt === null) throw new GatewayError('GW_INTERNAL', { detail: 'an attempt matched that is not there' })
     request.returnTo = attempt.returnTo
+    // A code is good once, so none is spent while its session could not be kept: the same callback then works a moment later.
+    if (answer.error === undefined) await store.check()
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
@@ -139,7 +141,7 @@ export function createCallback(
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
-      id: randomBytes(16).toString('base64url'),
+      ...store.newIds(),
       person,
       startedAt,
       seenAt: startedAt,
@@ -147,7 +149,7 @@ export function createCallback(
       accessExpiresAt: expiresAt,
       refreshToken,
     }
-    await app.keepSession(request, session)
+    await app.beginSession(request, session)
     if (before === null) return session
     await store.end(before.id, before.startedAt + parts.maxAgeSeconds * 1000)
     metrics.count('sessions_ended_total', { reason: 'replaced' })
