@@ -24,7 +24,7 @@ import { createRefresher, type Refresher, type RefreshOutcome } from './adapters
 import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
-import { createSessionRefresh, refreshReason, type Hold, type RefreshAtPool } from './adapters/session-refresh.ts'
+import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
 import type { SessionStore } from './adapters/session-store.ts'
 import { createSessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
@@ -200,7 +200,17 @@ export function createParts(options: PartsOptions): Parts {
     settings.session.store === 'redis'
       ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, ended, now, ticks, onWritten })
       : createCookieStore({ seal, ended, maxTextBytes: maxSessionTextBytes, onWritten })
-  const atPool = observed(createSessionRefresh({ cognito, verifier, pool, keepClaims, now }), { metrics, log })
+  const atPool = createSessionRefresh({
+    cognito,
+    verifier,
+    pool,
+    keepClaims,
+    now,
+    onOutcome(result, reason) {
+      metrics.count('token_refreshes_total', { result, reason })
+      if (FOREIGN.has(reason)) log.error({ event: 'refresh_foreign', reason }, 'tokens of somebody or something else')
+    },
+  })
   const refresher = createRefresherOf(
     shared ??
       together(atPool, {
@@ -349,24 +359,6 @@ function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[]
   return [...new Set([...asked, ...told])]
 }
 
-/** Counts each refresh at the user pool; tokens that belong to something else are told aloud, because nothing harmless brings them about. */
-function observed(atPool: RefreshAtPool, { metrics, log }: { readonly metrics: Metrics; readonly log: Logger }) {
-  return async (session: Session, hold?: Hold): Promise<RefreshOutcome> => {
-    const outcome = await atPool(session, hold).catch((cause: unknown): RefreshOutcome => ({
-      kind: 'unavailable',
-      cause,
-    }))
-    const reason = refreshReason(outcome)
-    metrics.count('token_refreshes_total', { result: outcome.kind, reason })
-    if (reason === 'tokens_foreign' || reason === 'other_person')
-      log.error(
-        { event: 'refresh_foreign', reason },
-        'a refresh brought tokens that are not of this session; it has ended',
-      )
-    return outcome
-  }
-}
-
 interface Together {
   readonly settings: Settings
   readonly redis: Redis | null
@@ -383,8 +375,8 @@ function together(atPool: RefreshAtPool, { settings, redis, answerSeal, ...rest 
   const { keys, ticks } = rest
   return createSharedRefresh({
     redis,
-    lockKey: keys.refreshing,
-    answers: createRefreshAnswers({ redis, key: keys.refreshed, seal: answerSeal }),
+    keys,
+    answers: createRefreshAnswers({ redis, keys, seal: answerSeal }),
     atPool,
     ticks,
     ...(settings.session.store === 'redis'

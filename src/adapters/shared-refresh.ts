@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Session } from '../domain/session.ts'
 import { StoreError, type Redis } from './redis.ts'
+import type { RedisKeys } from './redis-keys.ts'
 import type { RefreshAnswer, RefreshAnswers } from './refresh-answers.ts'
 import type { RefreshOutcome } from './refresher.ts'
 import type { SessionRecords } from './session-records.ts'
@@ -19,8 +20,7 @@ export interface SharedRefresh {
 
 export interface SharedRefreshOptions {
   readonly redis: Pick<Redis, 'setIfAbsent' | 'deleteIf'>
-  /** The key of the lock of a session. */
-  readonly lockKey: (sessionId: string) => string
+  readonly keys: Pick<RedisKeys, 'refreshing'>
   readonly answers: RefreshAnswers
   readonly atPool: RefreshAtPool
   /** Where the sessions live in Redis too. */
@@ -35,7 +35,7 @@ const LOCK_MS = 8_000
 const POLL_MS = 40
 
 export function createSharedRefresh(options: SharedRefreshOptions): SharedRefresh {
-  const { redis, lockKey, answers, atPool, records, ticks, lockMs = LOCK_MS, pollMs = POLL_MS } = options
+  const { redis, keys, answers, atPool, records, ticks, lockMs = LOCK_MS, pollMs = POLL_MS } = options
 
   /** What others have made of this session: its result, or the newest session to begin with. */
   async function madeByOthers(session: Session): Promise<RefreshOutcome | Session> {
@@ -62,7 +62,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
     for (;;) {
       const made = await madeByOthers(session)
       if ('kind' in made) return made
-      if (await redis.setIfAbsent(lockKey(session.id), me, lockMs)) return lead(session, me)
+      if (await redis.setIfAbsent(keys.refreshing(session.id), me, lockMs)) return lead(session, me)
       if (performance.now() > patience) return { kind: 'unavailable', cause: new Error('others refresh without end') }
       await wait(pollMs)
     }
@@ -73,10 +73,10 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
       // Somebody may have finished between the look and the lock.
       const made = await madeByOthers(session)
       if ('kind' in made) return made
-      const outcome = await atPool(made, async (held) => keep(session, held)).catch(faultOf)
+      const outcome = await atPool(made, async (held) => keep(session, held))
       return await published(session, outcome)
     } finally {
-      await redis.deleteIf(lockKey(session.id), me).catch(storeOnly)
+      await redis.deleteIf(keys.refreshing(session.id), me).catch(storeOnly)
     }
   }
 
@@ -101,7 +101,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
   async function waited(session: Session): Promise<Session> {
     const me = randomUUID()
     const patience = performance.now() + lockMs + 2 * pollMs
-    while (!(await redis.setIfAbsent(lockKey(session.id), me, lockMs)) && performance.now() < patience)
+    while (!(await redis.setIfAbsent(keys.refreshing(session.id), me, lockMs)) && performance.now() < patience)
       await wait(pollMs)
     try {
       const answer = await answers.read(session)
@@ -109,7 +109,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
       await answers.write(session, { kind: 'refused', reason: 'signed_out' })
       return found !== null && found.claimsAt >= session.claimsAt ? found : session
     } finally {
-      await redis.deleteIf(lockKey(session.id), me)
+      await redis.deleteIf(keys.refreshing(session.id), me)
     }
   }
 
@@ -122,7 +122,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
         } catch (error) {
           storeOnly(error)
           // One answer that did not come may be the lock's; without a second try a busy moment would cost a call to the pool.
-          await redis.deleteIf(lockKey(session.id), me).catch(storeOnly)
+          await redis.deleteIf(keys.refreshing(session.id), me).catch(storeOnly)
         }
       }
       return unproven(await atPool(session))
@@ -163,8 +163,6 @@ function unproven(outcome: RefreshOutcome): RefreshOutcome {
   if (outcome.kind !== 'rejected' || outcome.reason !== 'refresh_rejected') return outcome
   return { kind: 'unavailable', cause: new Error('refused while the store was away') }
 }
-
-const faultOf = (cause: unknown): RefreshOutcome => ({ kind: 'unavailable', cause })
 
 /** For what may fail because the store is away, and for no other reason. */
 function storeOnly(error: unknown): undefined {

@@ -41,8 +41,8 @@ async function tests(server: RedisServer): Promise<void> {
     const calls: { session: Session; hold: Hold | undefined; answer: (outcome: RefreshOutcome) => void }[] = []
     const shared = createSharedRefresh({
       redis,
-      lockKey: keys.refreshing,
-      answers: createRefreshAnswers({ redis, key: keys.refreshed, seal }),
+      keys,
+      answers: createRefreshAnswers({ redis, keys, seal }),
       atPool: async (one, hold) => new Promise((answer) => calls.push({ session: one, hold, answer })),
       ticks: () => performance.now(),
       pollMs: 5,
