@@ -98,11 +98,11 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     cognito,
     states,
     book: parts.book,
+    ticks: parts.ticks,
     signInsPerMinute: settings.limits.signInsPerMinutePerAddress,
     metrics,
     log,
     now,
-    ticks: parts.ticks,
     pool: pool.name,
     callbackUrl: parts.callbackUrl,
     verifier: parts.verifier,
@@ -118,16 +118,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   })
   await app.register(async (forms) => {
     await forms.register(ownForms)
-    await forms.register(signOut, {
-      cognito,
-      csrf,
-      states,
-      now,
-      self,
-      pool: pool.name,
-      ownPrefix: prefix,
-      callbackUrl: parts.callbackUrl,
-    })
+    await forms.register(signOut, { csrf, self, ownPrefix: prefix })
     await forms.register(resume, { forms: parts.keptForms, csrf, self, script, log, now })
   })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })

@@ -22,7 +22,7 @@ import { createRedisStore } from './adapters/redis-session-store.ts'
 import { createRefreshAnswers } from './adapters/refresh-answers.ts'
 import { createRefresher, type Refresher, type RefreshOutcome } from './adapters/refresher.ts'
 import { createKeyWatch } from './adapters/key-watch.ts'
-import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
+import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
 import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
 import type { SessionStore } from './adapters/session-store.ts'
@@ -314,21 +314,6 @@ function neededRedis({ session }: Settings, redis: Redis | null) {
 
 function placedKeys({ session }: Settings): readonly PlacedKey[] {
   return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
-}
-
-const KEY_SLOTS = 8
-
-/**
- * For secure-session, which takes its keys once but keeps the buffers: as many as it will ever have, with what they hold following the ring.
- * A slot without a key of its own holds the first once more.
- */
-function keySlots(ring: KeyRing, derive: (master: Buffer) => Buffer): readonly Buffer[] {
-  const slots = Array.from({ length: KEY_SLOTS }, () => Buffer.alloc(32))
-  ring.follow((masters) => {
-    const keys = masters.map(derive)
-    for (const [at, slot] of slots.entries()) slot.set(keys[at] ?? keys[0] ?? slot)
-  })
-  return slots
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {

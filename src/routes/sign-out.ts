@@ -1,31 +1,24 @@
-import { randomBytes } from 'node:crypto'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { CognitoClient } from '../adapters/cognito-client.ts'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
-import type { LoginStates } from '../adapters/login-states.ts'
 import { FORGET_PAGES } from '../domain/answer-headers.ts'
 import { isCrossOrigin } from '../domain/client-kind.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { parseReturnTo, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
+import { switchCookie, SWITCH_COOKIE } from '../domain/own-cookies.ts'
+import { parseReturnTo, type ReturnToSelf } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
 import { confirmSignOutPage } from '../pages/confirm-sign-out-page.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { signedOutPage } from '../pages/signed-out-page.ts'
 
 export interface SignOutOptions {
-  readonly cognito: CognitoClient
   readonly csrf: CsrfTokens
-  readonly states: LoginStates
-  readonly now: () => number
   readonly self: ReturnToSelf
-  readonly pool: string
   readonly ownPrefix: string
-  readonly callbackUrl: string
 }
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
-  const { cognito, csrf, states, now, self, ownPrefix } = options
+  const { csrf, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
@@ -48,7 +41,9 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     if (session !== null) requireOwnForm(request, session, form)
     await app.endSession(request, session)
     reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
-    return form['switch'] === '1' ? switchPerson(reply, form) : reply.redirect(await app.signOutUrl(), 303)
+    if (form['switch'] !== '1') return reply.redirect(await app.signOutUrl(), 303)
+    request.setCookies.set(SWITCH_COOKIE, switchCookie())
+    return reply.redirect(`${ownPrefix}/start?rd=${encodeURIComponent(parseReturnTo(form['rd'], self))}`, 303)
   })
 
   app.get(`${ownPrefix}/signed_out`, same, async (_request, reply) =>
@@ -63,26 +58,6 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     })
     if (foreign) throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
     if (!csrf.isValid(session.id, form['csrf'] ?? '')) throw new GatewayError('GW_CSRF', { reason: 'csrf' })
-  }
-
-  /**
-   * Cognito shows its sign-in page and comes back with a code for which there is no attempt here: the callback then begins a sign-in of its
-   * own. Not relying on nonce and PKCE surviving `/logout` costs one redirect.
-   */
-  async function switchPerson(reply: FastifyReply, form: Fields): Promise<FastifyReply> {
-    const returnTo: SafePath = parseReturnTo(form['rd'], self)
-    const state = states.write({
-      id: randomBytes(6).toString('base64url'),
-      secret: '',
-      pool: options.pool,
-      returnTo,
-      startedAt: now(),
-      restarted: false,
-    })
-    const url = await cognito
-      .switchUrl({ redirectUri: options.callbackUrl, state })
-      .catch(() => `${self.publicUrl}${ownPrefix}/start?rd=${encodeURIComponent(returnTo)}`)
-    return reply.redirect(url, 303)
   }
 }
 

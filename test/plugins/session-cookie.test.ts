@@ -33,6 +33,7 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
       { name: 'locate' },
     ),
   )
+  await app.register(fp((_scope, _options, done) => done(), { name: 'bearer' }))
   await app.register(sessionCookie, {
     store: {
       read: (text) => {
@@ -52,7 +53,12 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
     now: Date.now,
     maxAgeSeconds: 3_600,
   })
-  app.get('/set', { config: { access: 'public' } }, async (request) => String(await app.keepSession(request, session)))
+  app.route({
+    method: 'GET',
+    url: '/set',
+    config: { access: 'public' },
+    handler: async (request) => String(await app.keepSession(request, session)),
+  })
   app.get('/', { config: { access: 'public' } }, async () => 'ok')
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(async () => app.close())

@@ -3,6 +3,7 @@ import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
 import type { Metrics } from '../../adapters/metrics.ts'
+import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
 import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
@@ -23,8 +24,6 @@ export interface CallbackParts extends BeginParts {
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
   readonly maxAgeSeconds: number
-  /** Milliseconds that only go forward. */
-  readonly ticks: () => number
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
@@ -107,6 +106,8 @@ export function createCallback(
     const signedIn = await personIn(tokens, attempt.nonce)
     const { person, identityProvider } = signedIn
     reached('verified', { sub: person.subject, email: person.email, identityProvider })
+    const before = request.signedInSession ?? request.lapsedSession
+    if (before !== null && before.person.subject !== person.subject) reply.header(...FORGET_PAGES)
     const session = await replaceSession(request, signedIn)
     reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person

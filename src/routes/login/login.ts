@@ -3,11 +3,12 @@ import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoPage } from '../../adapters/cognito-client.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import { SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
-import { beginLogin } from './begin.ts'
+import { beginLogin, leaveFirst } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
 import { createJournal, type JournalParts } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
@@ -48,6 +49,8 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       options.metrics.count('logins_total', { pool: options.pool, result: 'failed', reason: 'login_loop' })
       throw new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
     }
+    if (page === 'sign-in' && request.cookies[SWITCH_COOKIE] !== undefined)
+      return leaveFirst(parts, returnTo, { request, reply })
     return beginLogin(
       parts,
       attempts,
