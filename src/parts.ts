@@ -43,6 +43,8 @@ import type { Logger } from 'pino'
 /** Everything that the servers are made of, made once from the settings. */
 export interface Parts {
   readonly settings: Settings
+  /** Of this build. */
+  readonly version: string
   readonly log: Logger
   readonly requestLog: RequestLog
   /** The time of day: for what tokens and cookies say. */
@@ -97,6 +99,7 @@ export interface Lifecycle {
 
 export interface PartsOptions {
   readonly settings: Settings
+  readonly version: string
   readonly log: Logger
   readonly now?: (() => number) | undefined
   readonly ticks?: (() => number) | undefined
@@ -119,7 +122,15 @@ export interface Shared {
 }
 
 export function createParts(options: PartsOptions): Parts {
-  const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
+  const {
+    settings,
+    version,
+    log,
+    now = Date.now,
+    ticks = () => performance.now(),
+    maxSessionTextBytes,
+    shared,
+  } = options
   const pool = settings.pools[0]
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
@@ -227,6 +238,7 @@ export function createParts(options: PartsOptions): Parts {
 
   return {
     settings,
+    version,
     log,
     requestLog: createRequestLog(log),
     now,
