@@ -121,7 +121,9 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     }
     const here = placeOf(request, 'page')
     const retry = request.method === 'GET' && request.route !== null ? { retry: here } : {}
-    return errorPage({ code, reference, signInAgain: signInHref(request.returnTo ?? here), ...retry })
+    const { attempt } = request.outcome
+    const diagnose = `${self.ownPrefix}/diagnose${attempt === null ? '' : `?attempt=${attempt}`}`
+    return errorPage({ code, reference, signInAgain: signInHref(request.returnTo ?? here), diagnose, ...retry })
   }
 
   function page(reply: FastifyReply, html: string): FastifyReply {

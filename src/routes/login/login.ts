@@ -11,11 +11,15 @@ import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
 import { beginLogin, leaveFirst } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
+import { createDiagnose, type DiagnoseParts } from './diagnose.ts'
 import { createJournal, type JournalParts } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
 import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.ts'
 
-export interface LoginOptions extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions {
+type Diagnosed = Pick<DiagnoseParts, 'findLogins' | 'sessionLimits' | 'maxHeaderBytes' | 'version' | 'script'>
+
+export interface LoginOptions
+  extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions, Diagnosed {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
@@ -77,6 +81,17 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
   app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
   app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
+
+  app.get(
+    `${endpoints.prefix}/diagnose`,
+    open,
+    createDiagnose({
+      ...parts,
+      attempts,
+      https: self.publicUrl.startsWith('https:'),
+      signInHref: `${endpoints.prefix}/sign_in`,
+    }),
+  )
 
   app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)
