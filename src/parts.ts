@@ -152,6 +152,7 @@ export function createParts(options: PartsOptions): Parts {
   metrics.set('circuit_open', 0, { target: `pool/${pool.name}` })
   const { issuer, domain, clientId, scopes } = pool
   let { clientSecret } = pool
+  let levelAsSet = settings.log.level
   const cognito = createCognitoClient({
     issuer,
     domain,
@@ -275,7 +276,9 @@ export function createParts(options: PartsOptions): Parts {
     adopt(changed) {
       keys.replace(placedKeys(changed))
       clientSecret = changed.pools[0]?.clientSecret
-      log.level = changed.log.level
+      // Only a setting that was changed: somebody may have set the level on the control port meanwhile.
+      if (changed.log.level !== levelAsSet) log.level = changed.log.level
+      levelAsSet = changed.log.level
     },
     async close() {
       keyWatch.stop()

@@ -39,8 +39,18 @@ t.test('over TLS the server must be who its address says, by an authority that i
   const port = await freePort()
   const user = 'gateway on >S3cr3t ~cognito-gateway:* +hello +get +set +del +eval +xadd +xrange'.split(' ')
   await startRedis(t, [
-    ...['--tls-port', String(port), '--tls-cert-file', certFile, '--tls-key-file', keyFile],
-    ...['--tls-ca-cert-file', authority.caFile, '--tls-auth-clients', 'no', '--user', ...user],
+    '--tls-port',
+    String(port),
+    '--tls-cert-file',
+    certFile,
+    '--tls-key-file',
+    keyFile,
+    '--tls-ca-cert-file',
+    authority.caFile,
+    '--tls-auth-clients',
+    'no',
+    '--user',
+    ...user,
   ])
   const connect = (host: string, ca?: string): Redis =>
     connectRedis(t, `rediss://gateway:S3cr3t@${host}:${port}`, { ca, probeKey: keys.probe })
