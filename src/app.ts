@@ -87,7 +87,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     userPoolId: pool.userPoolId,
     trustEmailFrom: pool.trustEmailFrom,
     keepClaims: parts.keepClaims,
-    maxAgeSeconds,
+    revocations: parts.revocations,
     self,
     attemptKeys: parts.attemptKeys,
     endpoints: { prefix, callback },
@@ -96,7 +96,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(signOut, {
     cognito,
     store,
-    refresher,
+    revocations: parts.revocations,
+    tokenRevoker: parts.tokenRevoker,
     csrf,
     states,
     metrics,
@@ -106,7 +107,6 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     pool: pool.name,
     ownPrefix: prefix,
     callbackUrl: parts.callbackUrl,
-    maxAgeSeconds,
   })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 

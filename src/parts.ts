@@ -1,17 +1,22 @@
+import { readFileSync } from 'node:fs'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
-import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
+import { createRedis, type Redis } from './adapters/redis.ts'
+import { createRedisKeys } from './adapters/redis-keys.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
+import { createRevocationLog } from './adapters/revocation-log.ts'
+import { createRevocations, type Revocations } from './adapters/revocations.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
+import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
@@ -20,6 +25,7 @@ import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts
 import { identityFromClaims } from './domain/identity.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
+import type { Revocation } from './domain/revocation.ts'
 import type { Session } from './domain/session.ts'
 import type { Logger } from 'pino'
 
@@ -38,8 +44,9 @@ export interface Parts {
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
   readonly store: SessionStore
-  readonly ended: EndedSessions
+  readonly revocations: Revocations
   readonly refresher: Refresher
+  readonly tokenRevoker: TokenRevoker
   readonly states: LoginStates
   readonly csrf: CsrfTokens
   readonly attemptKeys: readonly Buffer[]
@@ -81,10 +88,14 @@ export interface Shared {
   readonly refresh: (session: Session) => Promise<RefreshOutcome>
   /** Waits for a refresh that any worker began; the newest session known. Never rejects. */
   readonly settle: (session: Session) => Promise<Session>
-  /** Tells the others that a session has ended; resolves when they know. Never rejects. */
-  readonly tellEnded: (session: EndedSession) => Promise<void>
+  /** Tells the others what was revoked; resolves when they know. Never rejects. */
+  readonly tellRevoked: (revocation: Revocation) => Promise<void>
 }
 
+/** Cognito makes none that lives longer. */
+const LONGEST_ACCESS_TOKEN_MS = 86_400_000
+/** The life of a refresh token, unless the app client says otherwise: as long may a program bring tokens of an old sign-in. */
+const REVOCATIONS_KEPT_MS = 30 * 86_400_000
 const KEYS_RENEWAL_MS = 3_600_000
 const KEYS_RETRY_MS = 1_000
 const KEYS_MAX_RETRY_MS = 10_000
@@ -130,11 +141,8 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
   const keyWatch = createKeyWatch(verifier, log)
-  const ended = createEndedSessions({
-    now,
-    tell: shared?.tellEnded,
-    onEnded: (sessionId) => streams.ended(sessionId),
-  })
+  const redis = openRedis(settings, metrics)
+  const revocations = openRevocations({ settings, now, log, redis, context }, streams, shared)
   const refresher = createSharedRefresher(shared, {
     now,
     refresh: async (session) => {
@@ -144,6 +152,8 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
       return outcome
     },
   })
+
+  const tokenRevoker = createTokenRevoker({ cognito, refresher, log })
 
   return {
     settings,
@@ -157,15 +167,16 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
+    bearers: createBearers({ verifier, revocations, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
     store: createCookieStore({
       seal: createSeal(masters, 'session', context),
-      ended,
+      revocations,
       maxTextBytes: maxSessionTextBytes,
       onWritten: (session) => streams.renewed(session),
     }),
-    ended,
+    revocations,
     refresher,
+    tokenRevoker,
     states: createLoginStates(createSeal(masters, 'state', context), self),
     csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
     attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
@@ -182,9 +193,62 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     async close() {
       keyWatch.stop()
       overload.stop()
+      revocations.close()
+      tokenRevoker.close()
+      redis?.close()
       await upstreams.destroy()
     },
   }
+}
+
+/** At most one connection per process, with either store. */
+function openRedis({ session }: Settings, metrics: Metrics): Redis | null {
+  if (session.redis === undefined) return null
+  const { url, caFile } = session.redis
+  return createRedis({
+    url,
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    onCommand(operation, result, seconds) {
+      metrics.observe('session_store_duration_seconds', seconds, { operation })
+      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
+    },
+  })
+}
+
+interface RevocationParts {
+  readonly settings: Settings
+  readonly now: () => number
+  readonly log: Logger
+  readonly redis: Redis | null
+  readonly context: string
+}
+
+function openRevocations(
+  { settings, now, log, redis, context }: RevocationParts,
+  streams: OpenStreams,
+  shared: Shared | undefined,
+): Revocations {
+  const maxAgeMs = settings.session.maxAgeSeconds * 1000
+  const keepMs = {
+    sessions: Math.max(maxAgeMs, LONGEST_ACCESS_TOKEN_MS),
+    others: Math.max(maxAgeMs, REVOCATIONS_KEPT_MS),
+  }
+  const revocations = createRevocations({
+    now,
+    keepMs,
+    openLog:
+      redis === null
+        ? null
+        : (onRead) => createRevocationLog({ redis, keys: createRedisKeys(context), keepMs, onRead, log }),
+    tell: shared?.tellRevoked,
+    onRevoked(revocation) {
+      if (revocation.kind === 'session') streams.ended(revocation.id)
+      else streams.revoked((person) => revocations.coversSignIn(person))
+    },
+  })
+  const { revokeAllBefore } = settings.session
+  if (revokeAllBefore !== undefined) revocations.learn({ kind: 'everything', before: revokeAllBefore })
+  return revocations
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {

@@ -1,6 +1,8 @@
 import { GatewayError } from '../domain/errors.ts'
 import { identityFromClaims, type Identity } from '../domain/identity.ts'
 import { Memo } from '../domain/memo.ts'
+import { tokenOrigin, type TokenOrigin } from '../domain/revocation.ts'
+import type { Revocations } from './revocations.ts'
 import type { TokenVerifier } from './token-verifier.ts'
 
 /** Reads access tokens out of Authorization headers and says whose they are. */
@@ -13,10 +15,17 @@ export interface Bearers {
 
 export interface BearersOptions {
   readonly verifier: TokenVerifier
+  readonly revocations: Revocations
   readonly pool: string
   readonly userPoolId: string
   readonly keepClaims: readonly string[]
   readonly now: () => number
+}
+
+interface Verified {
+  readonly identity: Identity
+  readonly origin: TokenOrigin
+  readonly until: number
 }
 
 const MEMO_MS = 60_000
@@ -30,8 +39,8 @@ const SCHEME = 'bearer '
 const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
 
 export function createBearers(options: BearersOptions): Bearers {
-  const { verifier, now } = options
-  const memo = new Memo<{ readonly identity: Identity; readonly until: number }>(REMEMBERED)
+  const { verifier, revocations, now } = options
+  const memo = new Memo<Verified>(REMEMBERED)
   // Apart, so that no flood of refused tokens drives out one that is in use.
   const refused = new Memo<{ readonly error: GatewayError; readonly until: number }>(REFUSED)
 
@@ -49,8 +58,10 @@ export function createBearers(options: BearersOptions): Bearers {
       const access = await verifier.verifyBearer(token)
       const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
       if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
+      const origin = tokenOrigin(identity, access)
+      if (revocations.coversToken(origin)) throw revoked()
       const expiresAt = typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0
-      memo.set(token, { identity, until: Math.min(now() + MEMO_MS, expiresAt) })
+      memo.set(token, { identity, origin, until: Math.min(now() + MEMO_MS, expiresAt) })
       return identity
     } catch (error) {
       rememberRefusal(token, error)
@@ -77,7 +88,14 @@ export function createBearers(options: BearersOptions): Bearers {
     },
     identityOf(token) {
       const known = memo.get(token)
-      return known !== null && now() < known.until ? known.identity : verified(token)
+      if (known === null || now() >= known.until) return verified(token)
+      return revocations.coversToken(known.origin) ? Promise.reject(revoked()) : known.identity
     },
   }
 }
+
+const revoked = (): GatewayError =>
+  new GatewayError('GW_TOKEN_INVALID', {
+    reason: 'token_revoked',
+    headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+  })

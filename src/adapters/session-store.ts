@@ -3,7 +3,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { ClaimValue } from '../domain/identity.ts'
 import { Memo } from '../domain/memo.ts'
 import type { Session } from '../domain/session.ts'
-import type { EndedSessions } from './ended-sessions.ts'
+import type { Revocations } from './revocations.ts'
 import type { Seal } from './seal.ts'
 
 /** Where sessions live between requests. What a browser holds is a text; what that text is worth, the store says. */
@@ -12,8 +12,8 @@ export interface SessionStore {
   read(text: string): StoredSession | null | Promise<StoredSession | null>
   /** The text that the browser is to hold from now on; null once the session was ended. Throws GW_SESSION_TOO_LARGE where it cannot hold it. */
   write(session: Session): string | null | Promise<string | null>
-  /** From now on no text of this session is one, however often it was copied. `until` in epoch milliseconds. */
-  end(sessionId: string, until: number): void | Promise<void>
+  /** From now on no text of this session is one, however often it was copied. `why` is a reason of `sessions_ended_total`. */
+  end(session: Session, why: string): Promise<void>
 }
 
 export interface StoredSession {
@@ -24,8 +24,8 @@ export interface StoredSession {
 
 export interface CookieStoreOptions {
   readonly seal: Seal
-  /** So that a copied cookie is worth nothing on this machine once its session was ended. */
-  readonly ended: EndedSessions
+  /** So that a copied cookie is worth nothing once its session was ended. */
+  readonly revocations: Revocations
   /** Longest text in bytes that the cookies can hold together. */
   readonly maxTextBytes: number
   /** At least so many sessions are not opened anew each time. */
@@ -38,19 +38,19 @@ const MAX_RECORD_BYTES = 65_536
 
 /** The store that needs no server: the browser holds the whole record, sealed. */
 export function createCookieStore(options: CookieStoreOptions): SessionStore {
-  const { seal, ended, maxTextBytes } = options
+  const { seal, revocations, maxTextBytes } = options
   const memo = new Memo<StoredSession>(options.remembered ?? 10_000)
 
   return {
     read(text) {
       const known = memo.get(text)
       const stored = known ?? unseal(text, seal)
-      if (stored === null || ended.has(stored.session.id)) return null
+      if (stored === null || revocations.endedSession(stored.session)) return null
       if (known === null) memo.set(text, stored)
       return stored
     },
     write(session) {
-      if (ended.has(session.id)) return null
+      if (revocations.endedSession(session)) return null
       const text = seal.seal(deflateRawSync(JSON.stringify(recordOf(session)), { level: 6 }))
       if (text.length > maxTextBytes) {
         throw new GatewayError('GW_SESSION_TOO_LARGE', {
@@ -62,7 +62,7 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
       options.onWritten?.(session)
       return text
     },
-    end: (sessionId, until) => ended.end({ sessionId, until }),
+    end: async (session) => revocations.endSession(session),
   }
 }
 
@@ -83,6 +83,7 @@ function unseal(text: string, seal: Seal): StoredSession | null {
 interface SessionRecord {
   readonly v: 1
   readonly id: string
+  readonly origin?: string
   readonly pool: string
   readonly sub: string
   readonly user: string
@@ -103,6 +104,7 @@ function recordOf({ person, ...session }: Session): SessionRecord {
   return {
     v: 1,
     id: session.id,
+    ...(session.originJti === undefined ? {} : { origin: session.originJti }),
     pool: person.pool,
     sub: person.subject,
     user: person.username,
@@ -127,6 +129,7 @@ function isRecord(value: unknown): value is SessionRecord {
 function sessionOf(record: SessionRecord): Session {
   return {
     id: record.id,
+    originJti: record.origin,
     person: {
       kind: 'person',
       pool: record.pool,

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:cluster'
-import type { EndedSession } from '../adapters/ended-sessions.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
+import type { Revocation } from '../domain/revocation.ts'
 import type { Parts } from '../parts.ts'
 import { createAsks, type Asks } from './asks.ts'
 import { isTrue, type PrimaryMessage, type WorkerMessage } from './messages.ts'
@@ -18,7 +18,7 @@ export interface Member {
   readonly kill: () => void
 }
 
-/** Where workers ask: it refreshes for all of them, and knows every session that has ended. */
+/** Where workers ask: it refreshes for all of them, and knows everything that was revoked. */
 export interface Desk {
   readonly members: ReadonlyMap<number, Member>
   join(worker: Worker): void
@@ -39,12 +39,12 @@ const END_PATIENCE_MS = 1_000
 export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
   const members = new Map<number, Member>()
 
-  async function tellEnded(session: EndedSession, teller: Member): Promise<true> {
-    parts.ended.learn(session)
+  async function tellRevoked(revocation: Revocation, teller: Member): Promise<true> {
+    parts.revocations.learn(revocation)
     const others = [...members.values()].filter((member) => member !== teller && member.greeted)
     await Promise.all(
       others.map(async (other) =>
-        other.asks.ask((ask) => other.tell({ type: 'ended', ask, session }), {
+        other.asks.ask((ask) => other.tell({ type: 'revoked', ask, revocation }), {
           fits: isTrue,
           withinMs: END_PATIENCE_MS,
         }),
@@ -60,7 +60,7 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
     switch (message.type) {
       case 'hello':
         member.greeted = true
-        reply(parts.ended.list())
+        reply(parts.revocations.list())
         return
       case 'refresh':
         void parts.refresher.renew(message.session).then((outcome) => reply(withoutCause(outcome)))
@@ -68,8 +68,8 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
       case 'settle':
         void parts.refresher.settle(message.session).then(reply)
         return
-      case 'end':
-        void tellEnded(message.session, member).then(reply)
+      case 'revoke':
+        void tellRevoked(message.revocation, member).then(reply)
         return
       case 'answer':
         member.asks.answer(message.ask, message.value)

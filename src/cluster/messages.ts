@@ -1,6 +1,6 @@
-import type { EndedSession } from '../adapters/ended-sessions.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
+import { isRevocation, type Revocation } from '../domain/revocation.ts'
 import type { Session } from '../domain/session.ts'
 
 /*
@@ -11,14 +11,14 @@ import type { Session } from '../domain/session.ts'
 
 /** What a worker tells its primary. What has `ask` is answered with that number. */
 export type WorkerMessage =
-  /** Answered with every ended session; from now on the worker is told of each. */
+  /** Answered with everything that was revoked; from now on the worker is told of each. */
   | { readonly type: 'hello'; readonly ask: number }
   /** Answered with a `RefreshOutcome`. */
   | { readonly type: 'refresh'; readonly ask: number; readonly session: Session }
   /** Answered with the newest `Session`. */
   | { readonly type: 'settle'; readonly ask: number; readonly session: Session }
   /** Answered with `true` when every other worker knows. */
-  | { readonly type: 'end'; readonly ask: number; readonly session: EndedSession }
+  | { readonly type: 'revoke'; readonly ask: number; readonly revocation: Revocation }
   | { readonly type: 'listening'; readonly port: number }
   /** The worker has the user pool's keys. */
   | { readonly type: 'keys' }
@@ -29,7 +29,7 @@ export type WorkerMessage =
 /** What the primary tells a worker. */
 export type PrimaryMessage =
   /** Answered with `true`. */
-  | { readonly type: 'ended'; readonly ask: number; readonly session: EndedSession }
+  | { readonly type: 'revoked'; readonly ask: number; readonly revocation: Revocation }
   /** Answered with a `MetricsSnapshot`. */
   | { readonly type: 'count'; readonly ask: number }
   | { readonly type: 'drain' }
@@ -46,13 +46,14 @@ type Guard = (value: unknown) => boolean
 
 const isNumber: Guard = (value) => typeof value === 'number'
 const isText: Guard = (value) => typeof value === 'string'
+const isTextOrNone: Guard = (value) => value === undefined || isText(value)
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
 const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<string, Guard>>>> = {
   hello: { ask: isNumber },
   refresh: { ask: isNumber, session: isSession },
   settle: { ask: isNumber, session: isSession },
-  end: { ask: isNumber, session: isEndedSession },
+  revoke: { ask: isNumber, revocation: isRevocation },
   listening: { port: isNumber },
   keys: {},
   failed: { says: isText },
@@ -60,7 +61,7 @@ const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<stri
 }
 
 const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<string, Guard>>>> = {
-  ended: { ask: isNumber, session: isEndedSession },
+  revoked: { ask: isNumber, revocation: isRevocation },
   count: { ask: isNumber },
   drain: {},
   answer: { ask: isNumber },
@@ -93,7 +94,8 @@ export function isSession(value: unknown): value is Session {
       seenAt: isNumber,
       claimsAt: isNumber,
       accessExpiresAt: isNumber,
-      refreshToken: (token) => token === undefined || isText(token),
+      originJti: isTextOrNone,
+      refreshToken: isTextOrNone,
     }) &&
     hasFields(person, { pool: isText, subject: isText, username: isText, claims: isObject, authTime: isNumber }) &&
     person['kind'] === 'person' &&
@@ -114,12 +116,8 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
   }
 }
 
-export function isEndedSession(value: unknown): value is EndedSession {
-  return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber })
-}
-
-export function isEndedList(value: unknown): value is readonly EndedSession[] {
-  return Array.isArray(value) && value.every(isEndedSession)
+export function isRevocationList(value: unknown): value is readonly Revocation[] {
+  return Array.isArray(value) && value.every(isRevocation)
 }
 
 export function isSnapshot(value: unknown): value is MetricsSnapshot {

@@ -1,12 +1,12 @@
 import cluster, { type Worker } from 'node:cluster'
-import type { EndedSession } from '../adapters/ended-sessions.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { updateGauges } from '../admin.ts'
+import type { Revocation } from '../domain/revocation.ts'
 import { createGatewayParts, startPublicServer, type GatewayOptions } from '../gateway.ts'
 import type { Shared } from '../parts.ts'
 import { createAsks } from './asks.ts'
-import { isEndedList, isOutcome, isPrimaryMessage, isSession, isTrue, type WorkerMessage } from './messages.ts'
+import { isOutcome, isPrimaryMessage, isRevocationList, isSession, isTrue, type WorkerMessage } from './messages.ts'
 
 /** Longer than discovery, a call to the token endpoint and a fetch of keys may take together. */
 const REFRESH_PATIENCE_MS = 15_000
@@ -26,13 +26,13 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
   const link = linkToPrimary(worker)
   const parts = createGatewayParts({ ...options, shared: link })
   const known = await link.greet({
-    learn: (session) => parts.ended.learn(session),
+    learn: (revocation) => parts.revocations.learn(revocation),
     async count() {
       updateGauges(parts)
       return parts.metrics.snapshot()
     },
   })
-  for (const session of known) parts.ended.learn(session)
+  for (const revocation of known) parts.revocations.learn(revocation)
 
   const server = await startPublicServer(parts)
   link.tell({ type: 'listening', port: server.port })
@@ -56,14 +56,14 @@ function sendTo(worker: Worker, message: WorkerMessage): void {
 }
 
 interface Duties {
-  readonly learn: (session: EndedSession) => void
+  readonly learn: (revocation: Revocation) => void
   readonly count: () => Promise<MetricsSnapshot>
 }
 
 interface Link extends Shared {
   tell(message: WorkerMessage): void
-  /** Takes up the duties and gets every session that has ended so far. */
-  greet(duties: Duties): Promise<readonly EndedSession[]>
+  /** Takes up the duties and gets everything that was revoked so far. */
+  greet(duties: Duties): Promise<readonly Revocation[]>
   /** Resolves when the worker is to end: told so, or left alone. */
   readonly enough: Promise<'drain' | 'alone'>
 }
@@ -83,8 +83,8 @@ function linkToPrimary(worker: Worker): Link {
       case 'answer':
         asks.answer(message.ask, message.value)
         return
-      case 'ended':
-        duties?.learn(message.session)
+      case 'revoked':
+        duties?.learn(message.revocation)
         tell({ type: 'answer', ask: message.ask, value: true })
         return
       case 'count':
@@ -106,7 +106,8 @@ function linkToPrimary(worker: Worker): Link {
     enough,
     async greet(taken) {
       duties = taken
-      const list = await asks.ask((ask) => tell({ type: 'hello', ask }), { fits: isEndedList, withinMs: PATIENCE_MS })
+      const hello = (ask: number): void => tell({ type: 'hello', ask })
+      const list = await asks.ask(hello, { fits: isRevocationList, withinMs: PATIENCE_MS })
       // Without the list, people who signed out would be let in again.
       if (list === undefined) throw new TypeError('the primary does not answer')
       return list
@@ -120,8 +121,8 @@ function linkToPrimary(worker: Worker): Link {
       const send = (ask: number): void => tell({ type: 'settle', ask, session })
       return (await asks.ask(send, { fits: isSession, withinMs: REFRESH_PATIENCE_MS })) ?? session
     },
-    async tellEnded(session) {
-      await asks.ask((ask) => tell({ type: 'end', ask, session }), { fits: isTrue, withinMs: PATIENCE_MS })
+    async tellRevoked(revocation) {
+      await asks.ask((ask) => tell({ type: 'revoke', ask, revocation }), { fits: isTrue, withinMs: PATIENCE_MS })
     },
   }
 }

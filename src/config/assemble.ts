@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { parseInstant } from '../domain/revocation.ts'
 import type { Secret } from '../domain/secret.ts'
 import { endpointsOf } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
@@ -50,6 +51,8 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
       maxAgeSeconds: session.maxAgeSeconds,
       recheckSeconds: session.recheckSeconds,
       refreshGraceSeconds: session.refreshGraceSeconds,
+      revokeAllBefore:
+        session.revokeAllBefore === undefined ? undefined : (parseInstant(session.revokeAllBefore) ?? undefined),
     },
     endpoints: endpointsOf(file),
     workers: file.workers === 'auto' ? availableParallelism() : file.workers,

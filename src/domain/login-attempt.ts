@@ -22,6 +22,15 @@ export interface LoginState {
   readonly startedAt: number
   /** Set on the one sign-in that was begun because the attempt of an earlier one was gone. */
   readonly restarted: boolean
+  /** Set once Cognito was told to end its own session, because the sign-in that it brought back was revoked before. */
+  readonly renewed: boolean
+}
+
+/** What travels through Cognito's `/logout` in its second form: the callback finds no attempt for it, and begins a sign-in of its own. */
+export function stateWithoutAttempt(
+  given: Pick<LoginState, 'pool' | 'returnTo' | 'startedAt' | 'renewed'>,
+): LoginState {
+  return { ...given, id: 'switch', secret: '', restarted: false }
 }
 
 export const ATTEMPT_LIFE_MS = 600_000

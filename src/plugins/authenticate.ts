@@ -122,7 +122,7 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
   }
 
   async function end(request: FastifyRequest, session: Session, reason: string): Promise<void> {
-    await store.end(session.id, session.startedAt + limits.maxAgeSeconds * 1000)
+    await store.end(session, reason)
     app.dropSession(request)
     request.outcome.reason = reason
     metrics.count('sessions_ended_total', { reason })

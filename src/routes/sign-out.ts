@@ -5,11 +5,13 @@ import type { CognitoClient } from '../adapters/cognito-client.ts'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
 import type { LoginStates } from '../adapters/login-states.ts'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { Refresher } from '../adapters/refresher.ts'
+import type { Revocations } from '../adapters/revocations.ts'
 import type { SessionStore } from '../adapters/session-store.ts'
+import type { TokenRevoker } from '../adapters/token-revoker.ts'
 import { isCrossOrigin } from '../domain/client-kind.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { isOwnCookie } from '../domain/identity-headers.ts'
+import { stateWithoutAttempt } from '../domain/login-attempt.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
 import { confirmSignOutPage } from '../pages/confirm-sign-out-page.ts'
@@ -19,7 +21,8 @@ import { signedOutPage } from '../pages/signed-out-page.ts'
 export interface SignOutOptions {
   readonly cognito: CognitoClient
   readonly store: SessionStore
-  readonly refresher: Refresher
+  readonly revocations: Revocations
+  readonly tokenRevoker: TokenRevoker
   readonly csrf: CsrfTokens
   readonly states: LoginStates
   readonly metrics: Metrics
@@ -29,18 +32,15 @@ export interface SignOutOptions {
   readonly pool: string
   readonly ownPrefix: string
   readonly callbackUrl: string
-  readonly maxAgeSeconds: number
 }
 
-/** Revoking is best effort: nobody waits longer than this for their sign-out because Cognito is slow. */
-const REVOKE_PATIENCE_MS = 700
 /** A form is a few hundred bytes: no browser takes this long to send it. */
 const FORM_PATIENCE_MS = 10_000
 const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
-  const { cognito, store, refresher, csrf, states, metrics, log, now, self, ownPrefix } = options
+  const { cognito, store, revocations, csrf, states, metrics, log, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   await app.register(formbody)
@@ -58,6 +58,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
         who: session === null ? undefined : (session.person.email ?? session.person.username),
         action: `${ownPrefix}/sign_out`,
         csrfToken: session === null ? '' : csrf.tokenFor(session.id),
+        everywhere: session !== null && revocations.lasting,
         home: '/',
       }),
     )
@@ -68,6 +69,8 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     const session = request.signedInSession
     if (session !== null) {
       requireOwnForm(request, session, form)
+      // First, because it happens as a whole or not at all: then the person is still signed in and can try again.
+      if (form['everywhere'] === '1') await endEverywhere(session, request)
       await end(session, request)
     }
     app.dropSession(request)
@@ -90,25 +93,22 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     if (!csrf.isValid(session.id, form['csrf'] ?? '')) throw new GatewayError('GW_CSRF', { reason: 'csrf' })
   }
 
+  async function endEverywhere({ person }: Session, request: FastifyRequest): Promise<void> {
+    const { pool, subject } = person
+    await revocations.revoke({ kind: 'person', pool, subject, before: now() })
+    log.info(
+      { event: 'revoked', requestId: request.id, client: request.peer.address, kind: 'person', by: 'person' },
+      'signed out on all devices',
+    )
+  }
+
   /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
   async function end(session: Session, request: FastifyRequest): Promise<void> {
-    await store.end(session.id, session.startedAt + options.maxAgeSeconds * 1000)
+    await store.end(session, 'signed_out')
     metrics.count('sign_outs_total', {})
     metrics.count('sessions_ended_total', { reason: 'signed_out' })
     log.info({ event: 'sign_out', requestId: request.id }, 'signed out')
-    await Promise.race([revoke(session, request.id), pause(REVOKE_PATIENCE_MS)])
-  }
-
-  async function revoke(session: Session, requestId: string): Promise<void> {
-    try {
-      const { refreshToken } = await refresher.settle(session)
-      if (refreshToken !== undefined) await cognito.revoke(refreshToken)
-    } catch {
-      log.warn(
-        { event: 'revoke_failed', requestId },
-        'the refresh token could not be revoked; it ends with its own life',
-      )
-    }
+    await options.tokenRevoker.revoke(session, request.id)
   }
 
   async function leave(reply: FastifyReply): Promise<FastifyReply> {
@@ -122,14 +122,8 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
    */
   async function switchPerson(reply: FastifyReply, form: Fields): Promise<FastifyReply> {
     const returnTo: SafePath = parseReturnTo(form['rd'], self)
-    const state = states.write({
-      id: 'switch',
-      secret: '',
-      pool: options.pool,
-      returnTo,
-      startedAt: now(),
-      restarted: false,
-    })
+    const { pool } = options
+    const state = states.write(stateWithoutAttempt({ pool, returnTo, startedAt: now(), renewed: false }))
     const url = await cognito
       .switchUrl({ redirectUri: options.callbackUrl, state })
       .catch(() => `${self.publicUrl}${ownPrefix}/start?rd=${encodeURIComponent(returnTo)}`)
@@ -153,10 +147,4 @@ function dropAttempts(request: FastifyRequest): void {
     if (isOwnCookie(name) && !request.setCookies.has(name))
       request.setCookies.set(name, `${name}=; Max-Age=0; ${COOKIE_ATTRIBUTES}`)
   }
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds).unref()
-  })
 }

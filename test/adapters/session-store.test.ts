@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createEndedSessions } from '../../src/adapters/ended-sessions.ts'
 import { createSeal } from '../../src/adapters/seal.ts'
 import { createCookieStore, type StoredSession } from '../../src/adapters/session-store.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { createClock } from '../helpers/clock.ts'
 import { alice } from '../helpers/people.ts'
+import { ownRevocations } from '../helpers/revocations.ts'
 
 const clock = createClock()
 const storeWith = (maxTextBytes = 7_900) =>
   createCookieStore({
     seal: createSeal([randomBytes(32)], 'session', 'app'),
-    ended: createEndedSessions({ now: clock.now }),
+    revocations: ownRevocations(clock.now),
     maxTextBytes,
   })
 
@@ -28,6 +28,7 @@ const refreshToken = [
 
 const session = (more: Partial<Session> = {}, groups: readonly string[] = ['admins']): Session => ({
   id: randomBytes(16).toString('base64url'),
+  originJti: 'sign-in-of-alice',
   person: alice({ groups: new Set(groups) }),
   startedAt: clock.now(),
   seenAt: clock.now(),
@@ -51,8 +52,8 @@ const groupNames = (count: number): readonly string[] =>
 
 t.test('a session comes back as it was written', async (t) => {
   const seal = createSeal([randomBytes(32)], 'session', 'app')
-  const writer = createCookieStore({ seal, ended: createEndedSessions({ now: clock.now }), maxTextBytes: 7_900 })
-  const reader = createCookieStore({ seal, ended: createEndedSessions({ now: clock.now }), maxTextBytes: 7_900 })
+  const writer = createCookieStore({ seal, revocations: ownRevocations(clock.now), maxTextBytes: 7_900 })
+  const reader = createCookieStore({ seal, revocations: ownRevocations(clock.now), maxTextBytes: 7_900 })
   const one = session()
   t.same(read(reader, written(writer, one))?.session, one, 'on a replica that never saw it')
 })
@@ -75,20 +76,10 @@ t.test('C07 an ended session is none, however often its cookie was copied, and c
   const one = session()
   const text = written(store, one)
   const copy = written(store, { ...one, seenAt: one.seenAt + 1 })
-  store.end(one.id, clock.now() + 60_000)
+  void store.end(one, 'signed_out')
   t.equal(read(store, text), null)
   t.equal(read(store, copy), null)
   t.equal(store.write(one), null, 'a refresh that ends after the sign-out does not bring it back')
-})
-
-t.test('ended sessions are forgotten once they would have ended anyway', async (t) => {
-  const store = storeWith()
-  const one = session()
-  const text = written(store, one)
-  store.end(one.id, clock.now() + 1_000)
-  clock.advance(2)
-  store.end('another', clock.now() + 1_000)
-  t.ok(read(store, text), 'freshness ends it from here on')
 })
 
 t.test('what is no session of this gateway is none', async (t) => {

@@ -49,8 +49,9 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     messageOf,
     failureOf: asGatewayError,
     fail,
-    streaming({ reply, route, session }, end) {
-      const stream = { access: route.access, pool: route.pool, webSocket: false, end }
+    streaming({ reply, route, session, permit }, end) {
+      const { access, pool } = route
+      const stream = { access, pool, webSocket: false, identity: permit.identity, end }
       reply.raw.once('close', streams.add(stream, session))
     },
     upgraded: (errand, rawHeaders, application) =>

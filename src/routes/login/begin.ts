@@ -25,6 +25,8 @@ export interface Beginning {
   readonly loginHint?: string | undefined
   /** This sign-in replaces one whose attempt was gone when it came back. */
   readonly restarted?: boolean
+  /** Cognito's own session was ended first. */
+  readonly renewed?: boolean
 }
 
 /** Begins a sign-in: keeps its secrets in the browser, sealed, and sends the person to Cognito. */
@@ -46,7 +48,12 @@ export async function beginLogin(
   }
   const url = await cognito.pageUrl(beginning.page, {
     redirectUri: callbackUrl,
-    state: states.write({ ...attempt, pool, restarted: beginning.restarted ?? false }),
+    state: states.write({
+      ...attempt,
+      pool,
+      restarted: beginning.restarted ?? false,
+      renewed: beginning.renewed ?? false,
+    }),
     nonce: attempt.nonce,
     verifier: attempt.verifier,
     identityProvider: beginning.identityProvider,

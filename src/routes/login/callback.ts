@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
+import type { Revocations } from '../../adapters/revocations.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
-import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
+import { GatewayError, storeUnavailable, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
-import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
+import { comebackOf, stateWithoutAttempt, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, type BeginParts } from './begin.ts'
@@ -17,12 +18,12 @@ export interface CallbackParts extends BeginParts {
   readonly userPoolId: string
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
-  readonly maxAgeSeconds: number
+  readonly revocations: Revocations
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
 export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
-  const { cognito, states, verifier, store, metrics, now, pool } = parts
+  const { cognito, states, verifier, store, revocations, metrics, now, pool } = parts
   const loopGuard = createLoopGuard(now)
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
@@ -52,7 +53,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
         return beginLogin(
           parts,
           attempts,
-          { page: 'sign-in', returnTo: state.returnTo, restarted: true },
+          { page: 'sign-in', returnTo: state.returnTo, restarted: true, renewed: state.renewed },
           { request, reply },
         )
       case 'cookies-blocked':
@@ -62,16 +63,18 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     }
     if (attempt === null) throw new GatewayError('GW_INTERNAL', { detail: 'an attempt matched that is not there' })
     request.returnTo = attempt.returnTo
+    // Who was told that they are signed out must not be let in again; with the code unused, asking again helps.
+    if (!revocations.known) throw storeUnavailable()
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
-    return signIn({ request, reply }, attempt, { state: answer.state, code: answer.code })
+    return signIn({ request, reply }, attempt, { state: answer.state, code: answer.code, renewed: state.renewed })
   }
 
   async function signIn(
     { request, reply }: { request: FastifyRequest; reply: FastifyReply },
     attempt: LoginAttempt,
-    answer: { readonly state: string; readonly code: string | undefined },
+    answer: { readonly state: string; readonly code: string | undefined; readonly renewed: boolean },
   ): Promise<FastifyReply> {
     if (answer.code === undefined || !/^[\w.~-]{1,1024}$/.test(answer.code)) {
       throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'code_malformed' })
@@ -82,13 +85,15 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
       await cognito.exchange({ url, state: answer.state, nonce: attempt.nonce, verifier: attempt.verifier }),
     )
     metrics.count('login_stages_total', { stage: 'exchanged' })
-    const { person, expiresAt } = await personIn(tokens, attempt.nonce)
+    const { person, expiresAt, originJti } = await personIn(tokens, attempt.nonce)
     metrics.count('login_stages_total', { stage: 'verified' })
+    if (revocations.coversSignIn(person)) return askAnew(reply, { attempt, tokens, renewed: answer.renewed })
     const hadSession = request.signedInSession !== null
-    await replaceSession(request, { person, expiresAt, refreshToken: tokens.refreshToken })
+    const session = { person, accessExpiresAt: expiresAt, originJti, refreshToken: tokens.refreshToken }
+    const { id } = await replaceSession(request, session)
     metrics.count('login_stages_total', { stage: 'session_set' })
     metrics.count('logins_total', { pool, result: 'signed_in', reason: '' })
-    parts.log.info({ event: 'signed_in', requestId: request.id, pool }, 'signed in')
+    parts.log.info({ event: 'signed_in', requestId: request.id, pool, session: id }, 'signed in')
     metrics.observe('login_duration_seconds', (now() - attempt.startedAt) / 1000, {})
     request.identity = person
     if (!hadSession && loopGuard.isFruitless(person.subject, attempt.returnTo)) {
@@ -101,7 +106,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
   async function personIn(
     tokens: Tokens,
     nonce: string,
-  ): Promise<{ readonly person: Person; readonly expiresAt: number }> {
+  ): Promise<{ readonly person: Person; readonly expiresAt: number; readonly originJti: string | undefined }> {
     const { accessToken, idToken } = tokens
     if (idToken === undefined)
       throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { detail: 'no ID token came', reason: 'token_exchange' })
@@ -110,30 +115,51 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     const { userPoolId, trustEmailFrom, keepClaims } = parts
     const identity = identityFromClaims({ pool, userPoolId, access, id, trustEmailFrom, keepClaims })
     if (identity?.kind !== 'person') throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { reason: 'token_exchange' })
-    return { person: identity, expiresAt: Number(access['exp']) * 1000 }
+    const { exp, origin_jti: originJti } = access
+    return {
+      person: identity,
+      expiresAt: Number(exp) * 1000,
+      originJti: typeof originJti === 'string' ? originJti : undefined,
+    }
+  }
+
+  /**
+   * Everything that began when this person gave their password was revoked since, and Cognito did not ask for it again: its own session is
+   * ended, so that it does. Once: what it brings back then would be no other.
+   */
+  async function askAnew(
+    reply: FastifyReply,
+    { attempt, tokens, renewed }: { attempt: LoginAttempt; tokens: Tokens; renewed: boolean },
+  ): Promise<FastifyReply> {
+    if (tokens.refreshToken !== undefined) void cognito.revoke(tokens.refreshToken).catch(() => undefined)
+    if (renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: 'revoked' })
+    metrics.count('logins_total', { pool, result: 'sent_back', reason: 'revoked' })
+    const { returnTo } = attempt
+    const state = states.write(stateWithoutAttempt({ pool, returnTo, startedAt: now(), renewed: true }))
+    const url = await cognito.switchUrl({ redirectUri: parts.callbackUrl, state })
+    return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(url, 303)
   }
 
   /** A new id at each sign-in; a session that was there before ends, so that nothing of it survives. */
   async function replaceSession(
     request: FastifyRequest,
-    { person, expiresAt, refreshToken }: { person: Person; expiresAt: number; refreshToken: string | undefined },
-  ): Promise<void> {
+    tokens: Pick<Session, 'person' | 'accessExpiresAt' | 'originJti' | 'refreshToken'>,
+  ): Promise<Session> {
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
       id: randomBytes(16).toString('base64url'),
-      person,
+      ...tokens,
       startedAt,
       seenAt: startedAt,
       claimsAt: startedAt,
-      accessExpiresAt: expiresAt,
-      refreshToken,
     }
     await app.keepSession(request, session)
-    if (before === null) return
-    await store.end(before.id, before.startedAt + parts.maxAgeSeconds * 1000)
+    if (before === null) return session
+    await store.end(before, 'replaced')
     metrics.count('sessions_ended_total', { reason: 'replaced' })
     if (before.refreshToken !== undefined) void cognito.revoke(before.refreshToken).catch(() => undefined)
+    return session
   }
 }
 
