@@ -1,5 +1,5 @@
 // `npm test [-- FILE…]`: installs what is missing, compiles, runs the tests, and closes with one line: N passed, N failed.
-// `--portable` leaves out what needs a browser: CI runs the rest on every supported Node.
+// `--portable` leaves out what needs a browser, and outages that take long: CI runs the rest on every supported Node.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { install, node } from './prepare.mjs'
@@ -22,7 +22,7 @@ const portable = process.argv.includes('--portable')
 const given = process.argv.slice(2).filter((argument) => argument !== '--portable')
 const testFiles = () =>
   readdirSync('build/test', { recursive: true })
-    .filter((file) => file.endsWith('.test.js') && !file.includes('browser'))
+    .filter((file) => file.endsWith('.test.js') && !file.includes('browser') && !file.endsWith('-slow.test.js'))
     .map((file) => join('build', 'test', file))
 // Coverage is counted once, on the machine's own Node. Two files at a time: most of them wait most of the time.
 const selection = portable

@@ -1,7 +1,5 @@
-import { isIP } from 'node:net'
-import { hostname } from 'node:os'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { parseHost } from './domain/route-table.ts'
+import { ownHosts } from './own-hosts.ts'
 import type { Parts } from './parts.ts'
 import { health, type HealthOptions } from './routes/health.ts'
 import { metricsRoute, type MetricsOptions } from './routes/metrics.ts'
@@ -16,13 +14,11 @@ export interface AdminOptions extends HealthOptions, MetricsOptions {
 /** The private server: health and metrics, GET only, on a port of its own. */
 export async function createAdmin({ host, unreadiness, expose }: AdminOptions): Promise<FastifyInstance> {
   const app = Fastify({ logger: false, forceCloseConnections: true })
-  const ownNames = new Set(['localhost', host.toLowerCase(), hostname().toLowerCase()])
+  const isOwn = ownHosts(host)
 
-  // A page of another site can be made to resolve to this address; its Host header then still names that site.
   app.addHook('onRequest', async (request, reply) => {
-    const asked = parseHost(request.headers.host)
-    const known = asked !== null && (ownNames.has(asked) || isIP(asked.replaceAll(/^\[|\]$/g, '')) !== 0)
-    if (!known) await reply.code(421).send('This host is not served here: ask by address or by localhost\n')
+    if (!isOwn(request.headers.host))
+      await reply.code(421).send('This host is not served here: ask by address or by localhost\n')
   })
 
   await app.register(health, { unreadiness })
@@ -32,22 +28,26 @@ export async function createAdmin({ host, unreadiness, expose }: AdminOptions): 
 }
 
 /** Why this process is not ready, for a gateway without workers. */
-export function unreadiness({ lifecycle, verifier, now }: Parts): string | null {
+export function unreadiness({ lifecycle, verifier, revocations, ticks }: Parts): string | null {
   if (lifecycle.draining) return 'draining'
   if (!lifecycle.listening) return 'starting'
-  return verifier.keysFetchedAt !== null || waitedForKeys({ lifecycle, now }) ? null : WAITING
+  if (!revocations.known) return REVOCATIONS_UNKNOWN
+  return verifier.keysAgeSeconds !== null || waitedForKeys({ lifecycle, ticks }) ? null : WAITING
 }
+
+/** Until then nobody can say whose session still is one; it lasts as long as Redis has not answered since the start. */
+export const REVOCATIONS_UNKNOWN = 'waiting for Redis to say which sessions were ended'
 
 export const WAITING = "waiting for the user pool's keys"
 
 /** Whether a gateway that still has no keys serves what it can without them. */
-export function waitedForKeys({ lifecycle, now }: Pick<Parts, 'lifecycle' | 'now'>): boolean {
-  return now() >= lifecycle.startedAt + KEYS_PATIENCE_MS
+export function waitedForKeys({ lifecycle, ticks }: Pick<Parts, 'lifecycle' | 'ticks'>): boolean {
+  return ticks() >= lifecycle.startedAt + KEYS_PATIENCE_MS
 }
 
 /** Brings gauges up to date that nobody sets as they change. */
-export function updateGauges({ metrics, verifier, upstreams, now }: Parts): void {
-  if (verifier.keysFetchedAt !== null) metrics.set('jwks_age_seconds', (now() - verifier.keysFetchedAt) / 1000, {})
+export function updateGauges({ metrics, verifier, upstreams }: Parts): void {
+  if (verifier.keysAgeSeconds !== null) metrics.set('jwks_age_seconds', verifier.keysAgeSeconds, {})
   for (const { upstream, idle, busy, isShut } of upstreams.census()) {
     metrics.set('upstream_connections', idle, { upstream, state: 'idle' })
     metrics.set('upstream_connections', busy, { upstream, state: 'busy' })

@@ -6,6 +6,7 @@ import { Listener } from './listener/listener.ts'
 import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
 import { authorize } from './plugins/authorize.ts'
+import { endSession } from './plugins/end-session.ts'
 import { errorHandler } from './plugins/error-handler.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
@@ -58,7 +59,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
 
   // What happens to every request on its way
   await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out` })
-  await app.register(observe, { metrics, requestLog: parts.requestLog, people: settings.log.people })
+  await app.register(observe, { metrics, requestLog: parts.requestLog, names: parts.names })
   await app.register(shed, { overload: parts.overload, metrics })
   await app.register(peer, {
     trustedProxies: parts.trustedProxies,
@@ -68,7 +69,15 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
-  await app.register(authenticate, { bearers: parts.bearers, store, refresher, limits: settings.session, metrics, now })
+  await app.register(endSession, {
+    cognito,
+    store,
+    tokenRevoker: parts.tokenRevoker,
+    metrics,
+    log,
+    signedOutUrl: `${settings.publicUrl}${prefix}/signed_out`,
+  })
+  await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
 
   // What the gateway answers itself
@@ -80,6 +89,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     metrics,
     log,
     now,
+    ticks: parts.ticks,
     pool: pool.name,
     callbackUrl: parts.callbackUrl,
     verifier: parts.verifier,
@@ -95,12 +105,9 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   })
   await app.register(signOut, {
     cognito,
-    store,
-    revocations: parts.revocations,
-    tokenRevoker: parts.tokenRevoker,
     csrf,
     states,
-    metrics,
+    revocations: parts.revocations,
     log,
     now,
     self,

@@ -1,19 +1,24 @@
-import type { AddressInfo } from 'node:net'
-import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
-import { createAdmin, unreadiness, updateGauges } from './admin.ts'
+import { unreadiness, updateGauges } from './admin.ts'
 import { createApp } from './app.ts'
 import type { Settings } from './config/settings.ts'
 import { createParts, type Parts, type Shared } from './parts.ts'
+import { followSettings, type SettingsSource } from './reload.ts'
 import { MAX_SESSION_TEXT_BYTES } from './plugins/session-cookie.ts'
+import { portOf, startPrivateServers } from './private-servers.ts'
 import { acceptUpgrades } from './upgrades.ts'
 
 const SWEEP_MS = 100
+const REVOCATIONS_PATIENCE_MS = 1_000
 
 /** A gateway that listens on its ports. */
 export interface Gateway {
   readonly port: number
   readonly adminPort: number
+  /** Undefined where the settings name no control port. */
+  readonly controlPort: number | undefined
+  /** Takes over at once what has changed in the settings and in secret files, which else takes a moment. */
+  reload(): Promise<void>
   /** Ends as a load balancer wants it: unready at once, serving on for the delay, then finishing what is under way. */
   drain(): Promise<void>
   /** Ends now. */
@@ -25,42 +30,52 @@ export interface GatewayOptions {
   readonly log: Logger
   readonly version: string
   readonly now?: () => number
+  /** Milliseconds that only go forward, whatever becomes of the time of day; `now` where only that is given. */
+  readonly ticks?: () => number
+  /** Without it nothing changes while the process runs. */
+  readonly source?: SettingsSource | undefined
 }
 
-/** Starts both servers. Rejects with Node's own error, `EADDRINUSE` among them, where a port cannot be had; then nothing stays open. */
+/** Starts all servers. Rejects with Node's own error, `EADDRINUSE` among them, where a port cannot be had; then nothing stays open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { settings, log } = options
+  const { settings, log, source } = options
   const parts = createGatewayParts(options)
   const server = await startPublicServer(parts)
-  const admin = await createAdmin({
-    host: settings.admin.host,
+  const following = source === undefined ? undefined : followSettings(parts, source)
+  const closePublic = async (): Promise<void> => {
+    following?.stop()
+    await Promise.all([server.close(), parts.close()])
+  }
+  const own = await startPrivateServers(parts, {
     unreadiness: () => unreadiness(parts),
     expose: async () => {
       updateGauges(parts)
       return parts.metrics.expose()
     },
-  })
-
-  async function close(): Promise<void> {
-    await Promise.all([server.close(), admin.close(), parts.close()])
-  }
-
-  try {
-    await admin.listen({ host: settings.admin.host, port: settings.admin.port })
-  } catch (error) {
-    await close()
+    setLogLevel(level) {
+      log.level = level
+    },
+  }).catch(async (error: unknown) => {
+    await closePublic()
     throw error
-  }
+  })
+  const { port } = server
+  const { adminPort, controlPort } = own
   void parts.watchKeys()
-  log.info({ event: 'listening', port: server.port, adminPort: portOf(admin) }, 'listening')
+  log.info({ event: 'listening', port, adminPort, controlPort }, 'listening')
 
   return {
-    port: server.port,
-    adminPort: portOf(admin),
-    close,
+    port,
+    adminPort,
+    controlPort,
+    reload: async () => following?.look(),
+    async close() {
+      await Promise.all([own.close(), closePublic()])
+    },
     async drain() {
       await server.drain(settings.shutdown.drainDelaySeconds)
-      await Promise.all([admin.close(), parts.close()])
+      following?.stop()
+      await Promise.all([own.close(), parts.close()])
       log.info({ event: 'stopped' }, 'stopped')
     },
   }
@@ -68,8 +83,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** Everything that a process of the gateway is made of, and the metric that says which version it is. */
 export function createGatewayParts(options: GatewayOptions & { readonly shared?: Shared }): Parts {
-  const { settings, log, version, now = Date.now, shared } = options
-  const parts = createParts({ settings, log, now, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
+  const { settings, log, version, now, ticks = now, shared } = options
+  const parts = createParts({ settings, log, now, ticks, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
   parts.metrics.set('build_info', 1, { version, node: process.versions.node })
   return parts
 }
@@ -88,6 +103,8 @@ export async function startPublicServer(parts: Parts): Promise<PublicServer> {
   const { settings, log, lifecycle } = parts
   const app = await createApp(parts)
   const endUpgraded = acceptUpgrades(app)
+  // Redis needs a moment only, and until it has answered nobody's session is one.
+  await parts.revocations.waitUntilKnown(REVOCATIONS_PATIENCE_MS)
   try {
     await app.listen({ host: settings.listen.host, port: settings.listen.port })
   } catch (error) {
@@ -123,12 +140,6 @@ export async function startPublicServer(parts: Parts): Promise<PublicServer> {
       clearTimeout(patience)
     },
   }
-}
-
-/** The port that a server got. */
-export function portOf(app: FastifyInstance): number {
-  const address: AddressInfo | string | null = app.server.address()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 async function pause(milliseconds: number): Promise<void> {

@@ -8,12 +8,14 @@ import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
+import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
 import { createRedis, type Redis } from './adapters/redis.ts'
 import { createRedisKeys } from './adapters/redis-keys.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
 import { createRevocationLog } from './adapters/revocation-log.ts'
 import { createRevocations, type Revocations } from './adapters/revocations.ts'
+import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
@@ -34,7 +36,11 @@ export interface Parts {
   readonly settings: Settings
   readonly log: Logger
   readonly requestLog: RequestLog
+  readonly names: PersonNames
+  /** The time of day: for what tokens and cookies say. */
   readonly now: () => number
+  /** Milliseconds that only go forward: for pauses, limits and everything else that lasts. */
+  readonly ticks: () => number
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
   readonly self: ReturnToSelf
@@ -62,11 +68,14 @@ export interface Parts {
   readonly lifecycle: Lifecycle
   /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Resolves when they are there first. */
   watchKeys(): Promise<void>
+  /** Takes over what of new settings may change while the process runs. */
+  adopt(changed: Settings): void
   close(): Promise<void>
 }
 
 /** Where the process is in its life; the servers read it, the command moves it on. */
 export interface Lifecycle {
+  /** In ticks. */
   readonly startedAt: number
   listening: boolean
   draining: boolean
@@ -75,7 +84,8 @@ export interface Lifecycle {
 export interface PartsOptions {
   readonly settings: Settings
   readonly log: Logger
-  readonly now?: () => number
+  readonly now?: (() => number) | undefined
+  readonly ticks?: (() => number) | undefined
   /** The longest text that the session's cookies can hold. */
   readonly maxSessionTextBytes: number
   /** For one of several workers: how it shares with the others. */
@@ -100,7 +110,8 @@ const KEYS_RENEWAL_MS = 3_600_000
 const KEYS_RETRY_MS = 1_000
 const KEYS_MAX_RETRY_MS = 10_000
 
-export function createParts({ settings, log, now = Date.now, maxSessionTextBytes, shared }: PartsOptions): Parts {
+export function createParts(options: PartsOptions): Parts {
+  const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
   const pool = settings.pools[0]
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
@@ -110,7 +121,7 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     ownPrefix: settings.endpoints.prefix,
     lenientPaths: routes.some(({ paths, allowInPath }) => paths === 'opaque' || allowInPath.length > 0),
   }
-  const masters = settings.session.keys.map((key) => Buffer.from(key.reveal(), 'base64url'))
+  const keys = createKeyRing(placedKeys(settings))
   // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
   const keepClaims = claimsWorthKeeping(routes)
@@ -119,18 +130,28 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
     if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
   }
-  const { issuer, domain, clientId, clientSecret, scopes } = pool
-  const cognito = createCognitoClient({ issuer, domain, clientId, clientSecret, scopes, onRequest: countRequest, now })
+  const { issuer, domain, clientId, scopes } = pool
+  let { clientSecret } = pool
+  const cognito = createCognitoClient({
+    issuer,
+    domain,
+    clientId,
+    clientSecret: () => clientSecret,
+    scopes,
+    onRequest: countRequest,
+    now: ticks,
+  })
   const verifier = createTokenVerifier({
     issuers: pool.acceptedIssuers,
     clientId,
     bearerClients: pool.bearerClients,
     now,
+    ticks,
     fetchJwks: jwksFetcher(countRequest, metrics),
   })
-  const lifecycle: Lifecycle = { startedAt: now(), listening: false, draining: false }
+  const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
-    now,
+    now: ticks,
     onWaited: (upstream, seconds) => metrics.observe('upstream_queue_seconds', seconds, { upstream }),
     onEvent: (event) => logUpstreamEvent(log, event),
   })
@@ -142,9 +163,9 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
   const keyWatch = createKeyWatch(verifier, log)
   const redis = openRedis(settings, metrics)
-  const revocations = openRevocations({ settings, now, log, redis, context }, streams, shared)
+  const revocations = openRevocations({ settings, now, ticks, log, redis, context }, streams, shared)
   const refresher = createSharedRefresher(shared, {
-    now,
+    now: ticks,
     refresh: async (session) => {
       const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
       const reason = outcome.kind === 'rejected' ? outcome.reason : ''
@@ -159,7 +180,9 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     settings,
     log,
     requestLog: createRequestLog(log),
+    names: createPersonNames(settings.log.people),
     now,
+    ticks,
     metrics,
     table: buildRouteTable(routes),
     self,
@@ -167,9 +190,17 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({ verifier, revocations, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now }),
+    bearers: createBearers({
+      verifier,
+      revocations,
+      pool: pool.name,
+      userPoolId: pool.userPoolId,
+      keepClaims,
+      now,
+      ticks,
+    }),
     store: createCookieStore({
-      seal: createSeal(masters, 'session', context),
+      seal: createSeal(keys, 'session', context),
       revocations,
       maxTextBytes: maxSessionTextBytes,
       onWritten: (session) => streams.renewed(session),
@@ -177,9 +208,9 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     revocations,
     refresher,
     tokenRevoker,
-    states: createLoginStates(createSeal(masters, 'state', context), self),
-    csrf: createCsrfTokens(masters.map((master) => deriveKey(master, 'csrf', context))),
-    attemptKeys: masters.map((master) => deriveKey(master, 'attempt', context)),
+    states: createLoginStates(createSeal(keys, 'state', context), self),
+    csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
+    attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
     routes,
     streams,
@@ -190,6 +221,12 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
     upstreamFault,
     lifecycle,
     watchKeys: keyWatch.start,
+    adopt(changed) {
+      keys.replace(placedKeys(changed))
+      clientSecret = changed.pools[0]?.clientSecret
+      log.level = changed.log.level
+      revokeAsSet(changed, revocations)
+    },
     async close() {
       keyWatch.stop()
       overload.stop()
@@ -199,6 +236,25 @@ export function createParts({ settings, log, now = Date.now, maxSessionTextBytes
       await upstreams.destroy()
     },
   }
+}
+
+function placedKeys({ session }: Settings): readonly PlacedKey[] {
+  return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
+}
+
+const KEY_SLOTS = 8
+
+/**
+ * For secure-session, which takes its keys once but keeps the buffers: as many as it will ever have, with what they hold following the ring.
+ * A slot without a key of its own holds the first once more.
+ */
+function keySlots(ring: KeyRing, derive: (master: Buffer) => Buffer): readonly Buffer[] {
+  const slots = Array.from({ length: KEY_SLOTS }, () => Buffer.alloc(32))
+  ring.follow((masters) => {
+    const keys = masters.map(derive)
+    for (const [at, slot] of slots.entries()) slot.set(keys[at] ?? keys[0] ?? slot)
+  })
+  return slots
 }
 
 /** At most one connection per process, with either store. */
@@ -218,23 +274,25 @@ function openRedis({ session }: Settings, metrics: Metrics): Redis | null {
 interface RevocationParts {
   readonly settings: Settings
   readonly now: () => number
+  readonly ticks: () => number
   readonly log: Logger
   readonly redis: Redis | null
   readonly context: string
 }
 
 function openRevocations(
-  { settings, now, log, redis, context }: RevocationParts,
+  { settings, now, ticks, log, redis, context }: RevocationParts,
   streams: OpenStreams,
   shared: Shared | undefined,
 ): Revocations {
   const maxAgeMs = settings.session.maxAgeSeconds * 1000
   const keepMs = {
-    sessions: Math.max(maxAgeMs, LONGEST_ACCESS_TOKEN_MS),
+    sessions: maxAgeMs + LONGEST_ACCESS_TOKEN_MS,
     others: Math.max(maxAgeMs, REVOCATIONS_KEPT_MS),
   }
   const revocations = createRevocations({
     now,
+    ticks,
     keepMs,
     openLog:
       redis === null
@@ -246,9 +304,13 @@ function openRevocations(
       else streams.revoked((person) => revocations.coversSignIn(person))
     },
   })
-  const { revokeAllBefore } = settings.session
-  if (revokeAllBefore !== undefined) revocations.learn({ kind: 'everything', before: revokeAllBefore })
+  revokeAsSet(settings, revocations)
   return revocations
+}
+
+function revokeAsSet({ session }: Settings, revocations: Revocations): void {
+  const before = session.revokeAllBefore
+  if (before !== undefined) revocations.learn({ kind: 'everything', before })
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {

@@ -26,7 +26,7 @@ export async function mintSessions(site: Site, { settingsFile, cookie, count }: 
   try {
     const text = cookie.split('; ').find((pair) => pair.startsWith(`${SESSION_COOKIE}=`))
     const real = await parts.store.read(text?.slice(SESSION_COOKIE.length + 1) ?? '')
-    if (real === null)
+    if (real === null || real === 'foreign')
       throw new Error('the cookie of a real sign-in is no session to a store made of the same settings')
     const lines: string[] = []
     for (let person = 0; person < count; person += 1) {

@@ -19,13 +19,18 @@ export interface BearersOptions {
   readonly pool: string
   readonly userPoolId: string
   readonly keepClaims: readonly string[]
+  /** The time of day, for what tokens say. */
   readonly now: () => number
+  /** Milliseconds that only go forward, for what is remembered; `now` unless given. */
+  readonly ticks?: () => number
 }
 
-interface Verified {
+/** `until` by the clock that only goes forward, `expiresAt` by the time of day. */
+interface Known {
   readonly identity: Identity
   readonly origin: TokenOrigin
   readonly until: number
+  readonly expiresAt: number
 }
 
 const MEMO_MS = 60_000
@@ -39,8 +44,8 @@ const SCHEME = 'bearer '
 const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
 
 export function createBearers(options: BearersOptions): Bearers {
-  const { verifier, revocations, now } = options
-  const memo = new Memo<Verified>(REMEMBERED)
+  const { verifier, revocations, now, ticks = now } = options
+  const memo = new Memo<Known>(REMEMBERED)
   // Apart, so that no flood of refused tokens drives out one that is in use.
   const refused = new Memo<{ readonly error: GatewayError; readonly until: number }>(REFUSED)
 
@@ -48,12 +53,12 @@ export function createBearers(options: BearersOptions): Bearers {
   function rememberRefusal(token: string, error: unknown): void {
     const isFinal = error instanceof GatewayError && error.code !== 'GW_POOL_UNAVAILABLE' && error.reason !== 'jwks'
     if (!isFinal || token.length > MAX_REFUSED_LENGTH) return
-    refused.set(token, { error, until: now() + REFUSED_MEMO_MS })
+    refused.set(token, { error, until: ticks() + REFUSED_MEMO_MS })
   }
 
   async function verified(token: string): Promise<Identity> {
     const before = refused.get(token)
-    if (before !== null && now() < before.until) throw before.error
+    if (before !== null && ticks() < before.until) throw before.error
     try {
       const access = await verifier.verifyBearer(token)
       const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
@@ -61,7 +66,7 @@ export function createBearers(options: BearersOptions): Bearers {
       const origin = tokenOrigin(identity, access)
       if (revocations.coversToken(origin)) throw revoked()
       const expiresAt = typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0
-      memo.set(token, { identity, origin, until: Math.min(now() + MEMO_MS, expiresAt) })
+      memo.set(token, { identity, origin, until: ticks() + MEMO_MS, expiresAt })
       return identity
     } catch (error) {
       rememberRefusal(token, error)
@@ -88,7 +93,7 @@ export function createBearers(options: BearersOptions): Bearers {
     },
     identityOf(token) {
       const known = memo.get(token)
-      if (known === null || now() >= known.until) return verified(token)
+      if (known === null || ticks() >= known.until || now() >= known.expiresAt) return verified(token)
       return revocations.coversToken(known.origin) ? Promise.reject(revoked()) : known.identity
     },
   }

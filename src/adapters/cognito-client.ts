@@ -55,7 +55,8 @@ export interface CognitoClientOptions {
   /** The pool's login domain; without it discovery tells. */
   readonly domain: string | undefined
   readonly clientId: string
-  readonly clientSecret: Secret | undefined
+  /** As it is now: it may change while the gateway runs. */
+  readonly clientSecret: () => Secret | undefined
   readonly scopes: readonly string[]
   /** Called after each answer, for the metrics. */
   readonly onRequest: (endpoint: PoolEndpoint, result: string, seconds: number) => void
@@ -223,7 +224,11 @@ const clientMetadata = { [oidc.clockTolerance]: CLOCK_TOLERANCE_SECONDS }
 
 // By post: a generated secret can hold `+`, and whether Cognito decodes it in a Basic header is not documented.
 function authentication({ clientSecret }: CognitoClientOptions): oidc.ClientAuth {
-  return clientSecret === undefined ? oidc.None() : oidc.ClientSecretPost(clientSecret.reveal())
+  return (...request) => {
+    const secret = clientSecret()
+    const authenticate = secret === undefined ? oidc.None() : oidc.ClientSecretPost(secret.reveal())
+    authenticate(...request)
+  }
 }
 
 const MISCONFIGURED = new Set(['invalid_client', 'unauthorized_client', 'unsupported_grant_type', 'invalid_scope'])

@@ -1,8 +1,10 @@
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { PinoPretty } from 'pino-pretty'
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
 export interface LogOptions {
-  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly level: LogLevel
   /** Readable lines for a person at a terminal; else one JSON object per line. */
   readonly readable: boolean
   /** Which of several workers writes. */
@@ -72,4 +74,11 @@ function gatheringLines(destination: Destination): DestinationStream {
       else timer ??= setTimeout(passOn, GATHERING_MS)
     },
   }
+}
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+/** The least level that a logger writes at the moment. */
+export function logLevelOf({ level }: Logger): LogLevel {
+  return LEVELS.find((one) => one === level) ?? 'info'
 }

@@ -152,7 +152,7 @@ export const metricTable = {
   },
   config_reloads_total: {
     kind: 'counter',
-    help: 'Files that changed while the gateway runs, by what became of it: applied, or refused and the old ones kept.',
+    help: 'Files that changed while the gateway runs, by what became of it: applied, refused and the old ones kept, or restart_needed.',
     labels: ['result'],
   },
 } as const satisfies Record<string, MetricRow>

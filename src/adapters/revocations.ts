@@ -1,7 +1,7 @@
 import { GatewayError, storeUnavailable } from '../domain/errors.ts'
 import { Generations } from '../domain/generations.ts'
 import type { Person } from '../domain/identity.ts'
-import { isCovered, type Revocation, type TokenOrigin } from '../domain/revocation.ts'
+import { isCovered, type Revocation, type SessionRevocation, type TokenOrigin } from '../domain/revocation.ts'
 import type { Session } from '../domain/session.ts'
 import type { RevocationLog } from './revocation-log.ts'
 
@@ -9,15 +9,21 @@ import type { RevocationLog } from './revocation-log.ts'
 export interface Revocations {
   /** False until what was revoked before this start is known: nobody can say which sessions still are any. */
   readonly known: boolean
+  /** Resolves when `known`, or after this time. */
+  waitUntilKnown(patienceMs: number): Promise<void>
   /** Whether a revocation reaches every replica and survives a restart. */
   readonly lasting: boolean
-  /** Asked for every request. Throws GW_STORE_UNAVAILABLE until `known`. */
-  endedSession(session: Session): boolean
+  /** Whether a session is none any more. Asked for every request; throws GW_STORE_UNAVAILABLE until `known`. */
+  hasEnded(session: Session): boolean
+  /** Whether somebody wanted it to end. */
+  wasRevoked(session: Session): boolean
   /** Whether somebody who comes back from Cognito signed in there before everything of theirs was ended. */
   coversSignIn(person: Person): boolean
   coversToken(origin: TokenOrigin): boolean
   /** Ends one session here, at once, and elsewhere as soon as possible; resolves when the other workers know. Never rejects. */
-  endSession(session: Pick<Session, 'id' | 'originJti'>): Promise<void>
+  endSession(session: Session): Promise<void>
+  /** The same for a session whose time is over or that Cognito renews no more. */
+  lapseSession(session: Session): Promise<void>
   /**
    * Revokes everywhere and for good, or not at all: rejects with GW_STORE_UNAVAILABLE where it could not be written down, and with
    * GW_REQUEST_REFUSED where nothing is `lasting`.
@@ -30,7 +36,10 @@ export interface Revocations {
 }
 
 export interface RevocationsOptions {
+  /** The time of day. */
   readonly now: () => number
+  /** Milliseconds that only go forward. */
+  readonly ticks: () => number
   /** How long what was revoked must be remembered: as long as a cookie or token of it could still come. */
   readonly keepMs: { readonly sessions: number; readonly others: number }
   /** Of all replicas; null where there is no Redis. Made from what is to be told of every entry. */
@@ -44,13 +53,12 @@ export interface RevocationsOptions {
 /** A moment that is further ahead than clocks differ would keep everybody out until it comes. */
 const MAX_AHEAD_MS = 300_000
 
-export const NOT_LASTING =
+const NOT_LASTING =
   'without session.redis a revocation would be forgotten at the next start: set session.revokeAllBefore and start anew, or give session.redis'
 
 export function createRevocations(options: RevocationsOptions): Revocations {
-  const { now, keepMs, tell, onRevoked } = options
-  /** By id, with the sign-in that each was born of. */
-  const sessions = new Generations<string | undefined>(keepMs.sessions)
+  const { now, ticks, keepMs, tell, onRevoked } = options
+  const sessions = new Generations<SessionRevocation>(keepMs.sessions)
   const signIns = new Generations<true>(keepMs.sessions)
   const people = new Generations<number>(keepMs.others)
   let everything = -Infinity
@@ -59,12 +67,13 @@ export function createRevocations(options: RevocationsOptions): Revocations {
   function learn(revocation: Revocation): void {
     switch (revocation.kind) {
       case 'session':
-        sessions.set(revocation.id, revocation.originJti, now())
-        if (revocation.originJti !== undefined) signIns.set(revocation.originJti, true, now())
+        // What somebody ended does not become one that merely lapsed.
+        if (revocation.lapsed !== true || !sessions.has(revocation.id)) sessions.set(revocation.id, revocation, ticks())
+        if (revocation.originJti !== undefined) signIns.set(revocation.originJti, true, ticks())
         break
       case 'person': {
         const key = personKey(revocation)
-        people.set(key, Math.max(people.get(key) ?? -Infinity, bounded(revocation.before)), now())
+        people.set(key, Math.max(people.get(key) ?? -Infinity, bounded(revocation.before)), ticks())
         break
       }
       case 'everything':
@@ -80,25 +89,33 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     return people.size > 0 && isCovered(people.get(personKey(person)) ?? -Infinity, since)
   }
 
+  async function end(revocation: SessionRevocation): Promise<void> {
+    learn(revocation)
+    await Promise.all([tell?.(revocation), log?.appendSoon(revocation)])
+  }
+
   return {
     get known() {
       return log === null || log.known
     },
+    waitUntilKnown: async (patienceMs) => log?.waitUntilKnown(patienceMs),
     lasting: log !== null,
-    endedSession({ id, person }) {
+    hasEnded({ id, person }) {
       if (log?.known === false) throw storeUnavailable()
       return sessions.has(id) || coversPerson(person, person.authTime)
     },
     coversSignIn: (person) => coversPerson(person, person.authTime),
     coversToken: (origin) =>
       coversPerson(origin, origin.since) || (origin.originJti !== undefined && signIns.has(origin.originJti)),
-    async endSession({ id, originJti }) {
-      const revocation = { kind: 'session', id, originJti } as const
-      learn(revocation)
-      await Promise.all([tell?.(revocation), log?.appendSoon(revocation)])
+    wasRevoked({ id, person }) {
+      const known = sessions.get(id)
+      return (known !== undefined && known.lapsed !== true) || coversPerson(person, person.authTime)
     },
+    endSession: async ({ id, originJti }) => end({ kind: 'session', id, originJti }),
+    // Whoever holds tokens of the same sign-in may go on with them.
+    lapseSession: async ({ id }) => end({ kind: 'session', id, lapsed: true }),
     async revoke(revocation) {
-      if (log === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'not_lasting', detail: NOT_LASTING })
+      if (log === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'not_lasting', remedy: NOT_LASTING })
       await log.append(revocation)
       learn(revocation)
       await tell?.(revocation)
@@ -106,7 +123,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     learn,
     close: () => log?.close(),
     list: () => [
-      ...[...sessions.entries()].map(([id, originJti]) => ({ kind: 'session', id, originJti }) as const),
+      ...[...sessions.entries()].map(([, revocation]) => revocation),
       ...[...people.entries()].map(([key, before]) => ({ kind: 'person', ...personIn(key), before }) as const),
       ...(everything === -Infinity ? [] : [{ kind: 'everything', before: everything } as const]),
     ],

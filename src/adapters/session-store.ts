@@ -8,12 +8,19 @@ import type { Seal } from './seal.ts'
 
 /** Where sessions live between requests. What a browser holds is a text; what that text is worth, the store says. */
 export interface SessionStore {
-  /** Null for anything that is no live session of this gateway. A promise only where the store must be asked. */
-  read(text: string): StoredSession | null | Promise<StoredSession | null>
+  /**
+   * Null for anything that is no live session of this gateway; `foreign` for what may be one to a replica that knows more keys: nobody is let
+   * in for it, and the browser keeps it. A promise only where the store must be asked.
+   */
+  read(text: string): ReadSession | Promise<ReadSession>
   /** The text that the browser is to hold from now on; null once the session was ended. Throws GW_SESSION_TOO_LARGE where it cannot hold it. */
   write(session: Session): string | null | Promise<string | null>
-  /** From now on no text of this session is one, however often it was copied. `why` is a reason of `sessions_ended_total`. */
-  end(session: Session, why: string): Promise<void>
+  /** From now on no text of this session is one, however often it was copied. */
+  end(session: Session): Promise<void>
+  /** The same for a session whose time is over or that Cognito renews no more; but `lastKnown` goes on telling whose it was. */
+  lapse(session: Session): Promise<void>
+  /** Whose session a text was, though it may have lapsed; null once it was ended. For nothing but what a page tells its person. */
+  lastKnown(text: string): Session | null | Promise<Session | null>
 }
 
 export interface StoredSession {
@@ -21,6 +28,8 @@ export interface StoredSession {
   /** Sealed with a key that is on its way out: write it anew with the next answer. */
   readonly oldKey: boolean
 }
+
+export type ReadSession = StoredSession | 'foreign' | null
 
 export interface CookieStoreOptions {
   readonly seal: Seal
@@ -39,18 +48,29 @@ const MAX_RECORD_BYTES = 65_536
 /** The store that needs no server: the browser holds the whole record, sealed. */
 export function createCookieStore(options: CookieStoreOptions): SessionStore {
   const { seal, revocations, maxTextBytes } = options
-  const memo = new Memo<StoredSession>(options.remembered ?? 10_000)
+  const newMemo = (): Memo<StoredSession> => new Memo(options.remembered ?? 10_000)
+  let memo = newMemo()
+  // What was opened with a key that is gone must not be remembered, nor that a key was the newest.
+  seal.onNewKeys(() => {
+    memo = newMemo()
+  })
+
+  function opened(text: string): StoredSession | null {
+    const known = memo.get(text)
+    if (known !== null) return known
+    const stored = unseal(text, seal)
+    if (stored !== null) memo.set(text, stored)
+    return stored
+  }
 
   return {
     read(text) {
-      const known = memo.get(text)
-      const stored = known ?? unseal(text, seal)
-      if (stored === null || revocations.endedSession(stored.session)) return null
-      if (known === null) memo.set(text, stored)
-      return stored
+      const stored = opened(text)
+      if (stored === null) return seal.isForeign(text) ? 'foreign' : null
+      return revocations.hasEnded(stored.session) ? null : stored
     },
     write(session) {
-      if (revocations.endedSession(session)) return null
+      if (revocations.hasEnded(session)) return null
       const text = seal.seal(deflateRawSync(JSON.stringify(recordOf(session)), { level: 6 }))
       if (text.length > maxTextBytes) {
         throw new GatewayError('GW_SESSION_TOO_LARGE', {
@@ -63,6 +83,11 @@ export function createCookieStore(options: CookieStoreOptions): SessionStore {
       return text
     },
     end: async (session) => revocations.endSession(session),
+    lapse: async (session) => revocations.lapseSession(session),
+    lastKnown(text) {
+      const stored = opened(text)
+      return stored === null || revocations.wasRevoked(stored.session) ? null : stored.session
+    },
   }
 }
 

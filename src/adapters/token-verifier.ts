@@ -28,15 +28,18 @@ export interface TokenVerifier {
   verifyBearer(token: string): Promise<Claims>
   /** Fetches the keys anew, so that a key that was taken away stops being trusted. */
   renewKeys(): Promise<void>
-  /** When keys were fetched last, in epoch milliseconds; null before the first time. */
-  readonly keysFetchedAt: number | null
+  /** Since keys were fetched last; null before the first time. */
+  readonly keysAgeSeconds: number | null
 }
 
 export interface TokenVerifierOptions {
   readonly issuers: readonly string[]
   readonly clientId: string
   readonly bearerClients: readonly string[]
+  /** The time of day, for what tokens say. */
   readonly now: () => number
+  /** Milliseconds that only go forward, for pauses; `now` unless given. */
+  readonly ticks?: () => number
   /** Gets a JWKS document; must throw when it cannot. */
   readonly fetchJwks: (uri: string) => Promise<ArrayBuffer>
 }
@@ -44,13 +47,13 @@ export interface TokenVerifierOptions {
 const GRACE_SECONDS = 30
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
-  const { issuers, now } = options
+  const { issuers, now, ticks = now } = options
   let keysFetchedAt: number | null = null
-  const budget = createFetchBudget(now)
+  const budget = createFetchBudget(ticks)
   const fetcher: Fetcher = {
     async fetch(uri) {
       const keys = await budget.spend(uri, options.fetchJwks)
-      keysFetchedAt = now()
+      keysFetchedAt = ticks()
       return keys
     },
   }
@@ -74,8 +77,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   const bearerVerifier = verifierOf('access', options.bearerClients)
 
   return {
-    get keysFetchedAt() {
-      return keysFetchedAt
+    get keysAgeSeconds() {
+      return keysFetchedAt === null ? null : (ticks() - keysFetchedAt) / 1000
     },
     claimsToBeOurs(token) {
       const issuer = unverifiedClaims(token)?.['iss']

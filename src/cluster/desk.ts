@@ -1,4 +1,5 @@
 import type { Worker } from 'node:cluster'
+import { logLevelOf } from '../adapters/log.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import type { Revocation } from '../domain/revocation.ts'
 import type { Parts } from '../parts.ts'
@@ -61,6 +62,8 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
       case 'hello':
         member.greeted = true
         reply(parts.revocations.list())
+        // Nobody waits for its answer. A worker that takes another's place starts with the level of the file, which may have been changed since.
+        member.tell({ type: 'log-level', ask: 0, level: logLevelOf(parts.log) })
         return
       case 'refresh':
         void parts.refresher.renew(message.session).then((outcome) => reply(withoutCause(outcome)))

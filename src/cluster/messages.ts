@@ -1,3 +1,4 @@
+import type { LogLevel } from '../adapters/log.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { isRevocation, type Revocation } from '../domain/revocation.ts'
@@ -32,6 +33,10 @@ export type PrimaryMessage =
   | { readonly type: 'revoked'; readonly ask: number; readonly revocation: Revocation }
   /** Answered with a `MetricsSnapshot`. */
   | { readonly type: 'count'; readonly ask: number }
+  /** Answered with `true`. */
+  | { readonly type: 'log-level'; readonly ask: number; readonly level: LogLevel }
+  /** Look at the settings now. */
+  | { readonly type: 'reload' }
   | { readonly type: 'drain' }
   | Answer
 
@@ -63,6 +68,8 @@ const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<stri
 const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<string, Guard>>>> = {
   revoked: { ask: isNumber, revocation: isRevocation },
   count: { ask: isNumber },
+  'log-level': { ask: isNumber, level: isLogLevel },
+  reload: {},
   drain: {},
   answer: { ask: isNumber },
 }
@@ -114,6 +121,10 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
     default:
       return value['kind'] === 'unavailable'
   }
+}
+
+function isLogLevel(value: unknown): value is LogLevel {
+  return value === 'debug' || value === 'info' || value === 'warn' || value === 'error'
 }
 
 export function isRevocationList(value: unknown): value is readonly Revocation[] {

@@ -1,16 +1,21 @@
 import { createMetricsSum, type MetricsSum } from '../adapters/metrics-sum.ts'
-import { createAdmin, updateGauges } from '../admin.ts'
-import { createGatewayParts, portOf, type GatewayOptions } from '../gateway.ts'
+import type { LogLevel } from '../adapters/log.ts'
+import { updateGauges } from '../admin.ts'
+import { createGatewayParts, type GatewayOptions } from '../gateway.ts'
 import type { Parts } from '../parts.ts'
+import { startPrivateServers } from '../private-servers.ts'
+import { followSettings } from '../reload.ts'
 import { startCrew, type Crew } from './crew.ts'
 import { createDesk, type Desk, type Member } from './desk.ts'
-import { isSnapshot } from './messages.ts'
+import { isSnapshot, isTrue } from './messages.ts'
 import { createReadiness } from './readiness.ts'
 
 /** The process that owns the workers, the admin port, and what workers must not do each for itself. It takes no request of its own. */
 export interface Primary {
   /** Resolves where the workers cannot start, with a sentence for the operator. */
   readonly failed: Promise<string>
+  /** Every worker, and this process, takes over at once what has changed in the settings. */
+  reload(): Promise<void>
   /** Ends as a load balancer wants it: unready at once, every worker serving on for the delay, then finishing what is under way. */
   drain(): Promise<void>
   /** Ends now. */
@@ -19,10 +24,12 @@ export interface Primary {
 
 /** How long one answer of /metrics waits for a worker that hangs; its last counts stand in. */
 const COUNT_PATIENCE_MS = 1_000
+/** How long a change waits for a worker that hangs; it follows as soon as it hears anything. */
+const TELL_PATIENCE_MS = 1_000
 /** What a worker may take beyond delay and timeout before it is ended by force. */
 const END_PATIENCE_MS = 5_000
 
-/** Rejects with Node's own error where the admin port cannot be had; then nothing stays open. */
+/** Rejects with Node's own error where one of the private ports cannot be had; then nothing stays open. */
 export async function startPrimary(options: GatewayOptions): Promise<Primary> {
   const { settings, log } = options
   const parts = createGatewayParts(options)
@@ -33,22 +40,26 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
   })
   const desk = createDesk({ parts, onProgress, onFailed })
   const readiness = createReadiness(parts, desk.members)
-  const admin = await createAdmin({
-    host: settings.admin.host,
+  const own = await startPrivateServers(parts, {
     unreadiness: () => readiness.unreadiness(),
     expose: async () => {
       await countAll(parts, { desk, sum })
       return sum.expose()
     },
+    setLogLevel: async (level) => setLogLevels(parts, { desk, level }),
+  }).catch(async (error: unknown) => {
+    await parts.close()
+    throw error
   })
+  const { adminPort, controlPort } = own
   const closeOwn = async (): Promise<void> => {
-    await Promise.all([admin.close(), parts.close()])
+    await Promise.all([own.close(), parts.close()])
   }
 
   function onProgress(member: Member): void {
     if (!readiness.progress()) return
     const { port } = member
-    log.info({ event: 'listening', port, adminPort: portOf(admin), workers: settings.workers }, 'listening')
+    log.info({ event: 'listening', port, adminPort, controlPort, workers: settings.workers }, 'listening')
   }
 
   /** While others serve, one that cannot start is only tried again. */
@@ -59,18 +70,18 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
     member.kill()
   }
 
-  try {
-    await admin.listen({ host: settings.admin.host, port: settings.admin.port })
-  } catch (error) {
-    await closeOwn()
-    throw error
-  }
   const crew = hireCrew(parts, { desk, sum })
+  const following = options.source === undefined ? undefined : followSettings(parts, options.source)
   void parts.watchKeys()
 
   return {
     failed,
+    async reload() {
+      await following?.look()
+      for (const { tell } of desk.members.values()) tell({ type: 'reload' })
+    },
     async close() {
+      following?.stop()
       const stopped = crew.stop(END_PATIENCE_MS)
       crew.kill()
       await stopped
@@ -79,6 +90,7 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
     async drain() {
       parts.lifecycle.draining = true
       await drainCrew(parts, { crew, desk })
+      following?.stop()
       await closeOwn()
       log.info({ event: 'stopped' }, 'stopped')
     },
@@ -90,11 +102,11 @@ interface Counting {
   readonly sum: MetricsSum
 }
 
-function hireCrew({ settings, log, now }: Parts, { desk, sum }: Counting): Crew {
+function hireCrew({ settings, log, ticks }: Parts, { desk, sum }: Counting): Crew {
   return startCrew({
     size: settings.workers,
     log,
-    now,
+    now: ticks,
     onStart: (worker) => desk.join(worker),
     onMessage: (worker, message) => desk.receive(worker, message),
     onEnd(worker) {
@@ -114,6 +126,17 @@ async function countAll(parts: Parts, { desk, sum }: Counting): Promise<void> {
       const snapshot = await asks.ask((ask) => tell({ type: 'count', ask }), expected)
       if (snapshot !== undefined) sum.update(id, snapshot)
     }),
+  )
+}
+
+async function setLogLevels({ log }: Parts, { desk, level }: { desk: Desk; level: LogLevel }): Promise<void> {
+  log.level = level
+  await Promise.all(
+    [...desk.members.values()]
+      .filter(({ greeted }) => greeted)
+      .map(async ({ asks, tell }) =>
+        asks.ask((ask) => tell({ type: 'log-level', ask, level }), { fits: isTrue, withinMs: TELL_PATIENCE_MS }),
+      ),
   )
 }
 

@@ -1,4 +1,4 @@
-import { waitedForKeys, WAITING } from '../admin.ts'
+import { REVOCATIONS_UNKNOWN, waitedForKeys, WAITING } from '../admin.ts'
 import type { Parts } from '../parts.ts'
 import type { Member } from './desk.ts'
 
@@ -12,7 +12,7 @@ export interface Readiness {
 
 /** Once all workers have listened, and had keys, the gateway has started: one that is replaced later does not undo that. */
 export function createReadiness(
-  { settings, lifecycle, now }: Pick<Parts, 'settings' | 'lifecycle' | 'now'>,
+  { settings, lifecycle, revocations, ticks }: Pick<Parts, 'settings' | 'lifecycle' | 'revocations' | 'ticks'>,
   members: ReadonlyMap<number, Member>,
 ): Readiness {
   let keysKnown = false
@@ -29,7 +29,9 @@ export function createReadiness(
     unreadiness() {
       if (lifecycle.draining) return 'draining'
       if (!lifecycle.listening) return 'starting'
-      if (!keysKnown && !waitedForKeys({ lifecycle, now })) return WAITING
+      // The workers read the same; each keeps to what it knows itself.
+      if (!revocations.known) return REVOCATIONS_UNKNOWN
+      if (!keysKnown && !waitedForKeys({ lifecycle, ticks })) return WAITING
       return all().some(({ port }) => port !== undefined) ? null : 'no worker listens'
     },
   }

@@ -1,10 +1,12 @@
 import cluster, { type Worker } from 'node:cluster'
+import type { LogLevel } from '../adapters/log.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { updateGauges } from '../admin.ts'
 import type { Revocation } from '../domain/revocation.ts'
 import { createGatewayParts, startPublicServer, type GatewayOptions } from '../gateway.ts'
 import type { Shared } from '../parts.ts'
+import { followSettings } from '../reload.ts'
 import { createAsks } from './asks.ts'
 import { isOutcome, isPrimaryMessage, isRevocationList, isSession, isTrue, type WorkerMessage } from './messages.ts'
 
@@ -25,11 +27,16 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
   const worker = workerHere()
   const link = linkToPrimary(worker)
   const parts = createGatewayParts({ ...options, shared: link })
+  const following = options.source === undefined ? undefined : followSettings(parts, options.source, { quiet: true })
   const known = await link.greet({
     learn: (revocation) => parts.revocations.learn(revocation),
+    reload: () => void following?.look(),
     async count() {
       updateGauges(parts)
       return parts.metrics.snapshot()
+    },
+    setLogLevel(level) {
+      options.log.level = level
     },
   })
   for (const revocation of known) parts.revocations.learn(revocation)
@@ -41,6 +48,7 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
 
   const told = await link.enough
   await server.drain(told === 'drain' ? options.settings.shutdown.drainDelaySeconds : 0)
+  following?.stop()
   await parts.close()
   options.log.info({ event: 'stopped' }, 'stopped')
   worker.disconnect()
@@ -57,7 +65,9 @@ function sendTo(worker: Worker, message: WorkerMessage): void {
 
 interface Duties {
   readonly learn: (revocation: Revocation) => void
+  readonly reload: () => void
   readonly count: () => Promise<MetricsSnapshot>
+  readonly setLogLevel: (level: LogLevel) => void
 }
 
 interface Link extends Shared {
@@ -89,6 +99,13 @@ function linkToPrimary(worker: Worker): Link {
         return
       case 'count':
         void duties?.count().then((value) => tell({ type: 'answer', ask: message.ask, value }))
+        return
+      case 'log-level':
+        duties?.setLogLevel(message.level)
+        tell({ type: 'answer', ask: message.ask, value: true })
+        return
+      case 'reload':
+        duties?.reload()
         return
       case 'drain':
         end('drain')

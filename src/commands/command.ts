@@ -21,6 +21,8 @@ export interface CommandContext {
   readonly terminal: boolean
   /** Resolves when the process is asked to end; a second request ends it at once. */
   readonly ended: Promise<void>
+  /** From now on a hangup calls this instead of ending the process. */
+  readonly onHangup: (listener: () => void) => void
 }
 
 /** Arguments that a command does not take; the message says which and what it does take. */

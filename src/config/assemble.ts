@@ -16,7 +16,7 @@ export interface Outside {
 
 /** The settings of a draft in which no fault was found. */
 export function assemble({ file, applications }: Draft, { secrets, folder }: Outside): Settings {
-  const { listen, admin, session, shutdown, log } = file
+  const { listen, admin, control, session, shutdown, log } = file
   return deepFreeze({
     publicUrl: new URL(stated(file.publicUrl, 'publicUrl')).origin,
     listen: {
@@ -32,6 +32,7 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
       headersTimeoutSeconds: listen.headersTimeoutSeconds,
     },
     admin,
+    control: control === undefined ? undefined : { ...control, token: secrets.get(pathId(['control', 'token'])) },
     trustedProxies: file.trustedProxies,
     pools: Object.entries(file.pools).map(([name, pool]) =>
       poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),

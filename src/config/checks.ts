@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
-import { hostsOverlap } from './addresses.ts'
+import { hostsOverlap, isLocal } from './addresses.ts'
 import { checkUpstream } from './check-upstreams.ts'
 import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
@@ -22,15 +22,38 @@ export function checkTogether(draft: Draft): readonly Finding[] {
 }
 
 function checkListeners(draft: Draft): readonly Finding[] {
-  const { listen, admin } = draft.file
-  if (listen.port === 0 || listen.port !== admin.port || !hostsOverlap(listen.host, admin.host)) return []
-  if (['listen', 'admin'].some((listener) => draft.leftOut([listener, 'port']) || draft.leftOut([listener, 'host'])))
+  const { listen, admin, control } = draft.file
+  const findings = [
+    ...checkPorts(draft, ['listen', listen], ['admin', admin]),
+    ...(control === undefined
+      ? []
+      : [
+          ...checkPorts(draft, ['listen', listen], ['control', control]),
+          ...checkPorts(draft, ['admin', admin], ['control', control]),
+        ]),
+  ]
+  const isOpen = control !== undefined && !isLocal(control.host) && control.token === undefined
+  if (isOpen && !draft.leftOut(['control', 'token']) && !draft.leftOut(['control', 'host']))
+    findings.push(
+      atValue(
+        ['control', 'host'],
+        'reaches beyond this machine: give control.token too (cognito-gateway keygen makes one), or write 127.0.0.1',
+      ),
+    )
+  return findings
+}
+
+type Listener = readonly [name: string, address: { readonly host: string; readonly port: number }]
+
+function checkPorts(draft: Draft, [name, one]: Listener, [otherName, other]: Listener): readonly Finding[] {
+  if (one.port === 0 || one.port !== other.port || !hostsOverlap(one.host, other.host)) return []
+  if ([name, otherName].some((listener) => draft.leftOut([listener, 'port']) || draft.leftOut([listener, 'host'])))
     return []
-  const [one, other] = given(draft, ['admin', 'port']) ? ['admin', 'listen'] : ['listen', 'admin']
+  const [wrong, right] = given(draft, [otherName, 'port']) ? [otherName, name] : [name, otherName]
   return [
     atValue(
-      [one, 'port'],
-      `must not be the port of ${other}, ${listen.port}: the admin pages are never on the public listener`,
+      [wrong, 'port'],
+      `must not be the port of ${right}, ${one.port}: the ${otherName} port is never shared with another listener`,
     ),
   ]
 }

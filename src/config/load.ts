@@ -20,12 +20,16 @@ export { faultLine, SettingsError, type Fault } from './faults.ts'
 export interface LoadOptions {
   readonly file: string
   readonly environment: Environment
+  /** How many gateways run with these settings, for the warnings; one unless said otherwise. */
+  readonly replicas?: number
 }
 
 /** Settings without a fault, and what is unwise about them. */
 export interface Loaded {
   readonly settings: Settings
   readonly warnings: readonly Fault[]
+  /** What was read: the file of the settings and every file that holds a secret. */
+  readonly files: readonly string[]
   /** For printing: what the file says once every level and default is in place. */
   readonly draft: Draft
   /** Where a value of the file came from: `gateway.yaml:12` or a variable's name; undefined where nobody gave it. */
@@ -33,7 +37,7 @@ export interface Loaded {
 }
 
 /** Reads the file and the environment; throws a SettingsError with every fault. Paths in the file are relative to its folder. */
-export function loadSettings({ file, environment }: LoadOptions): Loaded {
+export function loadSettings({ file, environment, replicas = 1 }: LoadOptions): Loaded {
   const source = readSource(file)
   const overridden = applyEnvironment(withUpstreamMaps(source.values), environment, GatewayFile)
   const values = withUpstreamMaps(overridden.values)
@@ -58,8 +62,9 @@ export function loadSettings({ file, environment }: LoadOptions): Loaded {
   return {
     settings: assemble(draft, { secrets: secrets.at, folder }),
     warnings: ordered(
-      [...findWarnings(draft), ...secrets.warnings, ...certificate.warnings, ...tls.warnings].map(place),
+      [...findWarnings(draft, replicas), ...secrets.warnings, ...certificate.warnings, ...tls.warnings].map(place),
     ),
+    files: [file, ...secrets.files],
     draft,
     origin: (path) => originOf(path, source, overridden),
   }

@@ -91,15 +91,15 @@ export const GatewayFile = z.strictObject({
     .strictObject(address(9090))
     .prefault({})
     .describe('The private listener for health, metrics and read-only pages.'),
-  control: notYet(
-    z
-      .strictObject({
-        ...address(9091),
-        token: secretSource().optional().describe('What its callers must show; needed beyond this machine.'),
-      })
-      .optional()
-      .describe('The private listener for revoking sessions and changing the log level.'),
-  ),
+  control: z
+    .strictObject({
+      ...address(9091),
+      token: secretSource()
+        .optional()
+        .describe('What its callers must show as Authorization: Bearer; needed beyond this machine.'),
+    })
+    .optional()
+    .describe('The private listener for looking up sign-ins and changing the log level; there is none without this.'),
   forwardAuth: notYet(
     z
       .strictObject({

@@ -19,6 +19,7 @@ export interface SecretSources {
 
 export interface Secrets {
   readonly at: ReadonlyMap<string, Secret>
+  readonly files: readonly string[]
   readonly faults: readonly Finding[]
   readonly warnings: readonly Finding[]
 }
@@ -33,11 +34,13 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   const found: Found[] = []
   const faults: Finding[] = []
   const warnings: Finding[] = []
+  const files: string[] = []
   const read = (path: Path, faultIn: (text: string) => string | undefined): void => {
     const source = sources.wrong.some((finding) => isWithin(finding.path, path))
       ? undefined
       : sourceOf(valueAt(values, path))
     if (source === undefined) return
+    if ('file' in source) files.push(resolve(sources.folder, source.file))
     const { text, origin, fault, warning } = readOne(source, sources)
     if (warning !== undefined) warnings.push(atValue(path, warning))
     const wrong = fault ?? faultIn(text)
@@ -46,11 +49,12 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   }
   const { pools } = values
   for (const name of isObject(pools) ? Object.keys(pools) : []) read(['pools', name, 'clientSecret'], plainFault)
+  read(['control', 'token'], tokenFault)
   const keys = valueAt(values, ['session', 'keys'])
   for (const index of Array.isArray(keys) ? keys.keys() : []) read(['session', 'keys', index], sessionKeyFault)
   read(['session', 'redis', 'url'], redisUrlFault)
   const at = new Map(found.map(({ path, secret }) => [pathId(path), secret]))
-  return { at, faults: [...faults, ...repeated(found)], warnings }
+  return { at, files, faults: [...faults, ...repeated(found)], warnings }
 }
 
 type Source = { readonly file: string } | { readonly env: string }
@@ -115,6 +119,14 @@ function redisUrlFault(text: string): string | undefined {
   return /^rediss?(?:\+(?:sentinel|cluster))?:\/\/[\x21-\x7e]+$/.test(text)
     ? undefined
     : 'must hold one address that begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://'
+}
+
+const LEAST_TOKEN_CHARACTERS = 20
+
+/** Whoever may ask may guess, and nobody counts how often. */
+function tokenFault(text: string): string | undefined {
+  const tooShort = text.length < LEAST_TOKEN_CHARACTERS ? `holds a token that can be guessed: ${KEYGEN}` : undefined
+  return plainFault(text) ?? tooShort
 }
 
 const KEYGEN = 'make one with: cognito-gateway keygen session'

@@ -20,6 +20,8 @@ export interface Settings {
     readonly headersTimeoutSeconds: number
   }
   readonly admin: { readonly host: string; readonly port: number }
+  /** Undefined: there is no control port. */
+  readonly control: { readonly host: string; readonly port: number; readonly token: Secret | undefined } | undefined
   readonly trustedProxies: readonly TrustedProxySettings[]
   /** In the file's order; the first is the default. */
   readonly pools: readonly PoolSettings[]

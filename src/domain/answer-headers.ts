@@ -35,6 +35,12 @@ export interface AnswerHeaders {
   readonly eventStream: boolean
 }
 
+/**
+ * Comes with every answer that ends a session by a person's wish. Browsers show pages of the past without asking anybody, `no-cache` or not;
+ * this empties what they kept, pages in memory and other tabs' included.
+ */
+export const FORGET_PAGES = ['clear-site-data', '"cache"'] as const
+
 type Verdict =
   | 'pass'
   | 'drop'

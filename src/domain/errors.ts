@@ -50,6 +50,8 @@ export interface ErrorDetails {
   readonly detail?: string
   /** Finer reason for log, metric and `explain`, out of a closed set of words. */
   readonly reason?: string
+  /** What to do instead, as a sentence for callers of the control port; holds nothing of what was sent. */
+  readonly remedy?: string
   /** Headers that the answer needs by its kind, such as `Allow` or `Retry-After`. */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -58,6 +60,7 @@ export class GatewayError extends Error {
   readonly code: ErrorCode
   readonly detail: string | undefined
   readonly reason: string | undefined
+  readonly remedy: string | undefined
   readonly headers: Readonly<Record<string, string>>
 
   constructor(code: ErrorCode, more: ErrorDetails = {}) {
@@ -65,6 +68,7 @@ export class GatewayError extends Error {
     this.code = code
     this.detail = more.detail
     this.reason = more.reason
+    this.remedy = more.remedy
     this.headers = more.headers ?? {}
   }
 }

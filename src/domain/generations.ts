@@ -24,7 +24,7 @@ export class Generations<Value> {
     return this.#young.has(key) || this.#old.has(key)
   }
 
-  /** `now` in epoch milliseconds. */
+  /** `now` in milliseconds of a clock that only goes forward. */
   set(key: string, value: Value, now: number): void {
     const age = now - this.#startedAt
     if (age >= this.#keepMs) {

@@ -8,6 +8,8 @@ export interface SessionRevocation {
   readonly kind: 'session'
   readonly id: string
   readonly originJti?: string | undefined
+  /** Nobody ended it: its time was over, or Cognito renews it no more. */
+  readonly lapsed?: true | undefined
 }
 
 /** Everything of one person, or of one machine by its client id, that was signed in at or before a moment in epoch milliseconds. */
@@ -53,10 +55,10 @@ type Fields = Readonly<Record<string, unknown>>
 
 export function isRevocation(value: unknown): value is Revocation {
   if (!isObject(value)) return false
-  const { kind, id, originJti, pool, subject, before } = value
+  const { kind, id, originJti, lapsed, pool, subject, before } = value
   switch (kind) {
     case 'session':
-      return isName(id) && (originJti === undefined || isName(originJti))
+      return isName(id) && (originJti === undefined || isName(originJti)) && (lapsed === undefined || lapsed === true)
     case 'person':
       return isName(pool) && isName(subject) && Number.isSafeInteger(before)
     case 'everything':

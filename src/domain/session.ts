@@ -43,8 +43,9 @@ export function freshness(session: Session, limits: SessionLimits, now: number):
   if (now >= seenAt + limits.idleTimeoutSeconds * 1000) return 'idle'
   // A token that lives less than twice the margin is used for half its life, not refreshed on every request.
   const early = Math.min(REFRESH_EARLY_MS, Math.max(0, accessExpiresAt - claimsAt) / 2)
-  const dueAt = Math.min(accessExpiresAt - early, claimsAt + limits.recheckSeconds * 1000)
-  return now >= dueAt ? 'refresh' : 'fresh'
+  // Claims from far in the future are of unknown age: the clock was set back since.
+  const recheckDue = Math.abs(now - claimsAt) >= limits.recheckSeconds * 1000
+  return recheckDue || now >= accessExpiresAt - early ? 'refresh' : 'fresh'
 }
 
 /** Whether a session may go on although its refresh just failed for a passing reason. */

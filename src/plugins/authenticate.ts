@@ -3,7 +3,6 @@ import fp from 'fastify-plugin'
 import type { Bearers } from '../adapters/bearers.ts'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { Refresher } from '../adapters/refresher.ts'
-import type { SessionStore } from '../adapters/session-store.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import { freshness, renewalDue, survivesOutage, type Session, type SessionLimits } from '../domain/session.ts'
@@ -19,7 +18,6 @@ declare module 'fastify' {
 
 export interface AuthenticateOptions {
   readonly bearers: Bearers
-  readonly store: SessionStore
   readonly refresher: Refresher
   readonly limits: SessionLimits
   readonly metrics: Metrics
@@ -27,7 +25,7 @@ export interface AuthenticateOptions {
 }
 
 const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) => {
-  const { bearers, store, refresher, limits, metrics, now } = options
+  const { bearers, refresher, limits, metrics, now } = options
   const validBearers = metrics.counter('token_verifications_total', { kind: 'bearer', result: 'valid' })
   app.decorateRequest('identity', null)
   app.decorateRequest('bearer', null)
@@ -82,7 +80,7 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
     switch (state) {
       case 'idle':
       case 'aged':
-        await end(request, session, state === 'idle' ? 'idle' : 'max_age')
+        await lapse(request, session, state === 'idle' ? 'idle' : 'max_age')
         return
       case 'refresh':
         await refreshed(request, session)
@@ -107,7 +105,7 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
         else app.dropSession(request)
         return
       case 'rejected':
-        await end(request, session, outcome.reason)
+        await lapse(request, session, outcome.reason)
         return
       case 'unavailable':
         if (!survivesOutage(session, limits, now())) {
@@ -118,12 +116,13 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
           })
         }
         request.identity = session.person
+        // Its key may be taken away before the user pool is back.
+        if (request.sessionOnOldKey) await app.keepSession(request, session)
     }
   }
 
-  async function end(request: FastifyRequest, session: Session, reason: string): Promise<void> {
-    await store.end(session, reason)
-    app.dropSession(request)
+  async function lapse(request: FastifyRequest, session: Session, reason: string): Promise<void> {
+    await app.lapseSession(request, session)
     request.outcome.reason = reason
     metrics.count('sessions_ended_total', { reason })
   }

@@ -1,4 +1,4 @@
-import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Logger } from 'pino'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
@@ -31,23 +31,12 @@ export interface ErrorHandlerOptions {
 /** The one place where a failure becomes an answer: a redirect to sign in, a page for people, JSON for programs. */
 const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready) => {
   const { log, self, csrf, signInEndpoint, signOutEndpoint } = options
-  const ownPaths = new Map<string, Set<string>>()
+  const methodsAt = ownMethods(app)
   const https = self.publicUrl.startsWith('https:')
   app.decorateRequest('returnTo', null)
 
-  app.addHook('onRoute', ({ url, method }) => {
-    const methods = ownPaths.get(url) ?? new Set()
-    for (const one of [method].flat()) methods.add(one)
-    ownPaths.set(url, methods)
-  })
-
   app.setNotFoundHandler((request) => {
-    const allowed = ownPaths.get(request.target?.rawPath ?? '')
-    if (allowed === undefined) throw new GatewayError('GW_ROUTE_UNKNOWN', { reason: 'no_rule' })
-    throw new GatewayError('GW_METHOD_NOT_ALLOWED', {
-      reason: 'method',
-      headers: { allow: [...allowed].toSorted().join(', ') },
-    })
+    throw nothingAt(methodsAt(request.target?.rawPath ?? ''))
   })
 
   app.setErrorHandler(async (thrown, request, reply) => {
@@ -154,6 +143,22 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
   ready()
 }
 
+/** The methods of each path that routes are registered for from now on; empty for any other. */
+export function ownMethods(app: FastifyInstance): (path: string) => readonly string[] {
+  const methodsAt = new Map<string, readonly string[]>()
+  app.addHook('onRoute', ({ url, method }) => {
+    methodsAt.set(url, [...new Set([...(methodsAt.get(url) ?? []), ...[method].flat()])].toSorted())
+  })
+  return (path) => methodsAt.get(path) ?? []
+}
+
+/** Why no route of ours took a request for a path that takes these methods. */
+export function nothingAt(methods: readonly string[]): GatewayError {
+  return methods.length === 0
+    ? new GatewayError('GW_ROUTE_UNKNOWN', { reason: 'no_rule' })
+    : new GatewayError('GW_METHOD_NOT_ALLOWED', { reason: 'method', headers: { allow: methods.join(', ') } })
+}
+
 const KINDS = {
   scope_missing: 'scope',
   group_missing: 'group',
@@ -173,7 +178,7 @@ function namesAsked(access: NonNullable<FastifyRequest['route']>['access']): rea
 }
 
 /** Everything that is thrown ends up in the catalogue; what is not ours by class is told apart by its status. */
-function toGatewayError(thrown: unknown): GatewayError {
+export function toGatewayError(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown
   const status =
     typeof thrown === 'object' && thrown !== null && 'statusCode' in thrown ? Number(thrown.statusCode) : 500
@@ -184,7 +189,7 @@ function toGatewayError(thrown: unknown): GatewayError {
 }
 
 /** A cause for the log: its kind, code and place in our code. Messages of libraries can quote tokens, so they stay out. */
-function causeOf({ code, cause }: GatewayError): string | undefined {
+export function causeOf({ code, cause }: GatewayError): string | undefined {
   if (!(cause instanceof Error)) return undefined
   const name = 'code' in cause ? `${cause.constructor.name} ${String(cause.code)}` : cause.constructor.name
   if (code !== 'GW_INTERNAL') return name

@@ -1,13 +1,16 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { SessionStore, StoredSession } from '../adapters/session-store.ts'
+import type { ReadSession, SessionStore, StoredSession } from '../adapters/session-store.ts'
+import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The session that the request's cookie holds; whether it is still fresh, authenticate says. */
     signedInSession: Session | null
+    /** The session that the cookie held once: its time is over, or Cognito renews it no more. Proves nothing; pages may know whose it was. */
+    lapsedSession: Session | null
     /** It was sealed with a key that is on its way out. */
     sessionOnOldKey: boolean
     /** `Set-Cookie` values for the answer, by cookie name. Whoever writes the answer's headers writes these; null while there are none. */
@@ -22,6 +25,8 @@ declare module 'fastify' {
     keepSession(request: FastifyRequest, session: Session): Promise<boolean>
     /** The browser is told to forget the session; ending it in the store is the caller's affair. */
     dropSession(request: FastifyRequest): void
+    /** Ends a session whose time is over. The browser keeps the cookie: nothing but `lapsedSession` comes of it from now on. */
+    lapseSession(request: FastifyRequest, session: Session): Promise<void>
   }
 }
 
@@ -34,14 +39,16 @@ export interface SessionCookieOptions {
 
 export const SESSION_COOKIE = '__Host-gateway'
 const SECOND_COOKIE = '__Host-gateway.1'
-export const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 // A browser keeps 4,096 bytes of name and value; older ones count the attributes too.
 const CHUNK_BYTES = 3_950
+/** How long after its last possible day a session's cookie still tells whose it was: a form may be left open over night. */
+const LAPSED_SECONDS = 86_400
 /** The longest text that the two cookies of a session can hold. */
 export const MAX_SESSION_TEXT_BYTES = 2 * CHUNK_BYTES
 
 const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics, now, maxAgeSeconds }, ready) => {
   app.decorateRequest('signedInSession', null)
+  app.decorateRequest('lapsedSession', null)
   app.decorateRequest('sessionOnOldKey', false)
   app.decorateRequest('setCookiesAreOptional', false)
   app.decorateRequest('cookiesToSet', null)
@@ -63,28 +70,36 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
       return
     }
     const stored = found.text === null ? null : store.read(found.text)
-    if (!(stored instanceof Promise)) {
+    if (stored !== null && stored !== 'foreign' && !(stored instanceof Promise)) {
       admit(request, stored)
       done()
       return
     }
-    stored.then(
-      (read) => {
-        admit(request, read)
-        done()
-      },
-      (error: Error) => {
-        done(error)
-      },
-    )
+    look(request, found.text, stored).then(() => done(), done)
   })
 
-  function admit(request: FastifyRequest, stored: StoredSession | null): void {
-    if (stored === null) {
-      drop(request)
-      request.outcome.reason = 'session_invalid'
+  /** What is no session may have been one; a browser that holds anything else is told to forget it. */
+  async function look(
+    request: FastifyRequest,
+    text: string | null,
+    reading: ReadSession | Promise<ReadSession>,
+  ): Promise<void> {
+    const stored = await reading
+    // A new key reaches replicas one after the other: one that knows it already may be asked next.
+    if (stored === 'foreign') {
+      request.outcome.reason = 'session_key_unknown'
       return
     }
+    if (stored !== null) {
+      admit(request, stored)
+      return
+    }
+    request.lapsedSession = text === null ? null : await store.lastKnown(text)
+    request.outcome.reason = request.lapsedSession === null ? 'session_invalid' : 'session_lapsed'
+    if (request.lapsedSession === null) drop(request)
+  }
+
+  function admit(request: FastifyRequest, stored: StoredSession): void {
     request.signedInSession = stored.session
     request.sessionOnOldKey = stored.oldKey
     if (stored.oldKey) metrics.count('sessions_on_old_key_total', {})
@@ -93,26 +108,35 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
   function drop(request: FastifyRequest): void {
     request.signedInSession = null
     request.setCookiesAreOptional = false
-    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expired(name))
+    for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expiredCookie(name))
   }
 
   async function keep(request: FastifyRequest, session: Session): Promise<boolean> {
     const text = await store.write(session)
     if (text === null) return false
-    const maxAge = Math.max(0, Math.floor((session.startedAt + maxAgeSeconds * 1000 - now()) / 1000))
+    const maxAge = Math.max(0, Math.floor((rememberedUntil(session) - now()) / 1000))
     const set = (name: string, value: string): void => {
-      request.setCookies.set(name, `${name}=${value}; Max-Age=${maxAge}; ${COOKIE_ATTRIBUTES}`)
+      request.setCookies.set(name, ownCookie(name, value, maxAge))
     }
     set(SESSION_COOKIE, text.slice(0, CHUNK_BYTES))
     // A second cookie left over from a longer value would make the whole unreadable, so it goes in the same answer.
     if (text.length > CHUNK_BYTES) set(SECOND_COOKIE, text.slice(CHUNK_BYTES))
-    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expired(SECOND_COOKIE))
+    else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expiredCookie(SECOND_COOKIE))
     metrics.observe('session_cookie_bytes', text.length, {})
     request.signedInSession = session
     return true
   }
 
+  async function lapse(request: FastifyRequest, session: Session): Promise<void> {
+    await store.lapse(session)
+    request.signedInSession = null
+    request.lapsedSession = session
+  }
+
+  const rememberedUntil = ({ startedAt }: Session): number => startedAt + (maxAgeSeconds + LAPSED_SECONDS) * 1000
+
   app.decorate('keepSession', keep)
+  app.decorate('lapseSession', lapse)
   app.decorate('dropSession', drop)
 
   app.addHook('onSend', (request, reply, _payload, done) => {
@@ -120,11 +144,6 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
     done()
   })
   ready()
-}
-
-/** The `Set-Cookie` value that deletes a cookie of ours: the prefix demands the very attributes that it was set with. */
-export function expired(name: string): string {
-  return `${name}=; Max-Age=0; ${COOKIE_ATTRIBUTES}`
 }
 
 /** The session's text, `{ text: null }` where the cookies are there but cannot be read as one, or null where there are none. */

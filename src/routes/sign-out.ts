@@ -4,13 +4,10 @@ import type { Logger } from 'pino'
 import type { CognitoClient } from '../adapters/cognito-client.ts'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
 import type { LoginStates } from '../adapters/login-states.ts'
-import type { Metrics } from '../adapters/metrics.ts'
 import type { Revocations } from '../adapters/revocations.ts'
-import type { SessionStore } from '../adapters/session-store.ts'
-import type { TokenRevoker } from '../adapters/token-revoker.ts'
+import { FORGET_PAGES } from '../domain/answer-headers.ts'
 import { isCrossOrigin } from '../domain/client-kind.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { isOwnCookie } from '../domain/identity-headers.ts'
 import { stateWithoutAttempt } from '../domain/login-attempt.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
@@ -20,12 +17,9 @@ import { signedOutPage } from '../pages/signed-out-page.ts'
 
 export interface SignOutOptions {
   readonly cognito: CognitoClient
-  readonly store: SessionStore
-  readonly revocations: Revocations
-  readonly tokenRevoker: TokenRevoker
   readonly csrf: CsrfTokens
   readonly states: LoginStates
-  readonly metrics: Metrics
+  readonly revocations: Revocations
   readonly log: Logger
   readonly now: () => number
   readonly self: ReturnToSelf
@@ -36,11 +30,10 @@ export interface SignOutOptions {
 
 /** A form is a few hundred bytes: no browser takes this long to send it. */
 const FORM_PATIENCE_MS = 10_000
-const COOKIE_ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
-  const { cognito, store, revocations, csrf, states, metrics, log, now, self, ownPrefix } = options
+  const { cognito, csrf, states, revocations, log, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   await app.register(formbody)
@@ -71,12 +64,10 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
       requireOwnForm(request, session, form)
       // First, because it happens as a whole or not at all: then the person is still signed in and can try again.
       if (form['everywhere'] === '1') await endEverywhere(session, request)
-      await end(session, request)
     }
-    app.dropSession(request)
-    dropAttempts(request)
-    reply.header('clear-site-data', '"cache"').header('cache-control', 'no-store')
-    return form['switch'] === '1' ? switchPerson(reply, form) : leave(reply)
+    await app.endSession(request, session)
+    reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
+    return form['switch'] === '1' ? switchPerson(reply, form) : reply.redirect(await app.signOutUrl(), 303)
   })
 
   app.get(`${ownPrefix}/signed_out`, open, async (_request, reply) =>
@@ -97,23 +88,9 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     const { pool, subject } = person
     await revocations.revoke({ kind: 'person', pool, subject, before: now() })
     log.info(
-      { event: 'revoked', requestId: request.id, client: request.peer.address, kind: 'person', by: 'person' },
+      { event: 'revoked', requestId: request.id, client: request.peer.address, what: 'person', by: 'sign_out' },
       'signed out on all devices',
     )
-  }
-
-  /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
-  async function end(session: Session, request: FastifyRequest): Promise<void> {
-    await store.end(session, 'signed_out')
-    metrics.count('sign_outs_total', {})
-    metrics.count('sessions_ended_total', { reason: 'signed_out' })
-    log.info({ event: 'sign_out', requestId: request.id }, 'signed out')
-    await options.tokenRevoker.revoke(session, request.id)
-  }
-
-  async function leave(reply: FastifyReply): Promise<FastifyReply> {
-    const signedOut = `${self.publicUrl}${ownPrefix}/signed_out`
-    return reply.redirect(await cognito.signOutUrl(signedOut).catch(() => signedOut), 303)
   }
 
   /**
@@ -138,13 +115,4 @@ function fieldsOf(body: unknown): Fields {
   return Object.fromEntries(
     Object.entries(body).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   )
-}
-
-/** Attempts that are under way end too: a sign-out must leave nothing behind that could become a session. */
-function dropAttempts(request: FastifyRequest): void {
-  for (const pair of (request.raw.headers.cookie ?? '').split(';')) {
-    const name = pair.split('=', 1)[0]?.trim() ?? ''
-    if (isOwnCookie(name) && !request.setCookies.has(name))
-      request.setCookies.set(name, `${name}=; Max-Age=0; ${COOKIE_ATTRIBUTES}`)
-  }
 }

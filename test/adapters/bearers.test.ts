@@ -13,12 +13,15 @@ const jwk = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'RS256', use: 's
 /** Bearers over the real verifier, and how often that was asked. */
 function startBearers() {
   const clock = createClock()
+  let wrongBy = 0
+  const now = (): number => clock.now() + wrongBy
   const keys = { available: true, asked: 0 }
   const verifier = createTokenVerifier({
     issuers: [ISSUER],
     clientId: 'web',
     bearerClients: ['batch'],
-    now: clock.now,
+    now,
+    ticks: clock.now,
     fetchJwks: async () => {
       keys.asked += 1
       if (!keys.available) throw new Error('the pool is away')
@@ -39,7 +42,8 @@ function startBearers() {
     pool: 'staff',
     userPoolId: USER_POOL,
     keepClaims: [],
-    now: clock.now,
+    now,
+    ticks: clock.now,
   })
   const sign = async (claims: JWTPayload = {}, kid = 'one'): Promise<string> => {
     const now = Math.floor(clock.now() / 1000)
@@ -53,7 +57,10 @@ function startBearers() {
       ({ kind }) => kind,
       ({ code, reason }: { code: string; reason: string }) => (reason === 'token_revoked' ? reason : code),
     )
-  return { bearers, clock, keys, revocations, sign, verdict, verifications: () => verifications }
+  const setBack = (seconds: number): void => {
+    wrongBy = -seconds * 1000
+  }
+  return { bearers, clock, keys, revocations, sign, verdict, verifications: () => verifications, setBack }
 }
 
 /** The same claims under a signature that is none. */
@@ -171,5 +178,25 @@ t.test(
     t.equal(await verdict(machine), 'token_revoked')
     clock.advance(1)
     t.equal(await verdict(await sign()), 'machine', 'a machine simply gets a new one')
+  },
+)
+
+t.test(
+  'RL23 a clock that is set back stretches neither what is remembered of tokens nor the pause between fetches',
+  async (t) => {
+    const { clock, sign, verdict, verifications, setBack } = startBearers()
+    const token = await sign()
+    t.equal(await verdict(token), 'machine')
+    const rotated = await sign({}, 'two')
+    t.equal(await verdict(rotated), 'GW_POOL_UNAVAILABLE')
+    setBack(25)
+    clock.advance(10)
+    jwk.kid = 'two'
+    t.equal(await verdict(rotated), 'machine')
+    jwk.kid = 'one'
+    const before = verifications()
+    clock.advance(50)
+    await verdict(token)
+    t.equal(verifications() - before, 1)
   },
 )

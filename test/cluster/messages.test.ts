@@ -39,6 +39,7 @@ t.test('what either end says is understood at the other', async (t) => {
   for (const message of [
     { type: 'revoked', ask: 1, revocation },
     { type: 'count', ask: 1 },
+    { type: 'log-level', ask: 1, level: 'debug' },
     { type: 'drain' },
     { type: 'answer', ask: 1, value: [revocation] },
   ])

@@ -226,7 +226,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
   const workspace = createWorkspace(t)
   for (const [path, value] of Object.entries({
     include: ['more.yaml'],
-    control: { port: 9091 },
     forwardAuth: { proxy: 'nginx' },
     outbound: { caFile: 'x' },
     limits: { signInsPerMinutePerAddress: 60 },
@@ -573,6 +572,21 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     'admin on the port of the public listener is refused',
     { 'admin.port': 8080 },
     /admin\.port: must not be the port of listen/,
+  ],
+  [
+    'control on the port of the admin pages is refused',
+    { 'control.port': 9090 },
+    /control\.port: must not be the port of admin/,
+  ],
+  [
+    'control on the port of the public listener is refused',
+    { 'control.port': 8080 },
+    /control\.port: must not be the port of listen/,
+  ],
+  [
+    'control beyond this machine without a token is refused',
+    { 'control.host': '0.0.0.0' },
+    /control\.host: reaches beyond this machine: give control\.token too/,
   ],
   [
     'a callback outside the prefix is refused',

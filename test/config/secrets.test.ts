@@ -160,3 +160,15 @@ t.test('K06 a secret that everybody can read is warned about; one that its group
   chmodSync(`${workspace.folder}/client-secret`, 0o440)
   t.same(workspace.warnings(minimalWith({})), [])
 })
+
+t.test('a token of the control port that is short, empty or used twice is refused', async (t) => {
+  const workspace = createWorkspace(t)
+  const faults = (content: string): readonly string[] => {
+    workspace.write('control-token', content)
+    return workspace.faults(minimalWith({ control: { host: '0.0.0.0', token: { file: 'control-token' } } }))
+  }
+  t.same(faults(newKey('control')), [])
+  t.match(faults('short'), [/control\.token: .*holds a token that can be guessed/])
+  t.match(faults(' '), [/control\.token: .*is empty/])
+  t.match(faults(newKey('session')), [/holds the same as/])
+})

@@ -42,6 +42,12 @@ t.test('C07 claims are read anew at the recheck, whatever the life of the access
   t.equal(at(300), 'refresh')
 })
 
+t.test('RL23 a session from a future that the clock was set back from goes on, with claims read anew', async (t) => {
+  t.equal(at(-299), 'fresh')
+  t.equal(at(-300), 'refresh')
+  t.equal(at(-86_400), 'refresh')
+})
+
 t.test('a session is refreshed before its access token expires', async (t) => {
   const short = { accessExpiresAt: started + 200_000 }
   t.equal(at(139, short), 'fresh')

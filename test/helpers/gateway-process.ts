@@ -18,7 +18,8 @@ export async function serveApart(
 ): Promise<GatewayProcess> {
   await world.gateway.close()
   const run = runCommand(t, ['serve', '--config', world.settingsFile], options)
-  await run.shows('"event":"listening"')
+  // The line of one of several workers has no such port: the last to come is that of the whole.
+  await run.shows(/"adminPort":\d+/)
   const adminUrl = `http://127.0.0.1:${/"adminPort":(\d+)/.exec(run.out())?.[1] ?? ''}`
   return { ...run, adminUrl, metrics: async () => (await fetch(`${adminUrl}/metrics`)).text() }
 }

@@ -51,6 +51,8 @@ export interface World extends Serving {
 }
 
 export const CLIENT_ID = 'webappclient00000000000001'
+/** What settings with `control: { token: { file: 'control-token' } }` ask callers of the control port for. */
+export const CONTROL_TOKEN = 'token-for-the-control-port-0123456789'
 export const CLIENT_SECRET = 'web+secret/of=the+gateway'
 
 export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
@@ -95,8 +97,12 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
 }
 
 export interface Serving {
+  /** From now on the gateway's time of day is wrong by so many seconds; what lasts goes on as before, and the pool's time is right. */
+  setClockWrong(seconds: number): void
   readonly gateway: Gateway
   readonly adminUrl: string
+  /** Of the control port, where the settings have one. */
+  readonly controlUrl: string
   /** Every line of the gateway's log so far, as text. */
   readonly log: string[]
   metrics(): Promise<string>
@@ -108,13 +114,33 @@ export async function startServing(
   { settingsFile, clock }: Pick<World, 'settingsFile' | 'clock'>,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Serving> {
-  const { settings } = loadSettings({ file: settingsFile, environment })
+  const load = () => loadSettings({ file: settingsFile, environment })
+  const loaded = load()
+
+  let wrongBy = 0
   const log: string[] = []
   const logger = pino({ level: 'debug', base: null }, { write: (line: string) => void log.push(line) })
-  const gateway = await listen({ settings, log: logger, version: 'test', now: clock.now })
+  const gateway = await listen({
+    settings: loaded.settings,
+    log: logger,
+    version: 'test',
+    now: () => clock.now() + wrongBy * 1000,
+    ticks: clock.now,
+    // Tests say when to look.
+    source: { loaded, load, everyMs: 3_600_000 },
+  })
   t.teardown(async () => gateway.close())
   const adminUrl = `http://127.0.0.1:${gateway.adminPort}`
-  return { gateway, adminUrl, log, metrics: async () => (await fetch(`${adminUrl}/metrics`)).text() }
+  return {
+    gateway,
+    adminUrl,
+    controlUrl: `http://127.0.0.1:${gateway.controlPort ?? 0}`,
+    setClockWrong: (seconds) => {
+      wrongBy = seconds
+    },
+    log,
+    metrics: async () => (await fetch(`${adminUrl}/metrics`)).text(),
+  }
 }
 
 async function startPool(t: Teardown, url: string, clock: Clock, options: WorldOptions): Promise<LocalPool> {
@@ -161,6 +187,7 @@ interface SettingsParts {
 function writeSettings(folder: string, { url, listen, pool, upstream, session, more }: SettingsParts): string {
   writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
   writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
+  writeFileSync(join(folder, 'control-token'), CONTROL_TOKEN, { mode: 0o600 })
   const { pools, ...rest } = more as { pools?: { local?: object } }
   const settings = {
     publicUrl: url,

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ATTEMPT_LIFE_MS, MAX_ATTEMPTS, type LoginAttempt } from '../../domain/login-attempt.ts'
+import { expiredCookie, ownCookie } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf } from '../../domain/return-to.ts'
 
 const PREFIX = '__Host-gateway-login-'
-const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 
 /** The sign-ins that a browser has under way: one sealed cookie each, so that tabs do not get into each other's way. */
 export interface Attempts {
@@ -45,7 +45,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
   }
 
   function drop(request: FastifyRequest, name: string): void {
-    request.setCookies.set(name, `${name}=; Max-Age=0; ${ATTRIBUTES}`)
+    request.setCookies.set(name, expiredCookie(name))
   }
 
   return {
@@ -56,7 +56,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
       for (const { name } of byAge.slice(MAX_ATTEMPTS - 1)) drop(request, name)
       const text = encodeURIComponent(app.encodeSecureSession(app.createSecureSession({ attempt }), 'loginAttempt'))
       const name = PREFIX + attempt.id
-      request.setCookies.set(name, `${name}=${text}; Max-Age=${ATTEMPT_LIFE_MS / 1000}; ${ATTRIBUTES}`)
+      request.setCookies.set(name, ownCookie(name, text, ATTEMPT_LIFE_MS / 1000))
     },
     forget(request, id) {
       if (request.cookies[PREFIX + id] !== undefined) drop(request, PREFIX + id)

@@ -19,12 +19,14 @@ export interface CallbackParts extends BeginParts {
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
   readonly revocations: Revocations
+  /** Milliseconds that only go forward. */
+  readonly ticks: () => number
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
 export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
   const { cognito, states, verifier, store, revocations, metrics, now, pool } = parts
-  const loopGuard = createLoopGuard(now)
+  const loopGuard = createLoopGuard(parts.ticks)
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     metrics.count('login_stages_total', { stage: 'came_back' })
@@ -156,7 +158,7 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     }
     await app.keepSession(request, session)
     if (before === null) return session
-    await store.end(before, 'replaced')
+    await store.end(before)
     metrics.count('sessions_ended_total', { reason: 'replaced' })
     if (before.refreshToken !== undefined) void cognito.revoke(before.refreshToken).catch(() => undefined)
     return session

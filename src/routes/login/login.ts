@@ -11,7 +11,7 @@ import { createCallback, type CallbackParts } from './callback.ts'
 
 export interface LoginOptions extends CallbackParts {
   readonly self: ReturnToSelf
-  /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. */
+  /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
   readonly endpoints: { readonly prefix: string; readonly callback: string }
   readonly identityProviders: readonly string[]

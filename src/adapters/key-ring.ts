@@ -1,0 +1,43 @@
+/** A session key and the place that it was read from, such as a file. */
+export interface PlacedKey {
+  readonly place: string
+  readonly key: Buffer
+}
+
+/** The session keys as they are now. They change while the gateway runs, all at once. */
+export interface KeyRing {
+  /** Told the keys, now and again whenever they have changed: the first seals, every one opens. */
+  follow(listener: (keys: readonly Buffer[]) => void): void
+  /** From now on these are the keys. One that is no longer among them opens nothing any more. */
+  replace(keys: readonly PlacedKey[]): void
+}
+
+/** Keys that were overwritten, in all; of more, the oldest go. */
+const MAX_OVERWRITTEN = 4
+
+/**
+ * Where a place holds another key than before, an operator replaced a key instead of adding one. The key before goes on opening then, so that
+ * nobody is signed out for it, until the process ends or the place is taken off the list.
+ */
+export function createKeyRing(first: readonly PlacedKey[]): KeyRing {
+  let listed = first
+  let overwritten: readonly PlacedKey[] = []
+  const listeners: ((keys: readonly Buffer[]) => void)[] = []
+  const all = (): readonly Buffer[] => [...listed, ...overwritten].map(({ key }) => key)
+
+  return {
+    follow(listener) {
+      listeners.push(listener)
+      listener(all())
+    },
+    replace(keys) {
+      const isListed = ({ place }: PlacedKey): boolean => keys.some((one) => one.place === place)
+      const isAmong = ({ key }: PlacedKey): boolean => keys.some((one) => one.key.equals(key))
+      overwritten = [...listed, ...overwritten]
+        .filter((one) => isListed(one) && !isAmong(one))
+        .slice(0, MAX_OVERWRITTEN)
+      listed = keys
+      for (const listener of listeners) listener(all())
+    },
+  }
+}

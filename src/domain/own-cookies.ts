@@ -1,0 +1,12 @@
+/** What every cookie of ours is set and deleted with: the `__Host-` prefix demands the very attributes. */
+const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
+
+/** The `Set-Cookie` value of a cookie of ours; without `maxAgeSeconds` it lives as long as the browser runs. */
+export function ownCookie(name: string, value: string, maxAgeSeconds?: number): string {
+  return `${name}=${value}; ${maxAgeSeconds === undefined ? '' : `Max-Age=${maxAgeSeconds}; `}${ATTRIBUTES}`
+}
+
+/** The `Set-Cookie` value that deletes a cookie of ours. */
+export function expiredCookie(name: string): string {
+  return ownCookie(name, '', 0)
+}

@@ -1,0 +1,60 @@
+import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Logger } from 'pino'
+import type { CognitoClient } from '../adapters/cognito-client.ts'
+import type { Metrics } from '../adapters/metrics.ts'
+import type { SessionStore } from '../adapters/session-store.ts'
+import type { TokenRevoker } from '../adapters/token-revoker.ts'
+import { isOwnCookie } from '../domain/identity-headers.ts'
+import { expiredCookie } from '../domain/own-cookies.ts'
+import type { Session } from '../domain/session.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** A person signs out: nothing of the session is good for anything any more, here, at Cognito and in the browser. */
+    endSession(request: FastifyRequest, session: Session | null): Promise<void>
+    /** Where the browser goes next, so that Cognito's own session ends too. */
+    signOutUrl(): Promise<string>
+  }
+}
+
+export interface EndSessionOptions {
+  readonly cognito: CognitoClient
+  readonly store: SessionStore
+  readonly tokenRevoker: TokenRevoker
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** The public page on which a sign-out ends, registered at Cognito. */
+  readonly signedOutUrl: string
+}
+
+const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => {
+  const { cognito, store, tokenRevoker, metrics, log, signedOutUrl } = options
+
+  /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
+  async function end(session: Session, requestId: string): Promise<void> {
+    await store.end(session)
+    metrics.count('sign_outs_total', {})
+    metrics.count('sessions_ended_total', { reason: 'signed_out' })
+    log.info({ event: 'sign_out', requestId }, 'signed out')
+    await tokenRevoker.revoke(session, requestId)
+  }
+
+  app.decorate('endSession', async (request, session) => {
+    if (session !== null) await end(session, request.id)
+    app.dropSession(request)
+    dropOwnCookies(request)
+  })
+  app.decorate('signOutUrl', async () => cognito.signOutUrl(signedOutUrl).catch(() => signedOutUrl))
+  ready()
+}
+
+/** Attempts that are under way end too: a sign-out must leave nothing behind that could become a session. */
+function dropOwnCookies(request: FastifyRequest): void {
+  for (const pair of (request.raw.headers.cookie ?? '').split(';')) {
+    const name = pair.split('=', 1)[0]?.trim() ?? ''
+    if (isOwnCookie(name) && !request.setCookies.has(name)) request.setCookies.set(name, expiredCookie(name))
+  }
+}
+
+export const endSession = fp(hook, { name: 'end-session', fastify: '5.x', dependencies: ['session-cookie'] })
