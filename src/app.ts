@@ -3,11 +3,13 @@ import { METHODS } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { createBrokenRequestHandler } from './listener/broken-request.ts'
 import { Listener } from './listener/listener.ts'
+import { SCRIPT_VERSION } from './pages/script.ts'
 import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
 import { authorize } from './plugins/authorize.ts'
 import { endSession } from './plugins/end-session.ts'
 import { errorHandler } from './plugins/error-handler.ts'
+import { keepForm } from './plugins/keep-form.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
 import { peer } from './plugins/peer.ts'
@@ -15,8 +17,10 @@ import { sessionCookie } from './plugins/session-cookie.ts'
 import { shed } from './plugins/shed.ts'
 import { forward } from './routes/forward/forward.ts'
 import { login } from './routes/login/login.ts'
+import { ownForms } from './routes/own-forms.ts'
 import { ping } from './routes/ping.ts'
 import { refuse } from './routes/refuse.ts'
+import { resume } from './routes/resume.ts'
 import { signOut } from './routes/sign-out.ts'
 import { userinfo } from './routes/userinfo.ts'
 
@@ -31,6 +35,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   const publicHost = new URL(settings.publicUrl).hostname
   const methods = METHODS.filter((method) => method !== 'CONNECT')
   const signInEndpoint = `${prefix}/${pool.identityProviders.length > 1 ? 'sign_in' : 'start'}`
+
+  const script = `${prefix}/keep.js?${SCRIPT_VERSION}`
 
   const app = Fastify({
     logger: false,
@@ -58,7 +64,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
   // What happens to every request on its way
-  await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out` })
+  await app.register(keepForm, { forms: parts.keptForms, self, log, now })
+  await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out`, script })
   await app.register(observe, { metrics, requestLog: parts.requestLog, names: parts.names })
   await app.register(shed, { overload: parts.overload, metrics })
   await app.register(peer, {
@@ -68,7 +75,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
-  await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds })
+  await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
     cognito,
     store,
@@ -86,6 +93,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(login, {
     cognito,
     states,
+    book: parts.book,
     metrics,
     log,
     now,
@@ -103,17 +111,21 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     endpoints: { prefix, callback },
     identityProviders: pool.identityProviders,
   })
-  await app.register(signOut, {
-    cognito,
-    csrf,
-    states,
-    revocations: parts.revocations,
-    log,
-    now,
-    self,
-    pool: pool.name,
-    ownPrefix: prefix,
-    callbackUrl: parts.callbackUrl,
+  await app.register(async (forms) => {
+    await forms.register(ownForms)
+    await forms.register(signOut, {
+      cognito,
+      csrf,
+      states,
+      revocations: parts.revocations,
+      log,
+      now,
+      self,
+      pool: pool.name,
+      ownPrefix: prefix,
+      callbackUrl: parts.callbackUrl,
+    })
+    await forms.register(resume, { forms: parts.keptForms, csrf, self, script, log, now })
   })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 

@@ -55,6 +55,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     setLogLevel(level) {
       log.level = level
     },
+    findLogins: parts.findLogins,
   }).catch(async (error: unknown) => {
     await closePublic()
     throw error

@@ -4,6 +4,8 @@ import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
+import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
+import { createLoginBook, type LoginBook } from './adapters/login-book.ts'
 import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
@@ -15,6 +17,7 @@ import { createRedisKeys } from './adapters/redis-keys.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
 import { createRevocationLog } from './adapters/revocation-log.ts'
 import { createRevocations, type Revocations } from './adapters/revocations.ts'
+import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
@@ -26,6 +29,7 @@ import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } fr
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
 import { identityFromClaims } from './domain/identity.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
+import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Revocation } from './domain/revocation.ts'
 import type { Session } from './domain/session.ts'
@@ -54,6 +58,10 @@ export interface Parts {
   readonly refresher: Refresher
   readonly tokenRevoker: TokenRevoker
   readonly states: LoginStates
+  readonly keptForms: KeptForms
+  readonly book: LoginBook
+  /** What is known of the last sign-ins, by other workers too. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
   readonly csrf: CsrfTokens
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
@@ -100,15 +108,14 @@ export interface Shared {
   readonly settle: (session: Session) => Promise<Session>
   /** Tells the others what was revoked; resolves when they know. Never rejects. */
   readonly tellRevoked: (revocation: Revocation) => Promise<void>
+  /** What all of them know of the last sign-ins. Never rejects. */
+  readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
 }
 
 /** Cognito makes none that lives longer. */
 const LONGEST_ACCESS_TOKEN_MS = 86_400_000
 /** The life of a refresh token, unless the app client says otherwise: as long may a program bring tokens of an old sign-in. */
 const REVOCATIONS_KEPT_MS = 30 * 86_400_000
-const KEYS_RENEWAL_MS = 3_600_000
-const KEYS_RETRY_MS = 1_000
-const KEYS_MAX_RETRY_MS = 10_000
 
 export function createParts(options: PartsOptions): Parts {
   const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
@@ -161,9 +168,13 @@ export function createParts(options: PartsOptions): Parts {
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
-  const keyWatch = createKeyWatch(verifier, log)
+  const keyWatch = createKeyWatch({ verifier, log })
   const redis = openRedis(settings, metrics)
   const revocations = openRevocations({ settings, now, ticks, log, redis, context }, streams, shared)
+  const book = createLoginBook({
+    now,
+    onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
+  })
   const refresher = createSharedRefresher(shared, {
     now: ticks,
     refresh: async (session) => {
@@ -208,7 +219,10 @@ export function createParts(options: PartsOptions): Parts {
     revocations,
     refresher,
     tokenRevoker,
+    book,
+    findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
     states: createLoginStates(createSeal(keys, 'state', context), self),
+    keptForms: createKeptForms(createSeal(keys, 'form', context), self),
     csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
     attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
@@ -402,36 +416,5 @@ function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metric
       metrics.count('jwks_fetches_total', { result: 'failed' })
       throw error
     }
-  }
-}
-
-function createKeyWatch(verifier: TokenVerifier, log: Logger) {
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
-  let failures = 0
-
-  async function renew(known: () => void): Promise<void> {
-    let next = KEYS_RENEWAL_MS
-    try {
-      await verifier.renewKeys()
-      failures = 0
-      known()
-    } catch {
-      next = Math.min(KEYS_RETRY_MS * 2 ** failures, KEYS_MAX_RETRY_MS)
-      failures += 1
-      log.warn({ event: 'keys_unavailable' }, "the user pool's keys cannot be fetched; trying again")
-    }
-    if (!stopped) timer = setTimeout(() => void renew(known), next).unref()
-  }
-
-  return {
-    start: async () =>
-      new Promise<void>((known) => {
-        void renew(known)
-      }),
-    stop: () => {
-      stopped = true
-      clearTimeout(timer)
-    },
   }
 }

@@ -9,6 +9,8 @@ export interface RequestLine {
   readonly status: number
   readonly code: string | undefined
   readonly reason: string | undefined
+  /** The sign-in that the request belongs to. */
+  readonly attempt: string | undefined
   readonly person: string | undefined
   readonly sub: string | undefined
   readonly email: string | undefined
@@ -40,6 +42,7 @@ function fieldsOf(line: RequestLine): string {
   let text = `"requestId":"${line.requestId}","route":${quoted(line.route)},"method":${quoted(line.method)},"path":${quoted(line.path)},"status":${line.status}`
   if (line.code !== undefined) text += `,"code":${quoted(line.code)}`
   if (line.reason !== undefined) text += `,"reason":${quoted(line.reason)}`
+  if (line.attempt !== undefined) text += `,"attempt":${quoted(line.attempt)}`
   if (line.person !== undefined) text += `,"person":${quoted(line.person)}`
   if (line.sub !== undefined) text += `,"sub":${quoted(line.sub)}`
   if (line.email !== undefined) text += `,"email":${quoted(line.email)}`

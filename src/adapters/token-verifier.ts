@@ -8,10 +8,9 @@ import {
   KidNotFoundInJwksError,
   WaitPeriodNotYetEndedJwkError,
 } from 'aws-jwt-verify/error'
-import type { Fetcher } from 'aws-jwt-verify/https'
-import { SimpleJwksCache, type PenaltyBox } from 'aws-jwt-verify/jwk'
 import type { JwtPayload } from 'aws-jwt-verify/jwt-model'
 import { GatewayError } from '../domain/errors.ts'
+import { createPoolKeys } from './pool-keys.ts'
 
 type Claims = Readonly<Record<string, unknown>>
 
@@ -48,20 +47,12 @@ const GRACE_SECONDS = 30
 
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { issuers, now, ticks = now } = options
-  let keysFetchedAt: number | null = null
-  const budget = createFetchBudget(ticks)
-  const fetcher: Fetcher = {
-    async fetch(uri) {
-      const keys = await budget.spend(uri, options.fetchJwks)
-      keysFetchedAt = ticks()
-      return keys
-    },
-  }
-  const jwksCache = new SimpleJwksCache({ fetcher, penaltyBox: budget.penaltyBox })
+  const keys = createPoolKeys({ issuers, ticks, fetchJwks: options.fetchJwks })
   const verifierOf = (tokenUse: 'id' | 'access', clientIds: readonly string[]) =>
     JwtVerifier.create(
       issuers.map((issuer) => ({
         issuer,
+        jwksUri: keys.uri,
         // Access tokens of Cognito have no audience; the client id in either kind is checked below.
         audience: null,
         graceSeconds: GRACE_SECONDS,
@@ -70,7 +61,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
           requireSound(payload, tokenUse, now())
         },
       })),
-      { jwksCache },
+      { jwksCache: keys.cache },
     )
   const idVerifier = verifierOf('id', [options.clientId])
   const accessVerifier = verifierOf('access', [options.clientId])
@@ -78,7 +69,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 
   return {
     get keysAgeSeconds() {
-      return keysFetchedAt === null ? null : (ticks() - keysFetchedAt) / 1000
+      return keys.ageSeconds
     },
     claimsToBeOurs(token) {
       const issuer = unverifiedClaims(token)?.['iss']
@@ -98,13 +89,17 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     },
     async verifyBearer(token) {
       try {
+        requireCanonical(token)
         return await bearerVerifier.verify(token)
       } catch (error) {
         throw keysUnavailable(error) ?? refusedBearer(error)
       }
     },
     async renewKeys() {
-      await Promise.any(issuers.map(async (issuer) => jwksCache.getJwks(`${issuer}/.well-known/jwks.json`)))
+      const known = await keys.cache.getJwks(keys.uri)
+      // Each verifier keeps what it made of a key by its id: another key under the same id would never be seen.
+      for (const one of [idVerifier, accessVerifier, bearerVerifier])
+        for (const issuer of issuers) one.cacheJwks(known, issuer)
     },
   }
 }
@@ -117,6 +112,12 @@ function requireSound(payload: JwtPayload, tokenUse: 'id' | 'access', now: numbe
     throw new TypeError('iat is missing or in the future')
   if (typeof payload.sub !== 'string' || payload.sub === '') throw new TypeError('sub is missing')
   if (tokenUse === 'id' && typeof payload.aud !== 'string') throw new TypeError('aud is not one client')
+}
+
+/** Padding and loose bits would give one token many spellings. */
+function requireCanonical(token: string): void {
+  const isCanonical = token.split('.').every((part) => Buffer.from(part, 'base64url').toString('base64url') === part)
+  if (!isCanonical) throw new TypeError('the token is not in the one spelling that it was issued in')
 }
 
 function unverifiedClaims(token: string): Claims | undefined {
@@ -159,54 +160,4 @@ function reasonOf(error: unknown): string {
 function kindOf(error: unknown): string {
   if (error instanceof TypeError) return error.message
   return error instanceof Error ? error.constructor.name : 'unknown'
-}
-
-const KID_MEMORY_MS = 60_000
-const FETCH_PAUSE_MS = 10_000
-const FAILURE_PAUSE_MS = 2_000
-const MAX_KIDS = 1_000
-
-/**
- * One fetch per ten seconds for unknown key ids, and each id that was not found is remembered by itself: so a flood of forged ids neither
- * hammers the pool nor hides a key that was rotated in meanwhile. Who comes while a fetch is under way shares it.
- */
-function createFetchBudget(now: () => number) {
-  const unknown = new Map<string, number>()
-  const nextFetchAt = new Map<string, number>()
-  const underWay = new Set<string>()
-
-  const penaltyBox: PenaltyBox = {
-    async wait(uri, kid) {
-      if ((unknown.get(`${uri} ${kid}`) ?? 0) > now())
-        throw new KidNotFoundInJwksError('the key id was not found a moment ago')
-      if (underWay.has(uri)) return
-      if ((nextFetchAt.get(uri) ?? 0) > now())
-        throw new WaitPeriodNotYetEndedJwkError('the keys were fetched a moment ago')
-    },
-    registerFailedAttempt(uri, kid) {
-      if (unknown.size >= MAX_KIDS) unknown.delete(unknown.keys().next().value ?? '')
-      unknown.set(`${uri} ${kid}`, now() + KID_MEMORY_MS)
-    },
-    registerSuccessfulAttempt(uri, kid) {
-      unknown.delete(`${uri} ${kid}`)
-    },
-  }
-
-  return {
-    penaltyBox,
-    async spend(uri: string, fetchJwks: TokenVerifierOptions['fetchJwks']): Promise<ArrayBuffer> {
-      underWay.add(uri)
-      nextFetchAt.set(uri, now() + FETCH_PAUSE_MS)
-      try {
-        return await fetchJwks(uri)
-      } catch (error) {
-        nextFetchAt.set(uri, now() + FAILURE_PAUSE_MS)
-        throw error instanceof FetchError
-          ? error
-          : new FetchError(uri, error instanceof Error ? error.name : 'no answer')
-      } finally {
-        underWay.delete(uri)
-      }
-    },
-  }
 }

@@ -1,10 +1,11 @@
 import type { Worker } from 'node:cluster'
 import { logLevelOf } from '../adapters/log.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
+import { fitsQuery, mergeLogins, type LoginQuery, type LoginRecord } from '../domain/login-record.ts'
 import type { Revocation } from '../domain/revocation.ts'
 import type { Parts } from '../parts.ts'
 import { createAsks, type Asks } from './asks.ts'
-import { isTrue, type PrimaryMessage, type WorkerMessage } from './messages.ts'
+import { isLoginList, isTrue, type PrimaryMessage, type WorkerMessage } from './messages.ts'
 
 /** A worker as the primary knows it. */
 export interface Member {
@@ -25,6 +26,8 @@ export interface Desk {
   join(worker: Worker): void
   leave(worker: Worker): void
   receive(worker: Worker, message: WorkerMessage): void
+  /** What the workers that answer in time know of these sign-ins. */
+  findLogins(query: LoginQuery): Promise<readonly LoginRecord[]>
 }
 
 export interface DeskOptions {
@@ -36,6 +39,9 @@ export interface DeskOptions {
 
 /** How long a sign-out waits for a worker that hangs; that worker hears of it as soon as it hears anything. */
 const END_PATIENCE_MS = 1_000
+/** How long a question waits for a worker that hangs: then the others have answered it. */
+const ANSWER_PATIENCE_MS = 1_000
+const MAX_LOGINS = 1_000
 
 export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
   const members = new Map<number, Member>()
@@ -52,6 +58,21 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
       ),
     )
     return true
+  }
+
+  async function findLogins(query: LoginQuery): Promise<readonly LoginRecord[]> {
+    const greeted = [...members.values()].filter((member) => member.greeted)
+    const expected = { fits: isLoginList, withinMs: ANSWER_PATIENCE_MS }
+    // One worker knows how a sign-in began, another whose it was: only all of it together can be asked for the rest.
+    const { attempt } = query
+    const lists = await Promise.all(
+      greeted.map(async ({ asks, tell }) =>
+        asks.ask((ask) => tell({ type: 'logins', ask, query: { attempt } }), expected),
+      ),
+    )
+    return mergeLogins(lists.map((list) => list ?? []))
+      .filter((record) => fitsQuery(record, query))
+      .slice(0, MAX_LOGINS)
   }
 
   function receive(member: Member, message: WorkerMessage): void {
@@ -74,6 +95,9 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
       case 'revoke':
         void tellRevoked(message.revocation, member).then(reply)
         return
+      case 'logins':
+        void findLogins(message.query).then(reply)
+        return
       case 'answer':
         member.asks.answer(message.ask, message.value)
         return
@@ -92,6 +116,7 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
 
   return {
     members,
+    findLogins,
     join(worker) {
       members.set(worker.id, memberOf(worker))
     },

@@ -1,6 +1,7 @@
 import type { LogLevel } from '../adapters/log.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
+import { LOGIN_QUERY_KEYS, LOGIN_STAGES, type LoginQuery, type LoginRecord } from '../domain/login-record.ts'
 import { isRevocation, type Revocation } from '../domain/revocation.ts'
 import type { Session } from '../domain/session.ts'
 
@@ -20,6 +21,8 @@ export type WorkerMessage =
   | { readonly type: 'settle'; readonly ask: number; readonly session: Session }
   /** Answered with `true` when every other worker knows. */
   | { readonly type: 'revoke'; readonly ask: number; readonly revocation: Revocation }
+  /** Answered with what all workers know of these sign-ins. */
+  | { readonly type: 'logins'; readonly ask: number; readonly query: LoginQuery }
   | { readonly type: 'listening'; readonly port: number }
   /** The worker has the user pool's keys. */
   | { readonly type: 'keys' }
@@ -33,6 +36,8 @@ export type PrimaryMessage =
   | { readonly type: 'revoked'; readonly ask: number; readonly revocation: Revocation }
   /** Answered with a `MetricsSnapshot`. */
   | { readonly type: 'count'; readonly ask: number }
+  /** Answered with what the worker itself knows of these sign-ins. */
+  | { readonly type: 'logins'; readonly ask: number; readonly query: LoginQuery }
   /** Answered with `true`. */
   | { readonly type: 'log-level'; readonly ask: number; readonly level: LogLevel }
   /** Look at the settings now. */
@@ -59,6 +64,7 @@ const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<stri
   refresh: { ask: isNumber, session: isSession },
   settle: { ask: isNumber, session: isSession },
   revoke: { ask: isNumber, revocation: isRevocation },
+  logins: { ask: isNumber, query: isLoginQuery },
   listening: { port: isNumber },
   keys: {},
   failed: { says: isText },
@@ -68,6 +74,7 @@ const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<stri
 const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<string, Guard>>>> = {
   revoked: { ask: isNumber, revocation: isRevocation },
   count: { ask: isNumber },
+  logins: { ask: isNumber, query: isLoginQuery },
   'log-level': { ask: isNumber, level: isLogLevel },
   reload: {},
   drain: {},
@@ -129,6 +136,28 @@ function isLogLevel(value: unknown): value is LogLevel {
 
 export function isRevocationList(value: unknown): value is readonly Revocation[] {
   return Array.isArray(value) && value.every(isRevocation)
+}
+
+function isLoginQuery(value: unknown): value is LoginQuery {
+  return isObject(value) && LOGIN_QUERY_KEYS.every((key) => value[key] === undefined || isText(value[key]))
+}
+
+export function isLoginList(value: unknown): value is readonly LoginRecord[] {
+  return Array.isArray(value) && value.every(isLoginRecord)
+}
+
+function isLoginRecord(value: unknown): boolean {
+  const shape = {
+    attempt: (attempt: unknown) => attempt === null || isText(attempt),
+    pool: isText,
+    startedAt: isNumber,
+    changedAt: isNumber,
+    stage: (stage: unknown) => LOGIN_STAGES.some((one) => one === stage),
+    result: isText,
+    references: (references: unknown) => Array.isArray(references) && references.every(isText),
+    client: isText,
+  }
+  return isObject(value) && hasFields(value, shape)
 }
 
 export function isSnapshot(value: unknown): value is MetricsSnapshot {

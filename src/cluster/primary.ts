@@ -46,6 +46,7 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
       await countAll(parts, { desk, sum })
       return sum.expose()
     },
+    findLogins: async (query) => desk.findLogins(query),
     setLogLevel: async (level) => setLogLevels(parts, { desk, level }),
   }).catch(async (error: unknown) => {
     await parts.close()

@@ -5,10 +5,19 @@ import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { updateGauges } from '../admin.ts'
 import type { Revocation } from '../domain/revocation.ts'
 import { createGatewayParts, startPublicServer, type GatewayOptions } from '../gateway.ts'
+import type { LoginQuery, LoginRecord } from '../domain/login-record.ts'
 import type { Shared } from '../parts.ts'
 import { followSettings } from '../reload.ts'
 import { createAsks } from './asks.ts'
-import { isOutcome, isPrimaryMessage, isRevocationList, isSession, isTrue, type WorkerMessage } from './messages.ts'
+import {
+  isLoginList,
+  isOutcome,
+  isPrimaryMessage,
+  isRevocationList,
+  isSession,
+  isTrue,
+  type WorkerMessage,
+} from './messages.ts'
 
 /** Longer than discovery, a call to the token endpoint and a fetch of keys may take together. */
 const REFRESH_PATIENCE_MS = 15_000
@@ -38,6 +47,7 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
     setLogLevel(level) {
       options.log.level = level
     },
+    findOwnLogins: (query) => parts.book.find(query),
   })
   for (const revocation of known) parts.revocations.learn(revocation)
 
@@ -68,6 +78,7 @@ interface Duties {
   readonly reload: () => void
   readonly count: () => Promise<MetricsSnapshot>
   readonly setLogLevel: (level: LogLevel) => void
+  readonly findOwnLogins: (query: LoginQuery) => readonly LoginRecord[]
 }
 
 interface Link extends Shared {
@@ -99,6 +110,9 @@ function linkToPrimary(worker: Worker): Link {
         return
       case 'count':
         void duties?.count().then((value) => tell({ type: 'answer', ask: message.ask, value }))
+        return
+      case 'logins':
+        tell({ type: 'answer', ask: message.ask, value: duties?.findOwnLogins(message.query) })
         return
       case 'log-level':
         duties?.setLogLevel(message.level)
@@ -137,6 +151,10 @@ function linkToPrimary(worker: Worker): Link {
     async settle(session) {
       const send = (ask: number): void => tell({ type: 'settle', ask, session })
       return (await asks.ask(send, { fits: isSession, withinMs: REFRESH_PATIENCE_MS })) ?? session
+    },
+    async findLogins(query) {
+      const send = (ask: number): void => tell({ type: 'logins', ask, query })
+      return (await asks.ask(send, { fits: isLoginList, withinMs: PATIENCE_MS })) ?? []
     },
     async tellRevoked(revocation) {
       await asks.ask((ask) => tell({ type: 'revoke', ask, revocation }), { fits: isTrue, withinMs: PATIENCE_MS })

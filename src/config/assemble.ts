@@ -111,7 +111,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
   const { paths, allowInPath } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
-  const { identity, onUnauthenticated, allowedOrigins, showMissing } = keys
+  const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
   const { only, rename, separator, max } = identity.groups
   return [
@@ -138,6 +138,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
         encoding: identity.encoding,
       },
       onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
+      signInBy,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
       showMissing,
       paths,

@@ -41,12 +41,10 @@ export const routeKeys = {
   })
     .default('auto')
     .describe('What a request without identity gets: auto sends pages to sign-in and answers 401 to everything else.'),
-  signInBy: notYet(
-    z
-      .enum(['redirect', 'page'])
-      .default('redirect')
-      .describe('page keeps the #fragment of the address over a sign-in.'),
-  ),
+  signInBy: z
+    .enum(['redirect', 'page'])
+    .default('redirect')
+    .describe('How pages get to the sign-in; page keeps the #fragment of the address over it, which takes scripts.'),
   allowedOrigins: list(httpOrigin())
     .default([])
     .describe('Other origins whose pages may send requests that change something.'),

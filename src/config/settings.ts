@@ -116,6 +116,8 @@ export interface RouteSettings {
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
   readonly identity: IdentityHeaders
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
+  /** How a page gets to the sign-in: at once, or by a page that takes the `#fragment` along. */
+  readonly signInBy: 'redirect' | 'page'
   readonly allowedOrigins: readonly string[]
   readonly showMissing: boolean
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */

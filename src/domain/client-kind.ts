@@ -27,6 +27,13 @@ function prefersHtml(accept: string | undefined): boolean {
   return first === 'text/html' || first === 'application/xhtml+xml'
 }
 
+/** Whether a browser vouches that a page of this very origin sent the request. */
+export function isSameOrigin(headers: IncomingHttpHeaders, own: string): boolean {
+  const { origin } = headers
+  const site = headers['sec-fetch-site']
+  return site === undefined ? origin === own : site === 'same-origin' && (origin === undefined || origin === own)
+}
+
 export interface OriginRule {
   readonly method: string
   readonly upgrade: boolean

@@ -28,9 +28,9 @@ export interface LoginState {
 
 /** What travels through Cognito's `/logout` in its second form: the callback finds no attempt for it, and begins a sign-in of its own. */
 export function stateWithoutAttempt(
-  given: Pick<LoginState, 'pool' | 'returnTo' | 'startedAt' | 'renewed'>,
+  given: Pick<LoginState, 'id' | 'pool' | 'returnTo' | 'startedAt' | 'renewed'>,
 ): LoginState {
-  return { ...given, id: 'switch', secret: '', restarted: false }
+  return { ...given, secret: '', restarted: false }
 }
 
 export const ATTEMPT_LIFE_MS = 600_000

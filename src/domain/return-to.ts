@@ -2,7 +2,7 @@ import { readingsOf } from './path-readings.ts'
 import { foldPath, parseTarget, type Target } from './request-target.ts'
 
 declare const safePath: unique symbol
-/** A path with query on this very site: the only thing that a redirect of ours may lead to by a client's wish. */
+/** A path with query and fragment on this very site: the only thing that a redirect of ours may lead to by a client's wish. */
 export type SafePath = string & { readonly [safePath]: true }
 
 export interface ReturnToSelf {
@@ -15,6 +15,8 @@ export interface ReturnToSelf {
 }
 
 const MAX_LENGTH = 2_048
+/** The one endpoint of ours that people come back to: it shows a form that was kept, and does nothing by itself. */
+export const RESUME = '/resume'
 
 /** A path, or an address on our own origin, as a path; `/` for anything else, whatever the client wrote. */
 export function parseReturnTo(raw: string | readonly string[] | undefined, self: ReturnToSelf): SafePath {
@@ -31,12 +33,14 @@ function safePathIn(raw: string, self: ReturnToSelf): string | null {
   if (!URL.canParse(raw, publicUrl)) return null
   const url = new URL(raw, publicUrl)
   if (url.origin !== new URL(publicUrl).origin || url.username !== '' || url.password !== '') return null
-  const withoutFragment = raw.split('#', 1)[0] ?? ''
+  const [withoutFragment = ''] = raw.split('#', 1)
+  const fragment = raw.slice(withoutFragment.length)
   const path = absolute ? withoutFragment.slice(publicUrl.length) || '/' : withoutFragment
+  if (path === self.ownPrefix + RESUME) return path
   // What the browser would ask for must be what we looked at, and what the guard lets through.
   const target = parseTarget(path)
   const rawPath = target.ok ? target.rawPath : target.parts?.rawPath
-  return url.pathname === rawPath && leadsToApplication(target, self) ? path : null
+  return url.pathname === rawPath && leadsToApplication(target, self) ? path + fragment : null
 }
 
 function leadsToApplication(target: Target, { ownPrefix, lenientPaths }: ReturnToSelf): boolean {

@@ -6,6 +6,7 @@ const STYLE = `
   :root { --ground: #10151c; --card: #1a212b; --text: #e9eef4; --soft: #a3b0bf; --line: #2e3947; --accent: #7fb0ff; --on-accent: #0c1626 }
 }
 * { box-sizing: border-box }
+[hidden] { display: none !important }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px 16px; background: var(--ground); color: var(--text); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
 main { width: 100%; max-width: 440px; padding: 36px 32px 28px; background: var(--card); border: 1px solid var(--line); border-radius: 16px; box-shadow: 0 8px 30px rgb(15 30 55 / .07) }
 .mark { display: block; width: 40px; height: 40px; margin-bottom: 20px; color: var(--accent) }
@@ -14,6 +15,10 @@ p { margin: 0 0 14px; color: var(--soft) }
 p strong, li { color: var(--text) }
 ul { margin: 0 0 16px; padding-left: 20px }
 form { margin: 0 }
+dl { margin: 0 0 16px; padding: 12px 14px 2px; max-height: 40vh; overflow: auto; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: 10px }
+dt { color: var(--soft); font-size: .86rem }
+dd { margin: 0 0 10px; white-space: pre-wrap }
+.address { overflow-wrap: anywhere }
 .actions { display: grid; gap: 10px; margin-top: 22px }
 .button { display: block; width: 100%; padding: 11px 18px; border: 1px solid transparent; border-radius: 10px; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
 .button:hover { filter: brightness(1.08) }
@@ -33,16 +38,18 @@ export interface PageKind {
   readonly https: boolean
   /** The page holds a form to ourselves: with no referrer at all browsers would call its origin `null`, and we refuse that. */
   readonly form?: boolean
+  /** The page runs our one script. */
+  readonly script?: boolean
 }
 
-/** The headers of every page of ours: nothing but the one style sheet runs, nothing is kept, nobody frames it. */
-export function pageHeaders({ https, form = false }: PageKind): Readonly<Record<string, string>> {
+/** The headers of every page of ours: nothing but the one style sheet and, where asked for, the one script counts, nothing is kept, nobody frames it. */
+export function pageHeaders({ https, form = false, script = false }: PageKind): Readonly<Record<string, string>> {
   // Browsers hold the redirects after a form to this list too, and sign-out goes on to Cognito and whoever it asks; http only where we are.
   const forms = https ? "'self' https:" : "'self' https: http://localhost:* http://127.0.0.1:*"
   return {
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
-    'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; form-action ${forms}; base-uri 'none'; frame-ancestors 'none'`,
+    'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}';${script ? " script-src 'self';" : ''} form-action ${forms}; base-uri 'none'; frame-ancestors 'none'`,
     'referrer-policy': form ? 'same-origin' : 'no-referrer',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
@@ -57,17 +64,19 @@ export interface PageContent {
   /** Shown for support, with the code. */
   readonly reference?: string | undefined
   readonly code?: string | undefined
+  /** Address of the script, where the page has a use for it. */
+  readonly script?: string | undefined
 }
 
 /** A whole page: one card with a heading, what happened, and what to do next. */
-export function layout({ title, body, reference, code }: PageContent): string {
+export function layout({ title, body, reference, code, script }: PageContent): string {
   const footer =
     reference === undefined
       ? ''
       : `<footer>Reference ${escapeHtml(reference)}${code === undefined ? '' : ` · ${escapeHtml(code)}`}</footer>`
   return `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><style>${STYLE}</style></head>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><style>${STYLE}</style>${script === undefined ? '' : `<script src="${escapeHtml(script)}" defer></script>`}</head>
 <body><main>${MARK}<h1>${escapeHtml(title)}</h1>${body}${footer}</main></body>
 </html>
 `

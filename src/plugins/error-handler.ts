@@ -5,11 +5,13 @@ import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
 import { clientKind, type ClientKind } from '../domain/client-kind.ts'
 import { catalogue, GatewayError, type ErrorCode } from '../domain/errors.ts'
 import type { Missing } from '../domain/access.ts'
-import { parseReturnTo, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
+import { parseReturnTo, RESUME, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
 import { errorPage } from '../pages/error-page.ts'
 import { forbiddenPage } from '../pages/forbidden-page.ts'
 import { framePage } from '../pages/frame-page.ts'
+import { keptFormPage } from '../pages/kept-form-page.ts'
 import { pageHeaders } from '../pages/layout.ts'
+import { onwardPage } from '../pages/onward-page.ts'
 import { signInRequiredPage } from '../pages/sign-in-required-page.ts'
 
 declare module 'fastify' {
@@ -26,11 +28,13 @@ export interface ErrorHandlerOptions {
   /** Where people who are not signed in are sent: `start`, or `sign_in` where there is something to choose. */
   readonly signInEndpoint: string
   readonly signOutEndpoint: string
+  /** Address of the script of our pages. */
+  readonly script: string
 }
 
 /** The one place where a failure becomes an answer: a redirect to sign in, a page for people, JSON for programs. */
 const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready) => {
-  const { log, self, csrf, signInEndpoint, signOutEndpoint } = options
+  const { log, self, csrf, signInEndpoint, signOutEndpoint, script } = options
   const methodsAt = ownMethods(app)
   const https = self.publicUrl.startsWith('https:')
   app.decorateRequest('returnTo', null)
@@ -58,29 +62,41 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     done()
   })
 
-  function answer(request: FastifyRequest, reply: FastifyReply, code: ErrorCode): FastifyReply {
+  async function answer(request: FastifyRequest, reply: FastifyReply, code: ErrorCode): Promise<FastifyReply> {
     const kind = request.bearer !== null ? 'program' : kindFor(request)
     if (code === 'GW_SIGN_IN_REQUIRED') return signInRequired(request, reply, kind)
     if (kind === 'program') return reply.send({ code, message: catalogue[code].says, requestId: request.id })
     return page(reply, pageFor(request, code))
   }
 
-  function signInRequired(request: FastifyRequest, reply: FastifyReply, kind: ClientKind): FastifyReply {
+  async function signInRequired(request: FastifyRequest, reply: FastifyReply, kind: ClientKind): Promise<FastifyReply> {
+    const { route, id: reference } = request
     const reading = request.method === 'GET' || request.method === 'HEAD'
     const href = signInHref(placeOf(request, kind))
-    if (kind === 'page' && request.route !== null && request.route.onUnauthenticated !== '401') {
-      if (reading) return reply.redirect(href, 302)
-      return page(reply, signInRequiredPage({ reference: request.id, href, nothingSent: true }))
-    }
     if (kind === 'frame') return page(reply, framePage({ href }))
+    if (kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401') {
+      if (route.signInBy === 'redirect') return reply.redirect(href, 302)
+      return page(reply, onwardPage({ reference, href, script }))
+    }
     reply.header('www-authenticate', 'Bearer')
-    if (kind === 'page') return page(reply, signInRequiredPage({ reference: request.id, href, nothingSent: !reading }))
+    if (kind === 'page' && reading) return page(reply, signInRequiredPage({ reference, href, nothingSent: false }))
+    if (kind === 'page') return page(reply, await formPage(request, href))
     return reply.send({
       code: 'GW_SIGN_IN_REQUIRED',
       message: catalogue.GW_SIGN_IN_REQUIRED.says,
       requestId: request.id,
       signIn: self.publicUrl + href,
     })
+  }
+
+  /** A form was posted without a session: it is kept where that was a session of ours that has ended. */
+  async function formPage(request: FastifyRequest, plainHref: string): Promise<string> {
+    const reference = request.id
+    const fate = await app.keepForm(request)
+    if (fate.kind === 'lost')
+      return signInRequiredPage({ reference, href: plainHref, nothingSent: true, why: fate.why })
+    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self))
+    return keptFormPage({ reference, sealed: fate.sealed, href, plainHref, script })
   }
 
   function pageFor(request: FastifyRequest, code: ErrorCode): string {
@@ -104,7 +120,9 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
   }
 
   function page(reply: FastifyReply, html: string): FastifyReply {
-    return reply.headers(pageHeaders({ https, form: html.includes('<form ') })).send(html)
+    return reply
+      .headers(pageHeaders({ https, form: html.includes('<form '), script: html.includes('<script ') }))
+      .send(html)
   }
 
   function kindFor(request: FastifyRequest): ClientKind {
@@ -132,6 +150,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
       {
         event: 'fault',
         requestId: request.id,
+        attempt: request.outcome.attempt ?? undefined,
         code: error.code,
         reason: error.reason,
         detail: error.detail,
@@ -197,4 +216,4 @@ export function causeOf({ code, cause }: GatewayError): string | undefined {
   return [name, ...frames.slice(0, 6).map((line) => line.trim())].join(' < ')
 }
 
-export const errorHandler = fp(handler, { name: 'error-handler', fastify: '5.x' })
+export const errorHandler = fp(handler, { name: 'error-handler', fastify: '5.x', dependencies: ['keep-form'] })

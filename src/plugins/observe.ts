@@ -18,6 +18,8 @@ export interface Outcome {
   readonly startedAt: number
   code: ErrorCode | null
   reason: string | null
+  /** The sign-in that it belongs to. */
+  attempt: string | null
   /** Milliseconds on the clock of `performance.now`; null where the application was not asked. */
   upstreamAskedAt: number | null
   upstreamAnsweredAt: number | null
@@ -36,6 +38,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
     startedAt: performance.now(),
     code: null,
     reason: null,
+    attempt: null,
     upstreamAskedAt: null,
     upstreamAnsweredAt: null,
   })
@@ -88,6 +91,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
       status,
       code: outcome.code ?? undefined,
       reason: outcome.reason ?? undefined,
+      attempt: outcome.attempt ?? undefined,
       person: who.person,
       sub: who.sub,
       email: who.email,

@@ -1,5 +1,6 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { LoginBook } from '../adapters/login-book.ts'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { ReadSession, SessionStore, StoredSession } from '../adapters/session-store.ts'
 import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
@@ -35,6 +36,7 @@ export interface SessionCookieOptions {
   readonly metrics: Metrics
   readonly now: () => number
   readonly maxAgeSeconds: number
+  readonly book: Pick<LoginBook, 'awaited' | 'cookieSeen'>
 }
 
 export const SESSION_COOKIE = '__Host-gateway'
@@ -46,7 +48,8 @@ const LAPSED_SECONDS = 86_400
 /** The longest text that the two cookies of a session can hold. */
 export const MAX_SESSION_TEXT_BYTES = 2 * CHUNK_BYTES
 
-const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics, now, maxAgeSeconds }, ready) => {
+const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) => {
+  const { store, metrics, now, maxAgeSeconds, book } = options
   app.decorateRequest('signedInSession', null)
   app.decorateRequest('lapsedSession', null)
   app.decorateRequest('sessionOnOldKey', false)
@@ -101,6 +104,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, { store, metrics
 
   function admit(request: FastifyRequest, stored: StoredSession): void {
     request.signedInSession = stored.session
+    if (book.awaited > 0) book.cookieSeen(stored.session.id)
     request.sessionOnOldKey = stored.oldKey
     if (stored.oldKey) metrics.count('sessions_on_old_key_total', {})
   }

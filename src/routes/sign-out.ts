@@ -1,4 +1,4 @@
-import formbody from '@fastify/formbody'
+import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { CognitoClient } from '../adapters/cognito-client.ts'
@@ -28,21 +28,11 @@ export interface SignOutOptions {
   readonly callbackUrl: string
 }
 
-/** A form is a few hundred bytes: no browser takes this long to send it. */
-const FORM_PATIENCE_MS = 10_000
-
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
   const { cognito, csrf, states, revocations, log, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
-  await app.register(formbody)
-  app.addHook('preParsing', (_request, reply, payload, done) => {
-    const slow = new GatewayError('GW_REQUEST_TIMEOUT', { reason: 'form_slow' })
-    const patience = setTimeout(() => void reply.send(slow), FORM_PATIENCE_MS)
-    for (const over of ['end', 'close']) payload.once(over, () => clearTimeout(patience))
-    done()
-  })
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
@@ -100,7 +90,8 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   async function switchPerson(reply: FastifyReply, form: Fields): Promise<FastifyReply> {
     const returnTo: SafePath = parseReturnTo(form['rd'], self)
     const { pool } = options
-    const state = states.write(stateWithoutAttempt({ pool, returnTo, startedAt: now(), renewed: false }))
+    const id = randomBytes(6).toString('base64url')
+    const state = states.write(stateWithoutAttempt({ id, pool, returnTo, startedAt: now(), renewed: false }))
     const url = await cognito
       .switchUrl({ redirectUri: options.callbackUrl, state })
       .catch(() => `${self.publicUrl}${ownPrefix}/start?rd=${encodeURIComponent(returnTo)}`)

@@ -10,6 +10,7 @@ const line: RequestLine = {
   status: 200,
   code: undefined,
   reason: undefined,
+  attempt: undefined,
   person: undefined,
   sub: undefined,
   email: undefined,
@@ -31,6 +32,7 @@ t.test('the line of a request is letter for letter what the logger itself would 
   const full = {
     code: 'GW_FORBIDDEN',
     reason: 'group_missing',
+    attempt: 'AbCd-_12',
     person: 'aGFzaA',
     sub: 's"ub',
     email: 'björn@example.com',

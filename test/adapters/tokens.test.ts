@@ -110,6 +110,6 @@ t.test('T25 keys that cannot be fetched are our trouble: 503 with a pause, not 4
   t.equal(answer.json().code, 'GW_POOL_UNAVAILABLE')
   t.ok(answer.header('retry-after'))
   world.pool.faults.length = 0
-  world.clock.advance(3)
+  world.clock.advance(10)
   t.equal((await ask(world, token)).status, 200)
 })

@@ -7,7 +7,7 @@ import { CLIENT_SECRET, startWorld } from '../helpers/world.ts'
 const page = { 'sec-fetch-dest': 'document', accept: 'text/html' }
 
 t.test('G01 no token, cookie, code, state or secret stands in the log, the metrics or an error', async (t) => {
-  const world = await startWorld(t)
+  const world = await startWorld(t, { settings: { control: { port: 0 } } })
   const { url, pool, clock, log } = world
   const host = new URL(url).host
   const browser = world.client()
@@ -51,7 +51,9 @@ t.test('G01 no token, cookie, code, state or secret stands in the log, the metri
   ])
     canaries.add(canary)
 
-  const places: Readonly<Record<string, string>> = { log: log.join(''), metrics: await world.metrics() }
+  const logins = await (await fetch(`${world.controlUrl}/logins`)).text()
+  t.match(logins, 'alice@example.com')
+  const places: Readonly<Record<string, string>> = { log: log.join(''), metrics: await world.metrics(), logins }
   for (const [place, text] of Object.entries(places)) {
     for (const canary of canaries) if (text.includes(canary)) t.fail(`${place} holds ${canary.slice(0, 12)}…`)
     t.notMatch(text, /eyJ[\w-]{20}/, `${place} holds no token`)

@@ -114,7 +114,13 @@ t.test('R49 R50 ordinary addresses come back byte for byte', async (t) => {
   ]
   for (const path of good) t.equal(await endOf(`rd=${encodeURIComponent(path)}`), path, path)
   t.equal(await endOf(`rd=${encodeURIComponent(`${url}/a?b=c`)}`), '/a?b=c', 'an address of our own as a whole')
-  t.equal(await endOf(`rd=${encodeURIComponent('/a#part')}`), '/a', 'without the fragment')
+  t.equal(await endOf(`rd=${encodeURIComponent('/a?b#/part?x=//evil.example')}`), '/a?b#/part?x=//evil.example')
+})
+
+t.test('of our own addresses only the one that shows a kept form is come back to, as it is', async (t) => {
+  for (const path of ['/oauth2/resume/', '/oauth2/RESUME', '/oauth2/resume?x', '/oauth2/sign_out', '/oauth2/%72esume'])
+    t.equal(await endOf(`rd=${encodeURIComponent(path)}`), '/', path)
+  t.equal(await endOf(`rd=${encodeURIComponent('/oauth2/resume#x')}`), '/oauth2/resume')
 })
 
 t.test('a page that asks for a sign-in comes back to itself, whatever its query holds', async (t) => {

@@ -30,6 +30,7 @@ t.test('what either end says is understood at the other', async (t) => {
     { type: 'refresh', ask: 1, session },
     { type: 'settle', ask: 1, session: { ...session, refreshToken: 'x' } },
     { type: 'revoke', ask: 1, revocation },
+    { type: 'logins', ask: 1, query: { email: 'alice@example.com' } },
     { type: 'listening', port: 8080 },
     { type: 'keys' },
     { type: 'failed', says: 'why' },
@@ -39,6 +40,7 @@ t.test('what either end says is understood at the other', async (t) => {
   for (const message of [
     { type: 'revoked', ask: 1, revocation },
     { type: 'count', ask: 1 },
+    { type: 'logins', ask: 1, query: {} },
     { type: 'log-level', ask: 1, level: 'debug' },
     { type: 'drain' },
     { type: 'answer', ask: 1, value: [revocation] },

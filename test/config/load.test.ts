@@ -85,6 +85,7 @@ t.test('the least settings load, with every default in place', async (t) => {
             encoding: 'percent',
           },
           onUnauthenticated: 'auto',
+          signInBy: 'redirect',
           allowedOrigins: [],
           showMissing: false,
           paths: 'strict',

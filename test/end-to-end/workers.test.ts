@@ -291,3 +291,36 @@ t.test('a worker that cannot be replaced is tried again, more slowly each time, 
   await until(async () => crew.pids().size === 3)
   t.equal(await crew.ready(), 200)
 })
+
+t.test('the control port speaks for all workers: their sign-ins, and their log level', async (t) => {
+  const controlPort = await freePort()
+  const crew = await startCrew(t, { settings: { control: { port: controlPort } } })
+  // Each request over a connection of its own, so that the next worker takes it.
+  async function signIn(): Promise<number> {
+    const browser = crew.client()
+    const ask = async (address = '') => browser.ask(address, { headers: { connection: 'close' } })
+    const start = await ask(`${crew.url}/oauth2/start?rd=/page`)
+    const login = await browser.visit(start.header('location') ?? '')
+    const back = await browser.submit(login, { username: 'alice', password: 'Passw0rd!' }, { follow: false })
+    return (await ask(back.header('location'))).status
+  }
+  const control = async (path: string, options?: RequestInit) =>
+    (await fetch(`http://127.0.0.1:${controlPort}${path}`, options)).json()
+
+  t.equal(await signIn(), 303)
+  t.notSame(await crew.servers('/oauth2/start', 1), await crew.servers('/oauth2/callback', 1))
+  t.match(await control('/logins?email=alice@example.com'), {
+    logins: [{ stage: 'session_set', result: 'signed_in', references: [/./, /./] }],
+  })
+
+  const headers = { 'content-type': 'application/json' }
+  await control('/log-level', { method: 'PUT', headers, body: '{"level":"debug"}' })
+  process.kill(crew.pidOf(1), 'SIGKILL')
+  await until(async () => crew.pids().has(3))
+  t.equal(await signIn(), 303)
+  // They take turns: with one request between, the other worker gets the callback of the next sign-in.
+  await askAtOnce(crew, '/public/x', { count: 1 })
+  t.equal(await signIn(), 303)
+  // A line for debugging, of the worker that was there and of the one that came later.
+  for (const worker of [2, 3]) await crew.run.shows(new RegExp(`"worker":${worker},"event":"sign_in_exchanged"`))
+})

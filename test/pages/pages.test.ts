@@ -5,15 +5,28 @@ import { confirmSignOutPage } from '../../src/pages/confirm-sign-out-page.ts'
 import { errorPage } from '../../src/pages/error-page.ts'
 import { forbiddenPage } from '../../src/pages/forbidden-page.ts'
 import { framePage } from '../../src/pages/frame-page.ts'
+import { keptFormPage } from '../../src/pages/kept-form-page.ts'
 import { pageHeaders } from '../../src/pages/layout.ts'
+import { onwardPage } from '../../src/pages/onward-page.ts'
+import { refusedFormPage, resumePage, sendFormPage } from '../../src/pages/resume-pages.ts'
 import { signInPage } from '../../src/pages/sign-in-page.ts'
 import { signInRequiredPage } from '../../src/pages/sign-in-required-page.ts'
 import { signedOutPage } from '../../src/pages/signed-out-page.ts'
 
 const codes = Object.keys(catalogue) as ErrorCode[]
 
-/** Every page, each of its values being the given text. */
-const all = (text: string): Readonly<Record<string, string>> => ({
+/** Every page, each of its values being the given text. Those that run our script do so from its one address. */
+const all = (text: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(pages(text)).map(([name, html]) => [
+      name,
+      html.replace(`<script src="${SCRIPT}" defer></script>`, ''),
+    ]),
+  )
+
+const SCRIPT = '/oauth2/keep.js?version'
+
+const pages = (text: string): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(
     codes.map((code) => [code, errorPage({ code, reference: text, signInAgain: text, home: text, retry: text })]),
   ),
@@ -31,6 +44,11 @@ const all = (text: string): Readonly<Record<string, string>> => ({
   frame: framePage({ href: text }),
   confirmSignOut: confirmSignOutPage({ who: text, action: text, csrfToken: text, everywhere: true, home: text }),
   signedOut: signedOutPage({ signInHref: text }),
+  onward: onwardPage({ reference: text, href: text, script: SCRIPT }),
+  keptForm: keptFormPage({ reference: text, sealed: text, href: text, plainHref: text, script: SCRIPT }),
+  resume: resumePage({ action: text, csrfToken: text, script: SCRIPT }),
+  sendForm: sendFormPage({ who: text, path: text, form: { charset: 'utf-8', fields: [[text, text]] }, script: SCRIPT }),
+  refusedForm: refusedFormPage({ why: 'expired', reference: text, script: SCRIPT }),
 })
 
 t.test('L14 O12 no value breaks out of a page, whatever it holds', async (t) => {

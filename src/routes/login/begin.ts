@@ -1,17 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Logger } from 'pino'
 import type { CognitoClient, CognitoPage } from '../../adapters/cognito-client.ts'
 import type { LoginStates } from '../../adapters/login-states.ts'
-import type { Metrics } from '../../adapters/metrics.ts'
 import type { SafePath } from '../../domain/return-to.ts'
 import type { Attempts } from './attempts.ts'
+import type { Journal } from './journal.ts'
 
 export interface BeginParts {
   readonly cognito: CognitoClient
   readonly states: LoginStates
-  readonly metrics: Metrics
-  readonly log: Logger
+  readonly journal: Journal
   readonly now: () => number
   readonly pool: string
   /** The registered callback, from the settings. */
@@ -23,9 +21,9 @@ export interface Beginning {
   readonly returnTo: SafePath
   readonly identityProvider?: string | undefined
   readonly loginHint?: string | undefined
-  /** This sign-in replaces one whose attempt was gone when it came back. */
-  readonly restarted?: boolean
-  /** Cognito's own session was ended first. */
+  /** The sign-in that this one is begun in place of, because its attempt was gone when it came back. */
+  readonly insteadOf?: string
+  /** Cognito's own session was ended for it. */
   readonly renewed?: boolean
 }
 
@@ -36,7 +34,7 @@ export async function beginLogin(
   beginning: Beginning,
   { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
 ): Promise<FastifyReply> {
-  const { cognito, states, metrics, now, pool, callbackUrl } = parts
+  const { cognito, states, journal, now, pool, callbackUrl } = parts
   const startedAt = now()
   const attempt = {
     id: random(6),
@@ -46,22 +44,26 @@ export async function beginLogin(
     returnTo: beginning.returnTo,
     startedAt,
   }
-  const url = await cognito.pageUrl(beginning.page, {
-    redirectUri: callbackUrl,
-    state: states.write({
-      ...attempt,
-      pool,
-      restarted: beginning.restarted ?? false,
-      renewed: beginning.renewed ?? false,
-    }),
-    nonce: attempt.nonce,
-    verifier: attempt.verifier,
-    identityProvider: beginning.identityProvider,
-    loginHint: beginning.loginHint,
-  })
-  attempts.add(request, attempt)
-  metrics.count('login_stages_total', { stage: 'started' })
-  return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(url, 302)
+  const { insteadOf, renewed = false } = beginning
+  const state = states.write({ ...attempt, pool, restarted: insteadOf !== undefined, renewed })
+  const step = { request, attempt }
+  const facts = { identityProvider: beginning.identityProvider, insteadOf }
+  try {
+    const url = await cognito.pageUrl(beginning.page, {
+      redirectUri: callbackUrl,
+      state,
+      nonce: attempt.nonce,
+      verifier: attempt.verifier,
+      identityProvider: beginning.identityProvider,
+      loginHint: beginning.loginHint,
+    })
+    attempts.add(request, attempt)
+    journal.reached(step, 'started', facts)
+    return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(url, 302)
+  } catch (error) {
+    journal.failed(step, 'started', error)
+    throw error
+  }
 }
 
 function random(bytes: number): string {

@@ -4,17 +4,23 @@ import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { Revocations } from '../../adapters/revocations.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
+import type { Metrics } from '../../adapters/metrics.ts'
 import { GatewayError, storeUnavailable, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
 import { comebackOf, stateWithoutAttempt, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
+import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, type BeginParts } from './begin.ts'
+import type { Step } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
+
+const MAX_NAME = 128
 
 export interface CallbackParts extends BeginParts {
   readonly verifier: TokenVerifier
   readonly store: SessionStore
+  readonly metrics: Metrics
   readonly userPoolId: string
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
@@ -25,24 +31,31 @@ export interface CallbackParts extends BeginParts {
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
 export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
-  const { cognito, states, verifier, store, revocations, metrics, now, pool } = parts
+  const { cognito, states, verifier, store, revocations, journal, metrics, now, pool } = parts
   const loopGuard = createLoopGuard(parts.ticks)
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    metrics.count('login_stages_total', { stage: 'came_back' })
+    let at: Progress = { attempt: null, stage: 'came_back' }
+    const reached = (stage: LoginStage, facts?: LoginFacts, attempt = at.attempt): void => {
+      at = { attempt, stage }
+      journal.reached({ request, attempt }, stage, facts)
+    }
     try {
-      return await comeBack(request, reply)
+      const query = new URLSearchParams(request.target?.query ?? '')
+      const state = states.read(query.get('state') ?? '')
+      const known = state?.pool === pool ? state : null
+      reached('came_back', {}, known)
+      const answer = readAnswer(query)
+      if (known === null) throw withoutState(answer)
+      return await comeBack({ request, reply, reached }, known, answer)
     } catch (error) {
-      const reason = error instanceof GatewayError ? (error.reason ?? error.code) : 'internal'
-      metrics.count('logins_total', { pool, result: 'failed', reason })
+      journal.failed({ request, attempt: at.attempt }, at.stage, error)
       throw error
     }
   }
 
-  async function comeBack(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const answer = readAnswer(request)
-    const state = answer.state === undefined ? null : states.read(answer.state)
-    if (answer.state === undefined || state === null || state.pool !== pool) throw withoutState(answer)
+  async function comeBack(visit: Visit, state: LoginState, answer: Answer): Promise<FastifyReply> {
+    const { request, reply } = visit
     request.returnTo = state.returnTo
     const attempt = attempts.find(request, state.id)
     const comeback = comebackOf({ state, attempt, signedIn: request.signedInSession !== null }, now())
@@ -50,12 +63,14 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
       case 'attempt':
         break
       case 'signed-in':
+        journal.left({ request, attempt: state }, 'signed_in_before')
         return leave(reply, state.returnTo)
       case 'restart':
+        journal.left({ request, attempt: state }, 'restarted')
         return beginLogin(
           parts,
           attempts,
-          { page: 'sign-in', returnTo: state.returnTo, restarted: true, renewed: state.renewed },
+          { page: 'sign-in', returnTo: state.returnTo, insteadOf: state.id, renewed: state.renewed },
           { request, reply },
         )
       case 'cookies-blocked':
@@ -70,45 +85,55 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
-    return signIn({ request, reply }, attempt, { state: answer.state, code: answer.code, renewed: state.renewed })
+    return signIn(visit, attempt, { ...answer, renewed: state.renewed })
   }
 
   async function signIn(
-    { request, reply }: { request: FastifyRequest; reply: FastifyReply },
+    { request, reply, reached }: Visit,
     attempt: LoginAttempt,
-    answer: { readonly state: string; readonly code: string | undefined; readonly renewed: boolean },
+    answer: Answer & { readonly renewed: boolean },
   ): Promise<FastifyReply> {
-    if (answer.code === undefined || !/^[\w.~-]{1,1024}$/.test(answer.code)) {
+    const { state, code } = answer
+    if (state === undefined || code === undefined || !/^[\w.~-]{1,1024}$/.test(code)) {
       throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'code_malformed' })
     }
     const url = new URL(parts.callbackUrl)
-    url.search = new URLSearchParams({ code: answer.code, state: answer.state }).toString()
-    const tokens = tokensOf(
-      await cognito.exchange({ url, state: answer.state, nonce: attempt.nonce, verifier: attempt.verifier }),
-    )
-    metrics.count('login_stages_total', { stage: 'exchanged' })
-    const { person, expiresAt, originJti } = await personIn(tokens, attempt.nonce)
-    metrics.count('login_stages_total', { stage: 'verified' })
-    if (revocations.coversSignIn(person)) return askAnew(reply, { attempt, tokens, renewed: answer.renewed })
+    url.search = new URLSearchParams({ code, state }).toString()
+    const tokens = tokensOf(await cognito.exchange({ url, state, nonce: attempt.nonce, verifier: attempt.verifier }))
+    reached('exchanged')
+    const signedIn = await personIn(tokens, attempt.nonce)
+    const { person, identityProvider } = signedIn
+    reached('verified', { sub: person.subject, email: person.email, identityProvider })
+    if (revocations.coversSignIn(person)) {
+      if (signedIn.refreshToken !== undefined) void cognito.revoke(signedIn.refreshToken).catch(() => undefined)
+      if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: 'revoked' })
+      return askAnew({ request, reply }, attempt)
+    }
     const hadSession = request.signedInSession !== null
-    const session = { person, accessExpiresAt: expiresAt, originJti, refreshToken: tokens.refreshToken }
-    const { id } = await replaceSession(request, session)
-    metrics.count('login_stages_total', { stage: 'session_set' })
-    metrics.count('logins_total', { pool, result: 'signed_in', reason: '' })
-    parts.log.info({ event: 'signed_in', requestId: request.id, pool, session: id }, 'signed in')
-    metrics.observe('login_duration_seconds', (now() - attempt.startedAt) / 1000, {})
+    const session = await replaceSession(request, signedIn)
+    reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
     if (!hadSession && loopGuard.isFruitless(person.subject, attempt.returnTo)) {
       throw new GatewayError('GW_SIGN_IN_COOKIES_BLOCKED', { reason: 'cookie_blocked' })
     }
+    journal.signedIn({ request, attempt }, session.id)
     return leave(reply, attempt.returnTo)
   }
 
+  /**
+   * Everything that began when this person gave their password was revoked since, and Cognito did not ask for it again: its own session is
+   * ended, so that it does. Once: what it brings back then would be no other.
+   */
+  async function askAnew({ request, reply }: Omit<Visit, 'reached'>, attempt: LoginAttempt): Promise<FastifyReply> {
+    const { id, returnTo } = attempt
+    const state = states.write(stateWithoutAttempt({ id, pool, returnTo, startedAt: now(), renewed: true }))
+    const url = await cognito.switchUrl({ redirectUri: parts.callbackUrl, state })
+    journal.left({ request, attempt }, 'sent_back')
+    return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(url, 303)
+  }
+
   /** Both tokens are verified here, whatever the library did: it trusts the connection for the ID token's signature. */
-  async function personIn(
-    tokens: Tokens,
-    nonce: string,
-  ): Promise<{ readonly person: Person; readonly expiresAt: number; readonly originJti: string | undefined }> {
+  async function personIn(tokens: Tokens, nonce: string): Promise<SignedIn> {
     const { accessToken, idToken } = tokens
     if (idToken === undefined)
       throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { detail: 'no ID token came', reason: 'token_exchange' })
@@ -117,44 +142,31 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
     const { userPoolId, trustEmailFrom, keepClaims } = parts
     const identity = identityFromClaims({ pool, userPoolId, access, id, trustEmailFrom, keepClaims })
     if (identity?.kind !== 'person') throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { reason: 'token_exchange' })
-    const { exp, origin_jti: originJti } = access
     return {
       person: identity,
-      expiresAt: Number(exp) * 1000,
-      originJti: typeof originJti === 'string' ? originJti : undefined,
+      expiresAt: Number(access['exp']) * 1000,
+      originJti: typeof access['origin_jti'] === 'string' ? access['origin_jti'] : undefined,
+      refreshToken: tokens.refreshToken,
+      identityProvider: providerIn(id),
     }
-  }
-
-  /**
-   * Everything that began when this person gave their password was revoked since, and Cognito did not ask for it again: its own session is
-   * ended, so that it does. Once: what it brings back then would be no other.
-   */
-  async function askAnew(
-    reply: FastifyReply,
-    { attempt, tokens, renewed }: { attempt: LoginAttempt; tokens: Tokens; renewed: boolean },
-  ): Promise<FastifyReply> {
-    if (tokens.refreshToken !== undefined) void cognito.revoke(tokens.refreshToken).catch(() => undefined)
-    if (renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: 'revoked' })
-    metrics.count('logins_total', { pool, result: 'sent_back', reason: 'revoked' })
-    const { returnTo } = attempt
-    const state = states.write(stateWithoutAttempt({ pool, returnTo, startedAt: now(), renewed: true }))
-    const url = await cognito.switchUrl({ redirectUri: parts.callbackUrl, state })
-    return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(url, 303)
   }
 
   /** A new id at each sign-in; a session that was there before ends, so that nothing of it survives. */
   async function replaceSession(
     request: FastifyRequest,
-    tokens: Pick<Session, 'person' | 'accessExpiresAt' | 'originJti' | 'refreshToken'>,
+    { person, expiresAt, originJti, refreshToken }: SignedIn,
   ): Promise<Session> {
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
       id: randomBytes(16).toString('base64url'),
-      ...tokens,
+      originJti,
+      person,
       startedAt,
       seenAt: startedAt,
       claimsAt: startedAt,
+      accessExpiresAt: expiresAt,
+      refreshToken,
     }
     await app.keepSession(request, session)
     if (before === null) return session
@@ -165,6 +177,26 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
   }
 }
 
+/** One return from Cognito: its request, and how it says how far the sign-in came. */
+interface Visit {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly reached: (stage: LoginStage, facts?: LoginFacts) => void
+}
+
+interface Progress {
+  readonly attempt: Step['attempt']
+  readonly stage: LoginStage
+}
+
+interface SignedIn {
+  readonly person: Person
+  readonly expiresAt: number
+  readonly originJti: string | undefined
+  readonly refreshToken: string | undefined
+  readonly identityProvider: string
+}
+
 interface Answer {
   readonly state: string | undefined
   readonly code: string | undefined
@@ -173,8 +205,7 @@ interface Answer {
 }
 
 /** The parameters of the callback, each at most once: which of two would count is a question that nobody should have to ask. */
-function readAnswer(request: FastifyRequest): Answer {
-  const query = new URLSearchParams(request.target?.query ?? '')
+function readAnswer(query: URLSearchParams): Answer {
   const one = (name: string): string | undefined => {
     const values = query.getAll(name)
     if (values.length > 1) throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'duplicate_parameter' })
@@ -208,6 +239,20 @@ function refusalOf(error: string, description: string | undefined): GatewayError
     : (known ?? ['GW_SIGN_IN_REFUSED', 'idp_error'])
   // For the log only: what a page shows never comes from the query.
   return new GatewayError(code, { reason, detail: `${error.slice(0, 64)}: ${(description ?? '').slice(0, 256)}` })
+}
+
+/** Who let the person in: Cognito itself, or the identity provider that its ID token names. */
+function providerIn({ identities }: Readonly<Record<string, unknown>>): string {
+  const [first]: unknown[] = Array.isArray(identities) ? identities : []
+  const name = typeof first === 'object' && first !== null && 'providerName' in first ? first.providerName : undefined
+  return typeof name === 'string' ? name.slice(0, MAX_NAME) : 'COGNITO'
+}
+
+/** What a browser has to keep of the session that this answer sets: names and values. */
+function sessionCookieBytes({ setCookies }: FastifyRequest): number {
+  return [...setCookies]
+    .filter(([name]) => !name.startsWith('__Host-gateway-'))
+    .reduce((bytes, [, cookie]) => bytes + (cookie.split(';', 1)[0] ?? '').length, 0)
 }
 
 function tokensOf(grant: Grant): Tokens {

@@ -8,8 +8,9 @@ import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
 import { beginLogin } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
+import { createJournal, type JournalParts } from './journal.ts'
 
-export interface LoginOptions extends CallbackParts {
+export interface LoginOptions extends Omit<CallbackParts, 'journal'>, JournalParts {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
@@ -30,6 +31,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
   })
   const attempts = createAttempts(app, self)
+  const parts = { ...options, journal: createJournal(options) }
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
     const query = new URLSearchParams(request.target?.query ?? '')
     const returnTo = returnToIn(query, self)
@@ -37,7 +39,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     const provider = query.get('idp') ?? undefined
     const hint = query.get('login_hint') ?? undefined
     return beginLogin(
-      options,
+      parts,
       attempts,
       {
         page,
@@ -54,7 +56,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   app.get(`${endpoints.prefix}/start`, open, start)
   app.get(`${endpoints.prefix}/sign_up`, open, begin('sign-up'))
   app.get(`${endpoints.prefix}/forgot_password`, open, begin('forgot-password'))
-  app.get(endpoints.callback, open, createCallback(app, options, attempts))
+  app.get(endpoints.callback, open, createCallback(app, parts, attempts))
 
   app.get(`${endpoints.prefix}/sign_in`, open, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)

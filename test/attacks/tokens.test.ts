@@ -1,0 +1,532 @@
+import { createHash, createHmac, createSign, sign as signWith } from 'node:crypto'
+import t from 'tap'
+import { pino } from 'pino'
+import { createBearers } from '../../src/adapters/bearers.ts'
+import { createKeyWatch } from '../../src/adapters/key-watch.ts'
+import { createTokenVerifier } from '../../src/adapters/token-verifier.ts'
+import { createClock } from '../helpers/clock.ts'
+import { valueOf } from '../helpers/gateway-process.ts'
+import { ownRevocations } from '../helpers/revocations.ts'
+import { sendRaw } from '../helpers/raw-http.ts'
+import { startWorld, type World } from '../helpers/world.ts'
+import { base64url, makeKey, paddedSignature, signed, type SigningKey } from './token-forger.ts'
+
+const USER_POOL = 'eu-west-1_AbCdEfGhI'
+const ISSUER = `https://cognito-idp.eu-west-1.amazonaws.com/${USER_POOL}`
+const UPDATED_ISSUER = `https://issuer-cognito-idp.eu-west-1.amazonaws.com/${USER_POOL}`
+const one = makeKey('one')
+const other = makeKey('two')
+
+interface VerifierOptions {
+  readonly issuers?: readonly string[]
+  readonly published?: readonly object[]
+}
+
+/** The reading of bearers over a pool whose answers a test bends. */
+function startBearers({ issuers = [ISSUER], published = [one.jwk] }: VerifierOptions = {}) {
+  const clock = createClock()
+  const pool = { document: JSON.stringify({ keys: published }), away: false, asked: [] as string[] }
+  const verifier = createTokenVerifier({
+    issuers,
+    clientId: 'web',
+    bearerClients: ['batch', 'web'],
+    now: clock.now,
+    fetchJwks: async (uri) => {
+      pool.asked.push(uri)
+      if (pool.away) throw new Error('unreachable')
+      return new Uint8Array(Buffer.from(pool.document)).buffer
+    },
+  })
+  const { now } = clock
+  const revocations = ownRevocations(now)
+  const bearers = createBearers({ verifier, revocations, pool: 'staff', userPoolId: USER_POOL, keepClaims: [], now })
+  const seconds = Math.floor(clock.now() / 1000)
+  const claims = {
+    ...{ iss: ISSUER, sub: 'batch', client_id: 'batch', token_use: 'access', scope: 'orders/read' },
+    ...{ iat: seconds, exp: seconds + 36_000 },
+  }
+  const token = (header: object = {}, more: object = {}, key: SigningKey = one): string =>
+    signed(
+      JSON.stringify({ alg: 'RS256', kid: key.kid, ...header }),
+      JSON.stringify({ ...claims, ...more }),
+      key.privateKey,
+    )
+  /** What becomes of an Authorization header: whose it is, or why it is refused. */
+  const verdict = async (text: string): Promise<string> => {
+    const found = bearers.ownTokenIn(`Bearer ${text}`)
+    if (found === null) return 'not ours'
+    return Promise.resolve(bearers.identityOf(found)).then(
+      ({ kind }) => kind,
+      (error: { code: string; reason?: string }) => error.code,
+    )
+  }
+  const publish = (...keys: readonly object[]): void => {
+    pool.document = JSON.stringify({ keys })
+  }
+  return { verifier, bearers, clock, pool, claims, token, verdict, publish }
+}
+
+const refused = ['GW_TOKEN_INVALID', 'not ours']
+
+t.test('T04 no key id but that of a published key is worth anything, whatever it looks like', async (t) => {
+  const { token, verdict, pool } = startBearers()
+  t.equal(await verdict(token()), 'machine')
+  const kids = [undefined, null, '', 7, ['one'], { kid: 'one' }, 'x'.repeat(10_000), '../../x', "' or 1=1 --"]
+  for (const kid of [...kids, 'https://evil.example/key', 'ONE', 'one ', '__proto__', 'constructor', 'unknown']) {
+    const answer = await verdict(token({ kid }))
+    t.ok([...refused, 'GW_POOL_UNAVAILABLE'].includes(answer), `${JSON.stringify(kid)?.slice(0, 30)}: ${answer}`)
+  }
+  t.ok(pool.asked.length <= 2, 'the keys were fetched at the beginning, and once more for all of these at most')
+})
+
+t.test('T04 of two published keys with one id neither counts, and the others do', async (t) => {
+  const { token, verdict } = startBearers({ published: [one.jwk, { ...other.jwk, kid: 'one' }, other.jwk] })
+  t.equal(await verdict(token({}, {}, other)), 'machine')
+  t.ok([...refused, 'GW_POOL_UNAVAILABLE'].includes(await verdict(token())))
+  t.ok([...refused, 'GW_POOL_UNAVAILABLE'].includes(await verdict(token({ kid: 'one' }, {}, other))))
+})
+
+t.test('T13 both issuers of a pool are accepted where none is configured, over one set of keys', async (t) => {
+  const both = startBearers({ issuers: [ISSUER, UPDATED_ISSUER] })
+  t.equal(await both.verdict(both.token()), 'machine')
+  t.equal(await both.verdict(both.token({}, { iss: UPDATED_ISSUER })), 'machine')
+  t.same(both.pool.asked, [`${ISSUER}/.well-known/jwks.json`])
+  const single = startBearers()
+  t.equal(await single.verdict(single.token({}, { iss: UPDATED_ISSUER })), 'not ours')
+  const near = [`${ISSUER}/`, ISSUER.toUpperCase(), ISSUER.replace('https', 'http'), `${ISSUER}x`, [ISSUER], undefined]
+  for (const iss of [...near, UPDATED_ISSUER.replace('eu-west-1.', 'eu-west-2.')])
+    t.equal(await both.verdict(both.token({}, { iss })), 'not ours', JSON.stringify(iss))
+})
+
+t.test('T18 tokens of any size and shape cost next to nothing', async (t) => {
+  const { token, verdict, bearers } = startBearers()
+  const [header = '', , signature = ''] = token().split('.')
+  const deep = `{"iss":"${ISSUER}","x":${'['.repeat(20_000)}${']'.repeat(20_000)}}`
+  const texts: readonly (readonly [string, string])[] = [
+    ['7 kB', token({}, { padding: 'x'.repeat(5_000) })],
+    ['64 kB', `${token({}, { padding: 'x'.repeat(48_000) })}x`],
+    ['dots', '.'.repeat(100_000)],
+    ['dots between', `${'a.'.repeat(100_000)}a`],
+    ['equals', '='.repeat(1_000_000)],
+    ['equals at the end', `a.b.c${'='.repeat(1_000_000)}`],
+    ['equals before another letter', `a${'='.repeat(1_000_000)}b`],
+    ['deep JSON', `${header}.${base64url(deep)}.${signature}`],
+    ['deep header', `${base64url(deep)}.${base64url(`{"iss":"${ISSUER}"}`)}.${signature}`],
+  ]
+  for (const [what, text] of texts) {
+    const startedAt = performance.now()
+    const answer = bearers.ownTokenIn(`Bearer ${text}`) === null ? 'not ours' : await verdict(text)
+    t.ok([...refused, 'machine'].includes(answer), `${what}: ${answer}`)
+    t.ok(performance.now() - startedAt < 500, `${what} took ${performance.now() - startedAt} ms`)
+  }
+})
+
+t.test('T20 of a claim that stands twice the one counts that is verified, and nothing else is told', async (t) => {
+  const { claims, bearers, verdict } = startBearers()
+  const text = (more: string): string => `${JSON.stringify(claims).slice(0, -1)},${more}}`
+  const header = JSON.stringify({ alg: 'RS256', kid: 'one' })
+  const twice = signed(header, text('"sub":"somebody","username":"somebody"'), one.privateKey)
+  const person = await bearers.identityOf(twice)
+  t.match(person, { kind: 'person', subject: 'somebody', username: 'somebody' })
+  t.equal(await verdict(signed(header, text('"token_use":"id"'), one.privateKey)), 'GW_TOKEN_USE')
+  t.equal(await verdict(signed(header, text('"iss":"https://evil.example"'), one.privateKey)), 'not ours')
+  t.equal(await verdict(signed(header, text('"exp":1'), one.privateKey)), 'GW_TOKEN_INVALID')
+  for (const algorithms of ['"alg":"none","alg":"RS256"', '"alg":"HS256","alg":"RS256"'])
+    t.equal(await verdict(signed(`{${algorithms},"kid":"one"}`, JSON.stringify(claims), one.privateKey)), 'machine')
+  t.equal(
+    await verdict(signed('{"alg":"RS256","alg":"none","kid":"one"}', JSON.stringify(claims), one.privateKey)),
+    'GW_TOKEN_INVALID',
+  )
+})
+
+t.test('T21 a token counts in the one spelling that it was issued in', async (t) => {
+  const { token, verdict } = startBearers()
+  const valid = token()
+  t.equal(await verdict(valid), 'machine', 'and stays remembered in that one')
+  const [header = '', payload = '', signature = ''] = valid.split('.')
+  const last = signature.at(-1) ?? ''
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const sameBytes = alphabet[alphabet.indexOf(last) ^ 1] ?? ''
+  const spellings = [
+    `${valid}=`,
+    `${valid}==`,
+    `${header}.${payload}.${signature.slice(0, -1)}${sameBytes}`,
+    `${header}==.${payload}.${signature}`,
+    `${header}.${payload}=.${signature}`,
+    `${header}.${payload}.${signature.replaceAll('-', '+').replaceAll('_', '/')}`,
+    `${header}.${payload}.${signature} `,
+    ` ${valid}`,
+    `${header}.${payload}.${signature.slice(0, 9)} ${signature.slice(9)}`,
+    `${header}.${payload}.${signature}\n`,
+    `${valid}.`,
+    `${header}.${payload}.${base64url(Buffer.concat([Buffer.from([0]), Buffer.from(signature, 'base64url')]))}`,
+  ]
+  for (const text of spellings) if (text !== valid) t.ok(refused.includes(await verdict(text)), text.slice(-20))
+})
+
+t.test('T30 what is wrong about a signature in any of the known ways is refused', async (t) => {
+  const { token, verdict, claims } = startBearers()
+  const valid = token()
+  const [header = '', payload = '', signature = ''] = valid.split('.')
+  const input = `${header}.${payload}`
+  const changed = (text: string): string => (text.startsWith('A') ? 'B' : 'A') + text.slice(1)
+  const withHeader = (alg: string, sign: (input: string) => string): string => {
+    const start = `${base64url(JSON.stringify({ alg, kid: 'one' }))}.${payload}`
+    return `${start}.${sign(start)}`
+  }
+  const pem = one.publicKey.export({ format: 'pem', type: 'spki' })
+  const der = one.publicKey.export({ format: 'der', type: 'spki' })
+  const hmac = (secret: string | Buffer) => (start: string) =>
+    createHmac('sha256', secret).update(start).digest('base64url')
+  const pss = (start: string): string =>
+    signWith('sha256', Buffer.from(start), { key: one.privateKey, padding: 6 }).toString('base64url')
+  const embedded = signed(
+    JSON.stringify({ alg: 'RS256', kid: 'one', jwk: other.jwk }),
+    JSON.stringify(claims),
+    other.privateKey,
+  )
+  const cases: Readonly<Record<string, string>> = {
+    'modified signature': `${input}.${changed(signature)}`,
+    'missing signature': `${input}.`,
+    'missing signature and separator': input,
+    'modified payload': `${header}.${base64url(JSON.stringify({ ...claims, sub: 'x' }))}.${signature}`,
+    'missing payload': `${header}..${signature}`,
+    'missing payload and separator': `${header}.${signature}`,
+    'modified header': `${base64url('{"alg":"RS256","kid":"one" }')}.${payload}.${signature}`,
+    'missing header': `.${payload}.${signature}`,
+    'missing header and separator': `${payload}.${signature}`,
+    'nothing but separators': '..',
+    'extra empty component': `${valid}.`,
+    'extra component': `${valid}.foo`,
+    'JSON serialization': JSON.stringify({ payload, signatures: [{ protected: header, signature }] }),
+    none: withHeader('none', () => ''),
+    'none with a signature': withHeader('none', () => signature),
+    'none in other letters': withHeader('nOnE', () => ''),
+    'no algorithm': `${base64url('{"kid":"one"}')}.${payload}.${signature}`,
+    'RS256 in other letters': withHeader('rs256', () => signature),
+    'HS256 with the public key as PEM': withHeader('HS256', hmac(pem)),
+    'HS256 with the public key as DER': withHeader('HS256', hmac(der)),
+    'HS256 with the modulus': withHeader('HS256', hmac(String(one.jwk['n']))),
+    'HS256 with nothing': withHeader('HS256', hmac('')),
+    PS256: withHeader('PS256', pss),
+    'PSS called RS256': withHeader('RS256', pss),
+    RS384: withHeader('RS384', (start) =>
+      createSign('sha384').update(start).sign(one.privateKey).toString('base64url'),
+    ),
+    'RS256 over SHA-1': withHeader('RS256', (start) =>
+      createSign('sha1').update(start).sign(one.privateKey).toString('base64url'),
+    ),
+    'an embedded key': embedded,
+    'the key of somebody else': token({ kid: 'one' }, {}, other),
+    'a signature of zeros': `${input}.${base64url(Buffer.alloc(256))}`,
+    'a signature of one': `${input}.${base64url(Buffer.concat([Buffer.alloc(255), Buffer.from([1])]))}`,
+    'a signature that is the modulus': `${input}.${String(one.jwk['n'])}`,
+  }
+  for (const [what, text] of Object.entries(cases)) t.ok(refused.includes(await verdict(text)), what)
+
+  const digest = createHash('sha256').update(input).digest()
+  const info = Buffer.concat([Buffer.from('3031300d060960864801650304020105000420', 'hex'), digest])
+  t.equal(paddedSignature(info, one.privateKey), signature, 'the tool makes what is right')
+  const hex = (text: string): Buffer => Buffer.from(text, 'hex')
+  const insides: Readonly<Record<string, Buffer>> = {
+    'the bare digest': digest,
+    'without NULL': Buffer.concat([hex('302f300b0609608648016503040201'), hex('0420'), digest]),
+    'length in long form': Buffer.concat([hex('308131'), info.subarray(2)]),
+    'a leading zero in the length': Buffer.concat([hex('30820031'), info.subarray(2)]),
+    'indefinite length': Buffer.concat([hex('3080'), info.subarray(2), hex('0000')]),
+    'a length too small': Buffer.concat([hex('3030'), info.subarray(2)]),
+    'a length too large': Buffer.concat([hex('3032'), info.subarray(2)]),
+    'the algorithm SHA-512': Buffer.concat([hex('3031300d060960864801650304020305000420'), digest]),
+    'the algorithm SHA-1': Buffer.concat([hex('3021300906052b0e03021a05000414'), digest.subarray(0, 20)]),
+    'garbage after it': Buffer.concat([info, hex('00112233')]),
+    'NULL after it': Buffer.concat([info, hex('0500')]),
+    'another tag for the digest': Buffer.concat([info.subarray(0, 17), hex('0520'), digest]),
+    'a set for a sequence': Buffer.concat([hex('31'), info.subarray(1)]),
+    'parameters that are no NULL': Buffer.concat([hex('3031300d060960864801650304020104000420'), digest]),
+    truncated: info.subarray(0, -1),
+    empty: Buffer.alloc(0),
+  }
+  for (const [what, inside] of Object.entries(insides))
+    t.equal(await verdict(`${input}.${paddedSignature(inside, one.privateKey)}`), 'GW_TOKEN_INVALID', what)
+  for (const start of [Buffer.from([0, 0]), Buffer.from([0, 2])])
+    t.equal(await verdict(`${input}.${paddedSignature(info, one.privateKey, start)}`), 'GW_TOKEN_INVALID', 'block type')
+  const short = Buffer.concat([info, Buffer.alloc(150)])
+  t.equal(await verdict(`${input}.${paddedSignature(short, one.privateKey)}`), 'GW_TOKEN_INVALID', 'little padding')
+})
+
+t.test('T30 a published key that is weak or for something else is none', async (t) => {
+  const weak = makeKey('weak', 1024)
+  const keys = [
+    weak.jwk,
+    { ...other.jwk, kid: 'encrypts', use: 'enc' },
+    { ...other.jwk, kid: 'another algorithm', alg: 'RS512' },
+    { ...other.jwk, kid: 'exponent of one', e: 'AQ' },
+    { ...other.jwk, kid: 'secret', kty: 'oct', k: 'x' },
+    { ...other.jwk, kid: 'no modulus', n: undefined },
+    { ...other.jwk, kid: 7 },
+  ]
+  const { token, verdict } = startBearers({ published: [...keys, one.jwk] })
+  t.equal(await verdict(token()), 'machine')
+  for (const { kid } of keys) {
+    const answer = await verdict(token({ kid }, {}, kid === 'weak' ? weak : other))
+    t.ok([...refused, 'GW_POOL_UNAVAILABLE'].includes(answer), `${kid}: ${answer}`)
+  }
+})
+
+t.test('T25 whatever the pool answers for its keys, those that are known go on', async (t) => {
+  const { token, verdict, pool, publish, clock } = startBearers()
+  t.equal(await verdict(token()), 'machine')
+  const documents = ['', '<html>', '{}', '{"keys":[]}', '{"keys":{}}', '[]', 'null', '{"keys":[null,1,"x"]}', '\xff']
+  for (const document of documents) {
+    pool.document = document
+    clock.advance(61)
+    t.equal(await verdict(token({}, { nonce: document })), 'machine', document)
+    t.equal(await verdict(token({}, {}, other)), 'GW_POOL_UNAVAILABLE', 'a key that may be new is our trouble')
+  }
+  publish(null as never, { kty: 7 }, { ...one.jwk, n: '!' }, other.jwk)
+  clock.advance(61)
+  t.equal(await verdict(token({}, {}, other)), 'machine', 'one bad key among good ones spoils nothing')
+})
+
+t.test('T26 a removed key stops being trusted with the next renewal, and an exchanged one is seen', async (t) => {
+  const { verifier, token, verdict, publish, clock } = startBearers()
+  t.equal(await verdict(token()), 'machine')
+  publish(other.jwk)
+  clock.advance(61)
+  t.equal(await verdict(token()), 'machine', 'nobody has said so yet')
+  await verifier.renewKeys()
+  clock.advance(61)
+  t.not(await verdict(token()), 'machine')
+  t.equal(await verdict(token({}, {}, other)), 'machine')
+  publish({ ...one.jwk, kid: other.kid })
+  await verifier.renewKeys()
+  clock.advance(61)
+  t.not(await verdict(token({}, {}, other)), 'machine')
+  t.equal(await verdict(token({ kid: other.kid })), 'machine')
+})
+
+t.test('T26 a new key counts ten seconds after it is there, even if it was asked for too early', async (t) => {
+  const { token, verdict, publish, clock } = startBearers()
+  t.equal(await verdict(token()), 'machine')
+  clock.advance(11)
+  t.equal(await verdict(token({}, {}, other)), 'GW_TOKEN_INVALID')
+  publish(one.jwk, other.jwk)
+  clock.advance(10)
+  t.equal(await verdict(token({}, {}, other)), 'machine')
+})
+
+t.test('T28 unknown key ids by the thousand ask an unreachable pool once in ten seconds', async (t) => {
+  const { token, verdict, pool, clock, publish } = startBearers()
+  t.equal(await verdict(token()), 'machine')
+  const [, payload = '', signature = ''] = token().split('.')
+  const forged = (nth: number): string =>
+    `${base64url(`{"alg":"RS256","kid":"forged-${nth}"}`)}.${payload}.${signature}`
+  pool.away = true
+  pool.asked.length = 0
+  for (let second = 0; second < 60; second += 1) {
+    clock.advance(1)
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, async (_, nth) => verdict(forged(second * 100 + nth))),
+    )
+    t.notOk(answers.includes('machine'))
+  }
+  t.ok(pool.asked.length <= 6, `${pool.asked.length} fetches in a minute`)
+  t.equal(await verdict(token({}, { nonce: 'new' })), 'machine', 'what is known goes on')
+  pool.away = false
+  publish(one.jwk, other.jwk)
+  for (let second = 0; second < 11; second += 1) {
+    clock.advance(1)
+    await verdict(forged(10_000 + second))
+  }
+  t.equal(await verdict(token({}, {}, other)), 'machine', 'the flood fetches the fresh key for whoever has it')
+})
+
+t.test('T29 keys are renewed hourly, kept when that fails, and a day without success is told once', async (t) => {
+  const lines: string[] = []
+  const log = pino({ base: null }, { write: (line: string) => void lines.push(line) })
+  const { verifier, token, verdict, pool, clock } = startBearers()
+  const calls: { call: () => void; ms: number }[] = []
+  const watch = createKeyWatch({
+    verifier,
+    log,
+    later: (call, ms) => {
+      calls.push({ call, ms })
+      return () => undefined
+    },
+  })
+  const next = async (): Promise<number> => {
+    const { call, ms } = calls.pop() ?? { call: () => undefined, ms: 0 }
+    clock.advance(ms / 1000)
+    call()
+    while (calls.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    return ms
+  }
+  await watch.start()
+  while (calls.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(await next(), 3_600_000)
+  pool.away = true
+  await next()
+  t.same([await next(), await next(), await next(), await next(), await next()], [1_000, 2_000, 4_000, 8_000, 10_000])
+  const stale = (): number => lines.filter((line) => line.includes('keys_stale')).length
+  t.equal(stale(), 0)
+  clock.advance(86_400)
+  await next()
+  await next()
+  t.equal(stale(), 1)
+  t.ok((verifier.keysAgeSeconds ?? 0) > 86_400, 'what the metric shows')
+  t.equal(await verdict(token({}, { exp: Math.floor(clock.now() / 1000) + 60 })), 'machine', 'and they are still used')
+  pool.away = false
+  await next()
+  t.ok((verifier.keysAgeSeconds ?? 1) < 1)
+  watch.stop()
+})
+
+/** An access token of the machine client, straight from the pool. */
+async function machineToken(world: World): Promise<string> {
+  const answer = await world.client().ask(`${world.pool.url}/oauth2/token`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: 'grant_type=client_credentials&client_id=orders-batch&client_secret=orders-batch-secret',
+  })
+  return answer.json().access_token
+}
+
+t.test('tokens as they come in requests', async (t) => {
+  const world = await startWorld(t)
+  const { url, port, pool, application } = world
+  const token = await machineToken(world)
+  const ask = async (bearer: string, path = '/api/orders/1', method = 'GET') =>
+    world.client().ask(url + path, { method, headers: { authorization: `Bearer ${bearer}` } })
+
+  await t.test('T06 a token of another pool is none here, by its own signature or by ours', async (t) => {
+    const elsewhere = await startWorld(t)
+    const foreign = await machineToken(elsewhere)
+    t.equal((await ask(foreign)).status, 401)
+    elsewhere.pool.tamper = (_kind, claims) => ({ claims: { ...claims, iss: pool.issuer } })
+    t.ok([401, 503].includes((await ask(await machineToken(elsewhere))).status))
+    pool.tamper = (_kind, claims) => ({ claims: { ...claims, iss: elsewhere.pool.issuer } })
+    t.equal((await ask(await machineToken(world))).status, 401)
+    pool.tamper = undefined
+  })
+
+  await t.test('T14 every scope that a route asks for must be there, letter for letter', async (t) => {
+    const cases: readonly (readonly [unknown, number])[] = [
+      ['orders/read', 200],
+      ['orders/read orders/read', 200],
+      [`${Array.from({ length: 1_000 }, (_, at) => `a/${at}`).join(' ')} orders/read`, 200],
+      [undefined, 403],
+      ['', 403],
+      ['orders/readwrite', 403],
+      ['orders/rea', 403],
+      ['orders/READ', 403],
+      ['orders/read,orders/write', 403],
+      ['orders/write\torders/read', 403],
+      [['orders/read'], 401],
+    ]
+    for (const [scope, status] of cases) {
+      pool.tamper = (_kind, claims) => ({ claims: { ...claims, scope, scp: 'orders/read' } })
+      t.equal((await ask(await machineToken(world))).status, status, JSON.stringify(scope)?.slice(0, 40))
+    }
+    pool.tamper = undefined
+  })
+
+  await t.test('T24 a token that let in on one route is judged anew on another', async (t) => {
+    t.equal((await ask(token)).status, 200)
+    t.equal((await ask(token, '/api/orders/1', 'POST')).status, 403)
+    t.equal((await ask(token, '/admin/x')).status, 403)
+    t.equal((await ask(token)).status, 200)
+  })
+
+  await t.test('T32 a machine is no person', async (t) => {
+    const answer = await ask(token, '/page')
+    t.equal(answer.status, 403)
+    t.equal(answer.json().code, 'GW_FORBIDDEN')
+  })
+
+  await t.test('T22 a token counts in one header of one form, and anywhere else is never logged', async (t) => {
+    const host = new URL(url).host
+    const send = async (lines: string, target = '/api/orders/1', body = '') =>
+      sendRaw(port, `${body === '' ? 'GET' : 'POST'} ${target} HTTP/1.1\r\nHost: ${host}\r\n${lines}\r\n${body}`)
+    const status = async (lines: string, target?: string) => (await send(lines, target)).status
+    const form = `access_token=${token}`
+    t.equal(await status(`Authorization: Bearer ${token}\r\n`), 200)
+    t.equal(await status(`Authorization: bearer ${token}\r\n`), 200)
+    t.equal(await status('', `/api/orders/1?${form}`), 401)
+    t.equal(await status(`Cookie: access_token=${token}; Authorization=Bearer ${token}\r\n`), 401)
+    t.equal(await status(`Authorization: Bearer  ${token}\r\n`), 401)
+    t.equal(await status(`Authorization: ${token}\r\n`), 401)
+    t.equal(await status(`Authorization: Basic eA==, Bearer ${token}\r\n`), 401)
+    t.equal(await status(`Authorization: Bearer ${token}, Bearer ${token}\r\n`), 401)
+    t.equal(await status(`Authorization: Bearer ${token}\r\nAuthorization: Bearer ${token}\r\n`), 400)
+    const posted = await send(
+      `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${form.length}\r\n`,
+      '/api/orders/1',
+      form,
+    )
+    t.equal(posted.status, 401)
+    t.notOk(world.log.join('').includes(token.slice(-40)))
+  })
+
+  await t.test('T18 a token that is larger than all headers may be never becomes a request', async (t) => {
+    const answer = await sendRaw(
+      port,
+      `GET /page HTTP/1.1\r\nHost: ${new URL(url).host}\r\nAuthorization: Bearer ${'a'.repeat(70_000)}\r\n\r\n`,
+    )
+    t.equal(answer.status, 431)
+  })
+
+  await t.test('T33 a refusal does not say why, and the log does', async (t) => {
+    const old = Math.floor(world.clock.now() / 1000) - 60
+    pool.tamper = (_kind, claims) => ({ claims: { ...claims, exp: old } })
+    const expired = await ask(await machineToken(world))
+    pool.tamper = undefined
+    const forged = await ask(`${token.slice(0, -8)}AAAAAAAA`)
+    for (const answer of [expired, forged]) {
+      t.equal(answer.status, 401)
+      t.equal(answer.header('www-authenticate'), 'Bearer error="invalid_token"')
+      t.notMatch(answer.text, /expire|signature/i)
+    }
+    const said = expired.json()
+    t.same({ ...forged.json(), requestId: '' }, { ...said, requestId: '' })
+    const reasons = world.log.map((line) => JSON.parse(line)).filter(({ event }) => event === 'request')
+    t.same(
+      reasons.slice(-2).map(({ reason }) => reason),
+      ['token_expired', 'token_invalid'],
+    )
+  })
+
+  await t.test('T29 the age of the keys is a metric', async (t) => {
+    world.clock.advance(90_000)
+    t.ok(valueOf(await world.metrics(), 'cognito_gateway_jwks_age_seconds') >= 90_000)
+  })
+
+  await t.test(
+    'T25 a pool that answers for its keys with too much, a redirect or an error is not believed',
+    async (t) => {
+      const faults: readonly (readonly [string, object])[] = [
+        ['an error', { status: 500, body: {} }],
+        ['a page', { status: 200, rawBody: '<html>' }],
+        ['10 MB', { status: 200, rawBody: `{"keys":[],"x":"${'x'.repeat(10_000_000)}"}` }],
+        ['a redirect', { status: 302, headers: { location: `${pool.issuer}/.well-known/jwks.json` }, body: '' }],
+        ['a reset', { reset: true }],
+      ]
+      await pool.rotateKeys({ keep: true })
+      for (const [what, fault] of faults) {
+        world.clock.advance(11)
+        pool.faults.length = 0
+        pool.faults.push({ on: 'jwks', times: 5, ...fault })
+        const answer = await ask(await machineToken(world))
+        t.equal(answer.status, 503, what)
+        t.ok(answer.header('retry-after'), what)
+      }
+      pool.faults.length = 0
+      world.clock.advance(11)
+      t.equal((await ask(await machineToken(world))).status, 200)
+    },
+  )
+
+  t.ok(
+    application.seen.every(({ headers }) => headers['authorization'] === undefined),
+    'no token ever reached the application',
+  )
+})
