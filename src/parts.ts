@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
+import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
 import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
@@ -63,6 +64,7 @@ export interface Parts {
   /** What is known of the last sign-ins, by other workers too. Never rejects. */
   readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
   readonly csrf: CsrfTokens
+  readonly cookieBindings: CookieBindings
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
   readonly routes: readonly RouteSettings[]
@@ -224,6 +226,7 @@ export function createParts(options: PartsOptions): Parts {
     states: createLoginStates(createSeal(keys, 'state', context), self),
     keptForms: createKeptForms(createSeal(keys, 'form', context), self),
     csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
+    cookieBindings: createCookieBindings(createSeal(keys, 'bound', context)),
     attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
     routes,
@@ -234,7 +237,7 @@ export function createParts(options: PartsOptions): Parts {
     certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
     upstreamFault,
     lifecycle,
-    watchKeys: keyWatch.start,
+    watchKeys: async () => keyWatch.start(),
     adopt(changed) {
       keys.replace(placedKeys(changed))
       clientSecret = changed.pools[0]?.clientSecret

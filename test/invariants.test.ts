@@ -32,8 +32,8 @@ t.test('1. No route exists that does not state its access', async (t) => {
   )
   t.same(
     matchers.map(([name]) => name),
-    ['plugins/locate.ts'],
-    'and one place asks the one matcher',
+    ['config/check-sign-out.ts', 'plugins/locate.ts'],
+    'and whoever asks for one, at start or for a request, asks the one matcher',
   )
 })
 
@@ -63,6 +63,7 @@ const forwarding: Forwarding = {
   hop: 1,
   dropAuthorization: false,
   changes: null,
+  withheldCookies: null,
   ownConnection: false,
 }
 

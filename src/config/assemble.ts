@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { foldPath } from '../domain/request-target.ts'
 import { parseInstant } from '../domain/revocation.ts'
 import type { Secret } from '../domain/secret.ts'
 import { endpointsOf } from './checks.ts'
@@ -108,7 +109,7 @@ function applicationSettings(application: DraftApplication, folder: string): App
 
 function routeSettings(route: DraftRoute, whole: DraftApplication, folder: string): readonly RouteSettings[] {
   const { hosts, pool } = whole
-  const { paths, allowInPath } = whole.keys
+  const { paths, allowInPath, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
   const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
@@ -143,6 +144,8 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
       showMissing,
       paths,
       allowInPath,
+      bindCookies,
+      signOutPaths: signOut.paths.map(foldPath),
     },
   ]
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
 import { hostsOverlap, isLocal } from './addresses.ts'
+import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
 import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
@@ -18,6 +19,7 @@ export function checkTogether(draft: Draft): readonly Finding[] {
     ...draft.applications.flatMap((application) => checkApplication(application, draft)),
     ...checkSamePlaces(draft),
     ...checkTable(draft),
+    ...checkSignOut(draft),
   ]
 }
 

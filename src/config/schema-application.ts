@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isOwnCookie } from '../domain/identity-headers.ts'
 import { PATH_WORDS } from '../domain/path-readings.ts'
 import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
 import { isObject, mark, notYet } from './marks.ts'
@@ -20,20 +21,27 @@ const applicationKeys = {
       .default([])
       .describe('Paths that browsers ask for without cookies, such as /favicon.ico: public.'),
   ),
-  bindCookies: notYet(
-    list(plainText())
-      .default([])
-      .describe("The application's own session cookies: withheld from any session but theirs."),
-  ),
-  signOut: notYet(
-    z
-      .strictObject({
-        paths: list(ownPathLike()).default([]).describe("The application's own sign-out: it ends ours too."),
-      })
-      .optional()
-      .describe('Ways to sign out at the application.'),
-  ),
+  bindCookies: list(cookieName())
+    .default([])
+    .describe("The application's own session cookies: withheld from any session but the one that they were set under."),
+  signOut: z
+    .strictObject({
+      paths: list(applicationPath())
+        .default([])
+        .describe("Paths of the application's own sign-out: what is asked for there ends our session too."),
+    })
+    .prefault({})
+    .describe('Ways to sign out at the application.'),
 } as const
+
+function cookieName() {
+  return text({
+    expects: "a cookie's name such as JSESSIONID",
+    pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/,
+    fault: (value) =>
+      isOwnCookie(value) ? "must not be a cookie of the gateway's own: no application ever sees one" : undefined,
+  })
+}
 
 function ownPathLike() {
   return text({ expects: 'a path such as /favicon.ico', fault: pathPatternFault })

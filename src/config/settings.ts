@@ -123,6 +123,10 @@ export interface RouteSettings {
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'
   readonly allowInPath: readonly PathWord[]
+  /** Names of the application's cookies that belong to the session under which they were set; the application's. */
+  readonly bindCookies: readonly string[]
+  /** Paths of the application's own sign-out, folded; the application's. */
+  readonly signOutPaths: readonly string[]
 }
 
 export interface HeaderChanges {

@@ -35,6 +35,7 @@ export const catalogue = {
     says: 'The browser did not send back the cookie of this sign-in',
     log: 'warn',
   },
+  GW_SIGN_IN_LOOP: { status: 400, says: 'Signing in leads back to signing in', log: 'warn' },
   GW_SIGN_IN_REFUSED: { status: 502, says: 'Cognito refused the sign-in', log: 'warn' },
   GW_SIGN_IN_MISCONFIGURED: { status: 502, says: 'The sign-in is not set up correctly', log: 'error' },
   GW_SIGN_IN_TOKENS_INVALID: { status: 502, says: 'The tokens of this sign-in are not valid', log: 'error' },

@@ -30,6 +30,8 @@ export interface Forwarding {
   readonly dropAuthorization: boolean
   /** What the settings say of the request's headers beside identity; null where no route says anything. */
   readonly changes: RequestChanges | null
+  /** Pairs of the Cookie header that belong to another session than this one; null: none. */
+  readonly withheldCookies: ReadonlySet<string> | null
   /** Set where the connection to the application belongs to this one person, so that NTLM and Negotiate may pass. */
   readonly ownConnection: boolean
 }
@@ -99,7 +101,7 @@ const RESERVED_FAMILIES = [
   'x-rewrite-',
   'x-envoy-',
 ]
-const OWN_COOKIE = /^__host-gateway(?:\.\d+|-login-[a-z0-9_-]*)?$/i
+const OWN_COOKIE = /^__host-gateway(?:\.\d+|-(?:login|bound)-[a-z0-9_-]*|-rounds)?$/i
 
 type Verdict = 'pass' | 'drop' | 'cookie' | 'authorization' | 'connection' | 'content-length'
 
@@ -194,6 +196,7 @@ function clientsOwn(raw: readonly string[], forwarding: Forwarding, named?: Read
     }
   }
   cookie = withoutOwnCookies(cookie)
+  if (forwarding.withheldCookies !== null) cookie = withoutPairs(cookie, forwarding.withheldCookies)
   if (cookie !== '') out.push('cookie', cookie)
   if (changes !== null) change(out, changes)
   return out
@@ -241,6 +244,12 @@ export function withoutOwnCookies(header: string): string {
     from = end + 1
   }
   return complete ? header : kept
+}
+
+function withoutPairs(header: string, pairs: ReadonlySet<string>): string {
+  if (pairs.size === 0) return header
+  const kept = header.split(';').map((pair) => pair.trim())
+  return kept.filter((pair) => !pairs.has(pair)).join('; ')
 }
 
 const UNDERSCORE = 0x5f

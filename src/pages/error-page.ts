@@ -149,6 +149,11 @@ const explanations = {
     text: 'The browser did not send back the cookie that keeps you signed in. Allow cookies for this site, then sign in again.',
     next: 'sign-in',
   },
+  GW_SIGN_IN_LOOP: {
+    title: 'Signing in does not hold',
+    text: 'You were signed in three times within a minute, and each time asked to sign in again. Trying once more may help; if not, please tell your administrator the reference below.',
+    next: 'sign-in',
+  },
   GW_SIGN_IN_REFUSED: {
     title: 'Sign-in did not work',
     text: 'The sign-in service refused this sign-in. Start again; a link works once only.',

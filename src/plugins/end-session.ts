@@ -2,12 +2,14 @@ import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Logger } from 'pino'
 import type { CognitoClient } from '../adapters/cognito-client.ts'
+import type { CookieBindings } from '../adapters/cookie-bindings.ts'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { SessionStore } from '../adapters/session-store.ts'
 import type { TokenRevoker } from '../adapters/token-revoker.ts'
 import { isOwnCookie } from '../domain/identity-headers.ts'
 import { expiredCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
+import { deletionOf, nameAndValue, placeKey } from '../domain/set-cookie.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -22,6 +24,7 @@ export interface EndSessionOptions {
   readonly cognito: CognitoClient
   readonly store: SessionStore
   readonly tokenRevoker: TokenRevoker
+  readonly cookieBindings: CookieBindings
   readonly metrics: Metrics
   readonly log: Logger
   /** The public page on which a sign-out ends, registered at Cognito. */
@@ -29,7 +32,7 @@ export interface EndSessionOptions {
 }
 
 const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => {
-  const { cognito, store, tokenRevoker, metrics, log, signedOutUrl } = options
+  const { cognito, store, tokenRevoker, cookieBindings, metrics, log, signedOutUrl } = options
 
   /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
   async function end(session: Session, requestId: string): Promise<void> {
@@ -43,17 +46,23 @@ const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => 
   app.decorate('endSession', async (request, session) => {
     if (session !== null) await end(session, request.id)
     app.dropSession(request)
-    dropOwnCookies(request)
+    dropCookies(request, cookieBindings)
   })
   app.decorate('signOutUrl', async () => cognito.signOutUrl(signedOutUrl).catch(() => signedOutUrl))
   ready()
 }
 
-/** Attempts that are under way end too: a sign-out must leave nothing behind that could become a session. */
-function dropOwnCookies(request: FastifyRequest): void {
+/**
+ * Attempts that are under way end too: a sign-out must leave nothing behind that could become a session. And so do the cookies by which
+ * applications know the person, where they told us which those are.
+ */
+function dropCookies(request: FastifyRequest, bindings: CookieBindings): void {
   for (const pair of (request.raw.headers.cookie ?? '').split(';')) {
-    const name = pair.split('=', 1)[0]?.trim() ?? ''
-    if (isOwnCookie(name) && !request.setCookies.has(name)) request.setCookies.set(name, expiredCookie(name))
+    const { name, value } = nameAndValue(pair)
+    if (!isOwnCookie(name)) continue
+    const bound = bindings.read(name, value)
+    if (bound !== null) request.setCookies.set(placeKey(bound), deletionOf(bound))
+    if (!request.setCookies.has(name)) request.setCookies.set(name, expiredCookie(name))
   }
 }
 

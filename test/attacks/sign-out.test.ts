@@ -27,7 +27,11 @@ t.test('a sign-out revokes the refresh token and clears every cookie of ours', a
   const browser = client()
   await browser.signIn(`${url}/`)
   await browser.ask(`${url}/oauth2/start?rd=/x`)
-  t.equal(browser.jarOf(new URL(url).host).size, 2)
+  t.same([...browser.jarOf(new URL(url).host).keys()].map((name) => name.replace(/login-.*/, 'login')).toSorted(), [
+    '__Host-gateway',
+    '__Host-gateway-login',
+    '__Host-gateway-rounds',
+  ])
   const before = pool.calls['revoke'] ?? 0
   const out = await browser.submit(await browser.visit(`${url}/oauth2/sign_out`), {})
   t.equal(out.url, `${url}/oauth2/signed_out`)
@@ -118,4 +122,124 @@ t.test('D07 the forms of the gateway take no large bodies', async (t) => {
   })
   t.equal(answer.status, 413)
   t.equal(answer.header('x-gateway-code'), 'GW_BODY_TOO_LARGE')
+})
+
+interface Asked {
+  readonly method?: string
+  readonly headers: Readonly<Record<string, string>>
+}
+const byPage = { ...page, 'sec-fetch-site': 'same-origin' }
+const byScript = { 'sec-fetch-dest': 'empty', 'sec-fetch-site': 'same-origin' }
+
+/** An application with a sign-out of its own, which answers as its query says. */
+async function startWithSignOut(t: Parameters<typeof startWorld>[0]) {
+  return startWorld(t, {
+    settings: {
+      applications: {
+        sample: {
+          upstream: '%UPSTREAM%',
+          access: 'signedIn',
+          bindCookies: ['APPSESSION'],
+          signOut: { paths: ['/logout'] },
+          allowInPath: ['matrixParams'],
+        },
+      },
+    },
+    answer: ({ url = '' }, response) => {
+      if (/^\/logout/i.test(url)) {
+        response.statusCode = Number(/status=(\d+)/.exec(url)?.[1] ?? 302)
+        response.setHeader('location', '/login-page-of-the-application')
+        response.setHeader('set-cookie', ['APPSESSION=; Path=/; Max-Age=0', 'seen=yes; Path=/'])
+        response.end('goodbye')
+      } else {
+        response.setHeader('set-cookie', 'APPSESSION=of-this-person; Path=/; HttpOnly')
+        response.end('page')
+      }
+    },
+  })
+}
+
+t.test(
+  "the application's own sign-out signs out here and at Cognito too, with the application's cookies",
+  async (t) => {
+    const { url, pool, client, application, metrics } = await startWithSignOut(t)
+    for (const path of ['/logout', '/Logout/', '/logout;jsessionid=1', '/logout?status=200', '/logout?status=403']) {
+      const browser = client()
+      await browser.signIn(`${url}/page`)
+      const copied = browser.jarOf(new URL(url).host).get('__Host-gateway') ?? ''
+      const revoked = pool.calls['revoke'] ?? 0
+      const answer = await browser.ask(url + path, { headers: byPage })
+      t.equal(answer.status, 303, path)
+      t.equal(application.last().url, path)
+      const to = new URL(answer.header('location') ?? '')
+      t.equal(to.origin + to.pathname, `${pool.url}/logout`)
+      t.equal(to.searchParams.get('logout_uri'), `${url}/oauth2/signed_out`)
+      t.equal(answer.header('cache-control'), 'no-store')
+      t.equal(answer.header('clear-site-data'), '"cache"')
+      t.equal((pool.calls['revoke'] ?? 0) - revoked, 1)
+      t.same([...browser.jarOf(new URL(url).host)], [['seen', 'yes']])
+      const again = await client().ask(`${url}/page`, { headers: { cookie: `__Host-gateway=${copied}` } })
+      t.equal(again.status, 401, 'a copied cookie is worth nothing')
+    }
+    t.match(await metrics(), 'cognito_gateway_sign_outs_total 5')
+  },
+)
+
+t.test(
+  "a script that asks for the application's sign-out gets the application's answer, and is signed out",
+  async (t) => {
+    const { url, client } = await startWithSignOut(t)
+    for (const status of [200, 204, 302]) {
+      const browser = client()
+      await browser.signIn(`${url}/page`)
+      const answer = await browser.ask(`${url}/logout?status=${status}`, {
+        method: 'POST',
+        headers: { ...byScript, origin: url },
+      })
+      t.equal(answer.status, status)
+      t.equal(answer.text, status === 204 ? '' : 'goodbye')
+      t.equal(answer.header('clear-site-data'), '"cache"')
+      t.same([...browser.jarOf(new URL(url).host)], [['seen', 'yes']])
+      t.equal((await browser.ask(`${url}/page`)).status, 401)
+    }
+  },
+)
+
+t.test('O01 nothing but the wish of the person signs out with the application', async (t) => {
+  const { url, client, application } = await startWithSignOut(t)
+  const browser = client()
+  await browser.signIn(`${url}/page`)
+  const refused: Readonly<Record<string, Asked>> = {
+    'a link of another site': { headers: { ...page, 'sec-fetch-site': 'cross-site' } },
+    'a link of a neighbour': { headers: { ...page, 'sec-fetch-site': 'same-site' } },
+    'a picture': { headers: { 'sec-fetch-dest': 'image', 'sec-fetch-site': 'same-origin' } },
+    'a page fetched ahead': { headers: { ...byPage, 'sec-purpose': 'prefetch' } },
+    'a page fetched ahead, as older browsers say it': { headers: { ...byPage, purpose: 'prefetch' } },
+    'an older browser on another site': { headers: { accept: 'text/html', referer: 'https://evil.example/' } },
+    'an older browser that does not say where': { headers: { accept: 'text/html' } },
+    'a look at the head': { method: 'HEAD', headers: byPage },
+    'a question for options': { method: 'OPTIONS', headers: byScript },
+  }
+  for (const [who, asked] of Object.entries(refused)) {
+    const before = application.seen.length
+    const answer = await browser.ask(`${url}/logout`, asked)
+    t.equal(answer.status, 302, who)
+    t.equal(application.seen.length, before + 1, 'the application decides for itself')
+    t.equal(answer.header('clear-site-data'), undefined)
+    t.equal((await browser.ask(`${url}/page`)).status, 200, who)
+  }
+  const foreign = await browser.ask(`${url}/logout`, { method: 'POST', headers: { origin: 'https://evil.example' } })
+  t.equal(foreign.header('x-gateway-code'), 'GW_CROSS_ORIGIN')
+  t.equal((await browser.ask(`${url}/page`)).status, 200)
+  const older = await browser.ask(`${url}/logout`, { headers: { accept: 'text/html', referer: `${url}/page` } })
+  t.equal(older.status, 303, 'an older browser on a page of ours')
+})
+
+t.test('whoever could not sign out at the application is not signed out here either, and may try again', async (t) => {
+  const { url, client } = await startWithSignOut(t)
+  const browser = client()
+  await browser.signIn(`${url}/page`)
+  t.equal((await browser.ask(`${url}/logout?status=500`, { headers: byPage })).status, 500)
+  t.equal((await browser.ask(`${url}/page`)).status, 200)
+  t.equal((await browser.ask(`${url}/logout`, { headers: byPage })).status, 303)
 })

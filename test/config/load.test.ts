@@ -90,6 +90,8 @@ t.test('the least settings load, with every default in place', async (t) => {
           showMissing: false,
           paths: 'strict',
           allowInPath: [],
+          bindCookies: [],
+          signOutPaths: [],
         },
       ],
     },
@@ -236,7 +238,7 @@ t.test('what is not built is refused, never ignored', async (t) => {
     'applications.wiki.clientBasic': true,
     'applications.wiki.cors': { preflight: 'refuse' },
     'applications.wiki.reportOnly': { until: '2027-01-01' },
-    'applications.wiki.bindCookies': ['JSESSIONID'],
+    'applications.wiki.publicFiles': ['/favicon.ico'],
   })) {
     const faults = workspace.faults(minimalWith({ [path]: value }))
     t.equal(faults.length, 1, path)
@@ -263,6 +265,46 @@ t.test('what an application allows in its paths holds for all its routes, and ma
   t.match(workspace.faults(minimalWith({ 'applications.wiki.allowInPath': ['semicolons'] })), [
     /allowInPath\[0\]: must be /,
   ])
+})
+
+t.test('cookies that are bound and paths of a sign-out hold for all routes of an application', async (t) => {
+  const { settings } = createWorkspace(t).load(
+    withRoutes(
+      { assets: { path: '/assets/*', access: 'public' } },
+      { bindCookies: ['JSESSIONID'], signOut: { paths: ['/Abmelden', '/user/logout'] } },
+    ),
+  )
+  for (const route of settings.applications[0]?.routes ?? [])
+    t.match(route, { bindCookies: ['JSESSIONID'], signOutPaths: ['/abmelden', '/user/logout'] }, route.name)
+})
+
+for (const [title, application, message] of [
+  ['must not have a space', { bindCookies: ['JSESSION ID'] }, /bindCookies\[0\]: must be a cookie's name/],
+  ["must not be the gateway's", { bindCookies: ['__Host-gateway'] }, /must not be a cookie of the gateway's own/],
+] as const) {
+  t.test(`a cookie to bind ${title}`, async (t) => {
+    const faults = createWorkspace(t).faults(withRoutes({}, application))
+    t.equal(faults.length, 1)
+    t.match(faults[0], message)
+  })
+}
+
+t.test('a sign-out of an application is refused where it could not sign out', async (t) => {
+  const workspace = createWorkspace(t)
+  const faultsOf = (path: string, more: Record<string, unknown> = {}) =>
+    workspace.faults(
+      withRoutes(
+        { open: { path: '/wiki/open/*', access: 'public' }, bye: { path: '/wiki/open/bye', access: 'optional' } },
+        { path: '/wiki', signOut: { paths: [path] }, ...more },
+      ),
+    )
+  t.same(faultsOf('/wiki/logout'), [])
+  t.same(faultsOf('/wiki/open/bye'), [])
+  t.match(faultsOf('/logout'), [/signOut\.paths\[0\]: is served by no route: .* which lives at \/wiki/])
+  t.match(faultsOf('/wiki/open/logout'), [/is public by wiki\/open, .* give it a route with access: optional/])
+  t.match(faultsOf('/wiki/logout/*'), [/must be a plain prefix/])
+  t.match(faultsOf('logout'), [/must begin with a slash/])
+  t.match(faultsOf('/oauth2/sign_out'), [/is served by no route/])
 })
 
 t.test('opaque paths need routes that are all alike, and say which are not', async (t) => {

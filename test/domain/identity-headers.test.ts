@@ -28,6 +28,7 @@ const forwarding: Forwarding = {
   hop: 1,
   dropAuthorization: false,
   changes: null,
+  withheldCookies: null,
   ownConnection: false,
 }
 const alice = person()

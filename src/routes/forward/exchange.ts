@@ -5,11 +5,13 @@ import type { Dispatcher } from 'undici'
 import type { Lease, Pin, UpstreamRefusal, Visitor } from '../../adapters/upstreams.ts'
 import type { RouteSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
-import { answerHeaders, type AnswerHeaders } from '../../domain/answer-headers.ts'
+import { answerHeaders, FORGET_PAGES, type AnswerHeaders } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { RewrittenPath } from '../../domain/rewriting.ts'
 import type { Session } from '../../domain/session.ts'
+import type { ApplicationAnswer, SignOutOutcome } from './application-sign-out.ts'
 import { breakOff, stopRequest, writeHead } from './answer-head.ts'
+import type { BoundCookies } from './bound-cookies.ts'
 import type { Passage } from './passage.ts'
 import type { RequestBody } from './request-body.ts'
 import { CROWDED_IDLE_SECONDS, type Watch, type Watched } from './watch.ts'
@@ -34,6 +36,10 @@ export interface Errand {
   readonly pin: Pin | null
   readonly body: RequestBody | null
   readonly upgrade: boolean
+  /** The application's cookies that belong to one session; null where its settings name none. */
+  readonly bound: BoundCookies | null
+  /** It asks for the application's own sign-out, and ours goes with it. */
+  readonly signsOut: boolean
 }
 
 /** Who sends errands. One for all of them: closures for each would outlive their request by far. */
@@ -46,6 +52,8 @@ export interface Sender {
   /** What an error of an exchange means. */
   failureOf(error: unknown): GatewayError
   fail(errand: Errand, failure: GatewayError): void
+  /** The application has answered its own sign-out: ours goes with it. */
+  signOut(errand: Errand, answer: ApplicationAnswer): Promise<SignOutOutcome>
   /** An answer that goes on for as long as it likes has begun. */
   streaming(errand: Errand, end: () => void): void
   /** The application has said yes to an upgrade. */
@@ -132,9 +140,37 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void): boolean {
     if (status < 200 || this.#over) return true
     if (status > MAX_STATUS) throw new RangeError('no status of HTTP')
-    const { request, passage, permit, body } = this.#errand
-    request.outcome.upstreamAnsweredAt = performance.now()
-    const answer = answerHeaders(textOf(rawHeaders), passage.rules, {
+    this.#errand.request.outcome.upstreamAnsweredAt = performance.now()
+    this.#movedAt = this.#sender.watch.second
+    this.#resume = resume
+    if (!this.#errand.signsOut) return this.#begin(status, textOf(rawHeaders))
+    this.#signOut({ status, rawHeaders: textOf(rawHeaders) }).catch((error: unknown) => this.#fail(error))
+    return false
+  }
+
+  /** Meanwhile the answer waits: whoever gets it is signed out. */
+  async #signOut({ status, rawHeaders }: ApplicationAnswer): Promise<void> {
+    const outcome = await this.#sender.signOut(this.#errand, { status, rawHeaders })
+    if (this.#over) return
+    if (outcome === 'led-on') {
+      this.#end('answered', new Error('the client was led on to sign out'))
+      return
+    }
+    this.#begin(status, rawHeaders, outcome === 'signed-out' ? FORGET_PAGES : [])
+    this.#resume?.()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#over) return
+    const failure = this.#sender.failureOf(error)
+    this.#end('abandoned', failure)
+    this.#sender.fail(this.#errand, failure)
+  }
+
+  #begin(status: number, rawHeaders: readonly string[], more: readonly string[] = []): boolean {
+    const { request, passage, permit, body, bound } = this.#errand
+    bound?.follow(rawHeaders)
+    const answer = answerHeaders(rawHeaders, passage.rules, {
       identified: permit.identity !== null,
       // An answer before the end of the request: what still comes is read by nobody. Over HTTP/2 only the stream ends by that.
       closing: this.#sender.draining() || (body?.complete === false && request.raw.overHttp2 === undefined),
@@ -142,8 +178,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       cookiesAreOptional: request.setCookiesAreOptional,
       ownConnection: this.pin !== null,
     })
-    this.#movedAt = this.#sender.watch.second
-    this.#resume = resume
+    answer.headers.push(...more)
     this.#status = status
     this.#answer = answer
     const bodyless = request.method === 'HEAD' || status === 204 || status === 304

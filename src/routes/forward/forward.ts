@@ -3,6 +3,7 @@ import httpProxy from '@fastify/http-proxy'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Dispatcher } from 'undici'
+import type { CookieBindings } from '../../adapters/cookie-bindings.ts'
 import type { Metrics } from '../../adapters/metrics.ts'
 import type { Overload } from '../../adapters/overload.ts'
 import type { OpenStreams } from '../../adapters/open-streams.ts'
@@ -13,7 +14,9 @@ import { GatewayError } from '../../domain/errors.ts'
 import { rewritePath } from '../../domain/rewriting.ts'
 import type { Session } from '../../domain/session.ts'
 import { upgradeFault } from '../../domain/web-socket.ts'
+import { asksForSignOut, signOutWith } from './application-sign-out.ts'
 import { breakOff } from './answer-head.ts'
+import { BoundCookies } from './bound-cookies.ts'
 import { Exchange, type Errand, type Sender } from './exchange.ts'
 import { createPassages, type Passage } from './passage.ts'
 import { Pins } from './pins.ts'
@@ -26,6 +29,8 @@ export interface ForwardOptions {
   readonly upstreamFault: (error: unknown) => UpstreamFault
   readonly overload: Overload
   readonly streams: OpenStreams
+  readonly cookieBindings: CookieBindings
+  readonly now: () => number
   readonly metrics: Metrics
   readonly log: Logger
   readonly publicUrl: string
@@ -49,6 +54,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     messageOf,
     failureOf: asGatewayError,
     fail,
+    signOut: async (errand, answer) => signOutWith(app, errand, answer),
     streaming({ reply, route, session, permit }, end) {
       const { access, pool } = route
       const stream = { access, pool, webSocket: false, identity: permit.identity, end }
@@ -101,7 +107,17 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     if (upgrade) requireUpgradable(raw, route, session)
     const pin = route.upstream.connectionAuth === 'pin' && session !== null ? pins.of(raw, session.id) : null
     const body = bodyOf(request, reply, passage)
-    new Exchange({ request, reply, route, permit, session, passage, path, pin, body, upgrade }, sender).begin()
+    const bound = boundCookiesOf(request, route)
+    const signsOut = asksForSignOut(request, { route, session }, publicUrl)
+    new Exchange(
+      { request, reply, route, permit, session, passage, path, pin, body, upgrade, bound, signsOut },
+      sender,
+    ).begin()
+  }
+
+  function boundCookiesOf(request: FastifyRequest, route: RouteSettings): BoundCookies | null {
+    if (route.bindCookies.length === 0) return null
+    return new BoundCookies({ request, route, bindings: options.cookieBindings, now: options.now() })
   }
 
   function requireUpgradable(raw: IncomingMessage, route: RouteSettings, session: Session | null): void {

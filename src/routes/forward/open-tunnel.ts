@@ -21,6 +21,7 @@ export function openTunnel(errand: Errand, options: OpenTunnelOptions): void {
   const { rawHeaders, application, watch, streams, log } = options
   const client = request.raw.upgradeSocket
   if (client === undefined) throw new GatewayError('GW_INTERNAL', { detail: 'no connection to upgrade' })
+  errand.bound?.follow(rawHeaders)
   const { headers } = answerHeaders(rawHeaders, passage.rules, {
     identified: false,
     closing: false,

@@ -6,6 +6,7 @@ import type { Permit } from '../../domain/access.ts'
 import type { AnswerRules } from '../../domain/answer-headers.ts'
 import { foldHeaderName, withIdentity, type RequestChanges } from '../../domain/identity-headers.ts'
 import type { PublicAddress, RewrittenPath } from '../../domain/rewriting.ts'
+import type { BoundCookies } from './bound-cookies.ts'
 import type { BodyRules } from './request-body.ts'
 
 /** What every exchange of one route has in common, made once from its settings. */
@@ -33,6 +34,7 @@ export interface Told {
   readonly permit: Permit
   readonly path: RewrittenPath
   readonly pin: Pin | null
+  readonly bound: BoundCookies | null
 }
 
 export interface PassageOptions {
@@ -68,7 +70,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
       totalSeconds: route.upstream.totalSeconds,
     },
     bodyRules: { maxBytes: limits.bodyBytes, ...limits.clientBody },
-    headersFor({ request, permit, path, pin }, upstreamHost) {
+    headersFor({ request, permit, path, pin, bound }, upstreamHost) {
       const { peer } = request
       const trace = request.id.replaceAll('-', '')
       const headers = withIdentity(request.raw.rawHeaders, permit, route.identity, {
@@ -82,6 +84,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
         hop: request.hops + 1,
         dropAuthorization: request.bearer !== null,
         changes,
+        withheldCookies: bound?.withheld ?? null,
         ownConnection: pin !== null,
       })
       if (path.prefix !== null) headers.push('x-forwarded-prefix', path.prefix)

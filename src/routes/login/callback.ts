@@ -13,7 +13,7 @@ import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, type BeginParts } from './begin.ts'
 import type { Step } from './journal.ts'
-import { createLoopGuard } from './loop-guard.ts'
+import type { LoopGuard } from './loop-guard.ts'
 
 const MAX_NAME = 128
 
@@ -30,9 +30,13 @@ export interface CallbackParts extends BeginParts {
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
-export function createCallback(app: FastifyInstance, parts: CallbackParts, attempts: Attempts) {
+export function createCallback(
+  app: FastifyInstance,
+  parts: CallbackParts,
+  browser: { attempts: Attempts; loopGuard: LoopGuard },
+) {
+  const { attempts, loopGuard } = browser
   const { cognito, states, verifier, store, revocations, journal, metrics, now, pool } = parts
-  const loopGuard = createLoopGuard(parts.ticks)
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     let at: Progress = { attempt: null, stage: 'came_back' }
@@ -109,13 +113,10 @@ export function createCallback(app: FastifyInstance, parts: CallbackParts, attem
       if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: 'revoked' })
       return askAnew({ request, reply }, attempt)
     }
-    const hadSession = request.signedInSession !== null
     const session = await replaceSession(request, signedIn)
     reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
-    if (!hadSession && loopGuard.isFruitless(person.subject, attempt.returnTo)) {
-      throw new GatewayError('GW_SIGN_IN_COOKIES_BLOCKED', { reason: 'cookie_blocked' })
-    }
+    loopGuard.count(request, attempt.startedAt)
     journal.signedIn({ request, attempt }, session.id)
     return leave(reply, attempt.returnTo)
   }

@@ -2,6 +2,7 @@ import fastifyCookie from '@fastify/cookie'
 import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoPage } from '../../adapters/cognito-client.ts'
+import { GatewayError } from '../../domain/errors.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
@@ -9,6 +10,7 @@ import { createAttempts } from './attempts.ts'
 import { beginLogin } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
 import { createJournal, type JournalParts } from './journal.ts'
+import { createLoopGuard } from './loop-guard.ts'
 
 export interface LoginOptions extends Omit<CallbackParts, 'journal'>, JournalParts {
   readonly self: ReturnToSelf
@@ -32,12 +34,17 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   })
   const attempts = createAttempts(app, self)
   const parts = { ...options, journal: createJournal(options) }
+  const loopGuard = createLoopGuard(options.now)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
     const query = new URLSearchParams(request.target?.query ?? '')
     const returnTo = returnToIn(query, self)
     request.returnTo = returnTo
     const provider = query.get('idp') ?? undefined
     const hint = query.get('login_hint') ?? undefined
+    if (loopGuard.isLoop(request)) {
+      options.metrics.count('logins_total', { pool: options.pool, result: 'failed', reason: 'login_loop' })
+      throw new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
+    }
     return beginLogin(
       parts,
       attempts,
@@ -56,7 +63,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   app.get(`${endpoints.prefix}/start`, open, start)
   app.get(`${endpoints.prefix}/sign_up`, open, begin('sign-up'))
   app.get(`${endpoints.prefix}/forgot_password`, open, begin('forgot-password'))
-  app.get(endpoints.callback, open, createCallback(app, parts, attempts))
+  app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
 
   app.get(`${endpoints.prefix}/sign_in`, open, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)

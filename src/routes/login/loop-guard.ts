@@ -1,24 +1,47 @@
-const WINDOW_MS = 60_000
-const MAX_FRUITLESS = 3
-const MAX_REMEMBERED = 10_000
+import type { FastifyRequest } from 'fastify'
+import { expiredCookie, ownCookie } from '../../domain/own-cookies.ts'
+import { nameAndValue } from '../../domain/set-cookie.ts'
 
-/** Notices a person who signs in again and again for one page without ever bringing the session back. */
+const COOKIE = '__Host-gateway-rounds'
+const WINDOW_SECONDS = 60
+const MAX_ROUNDS = 3
+
+/**
+ * Notices a browser that is sent to sign in again and again, whatever the reason: an application that sends it back, replicas with other
+ * keys, sessions that end at once. Counted in the browser itself, in clear: every replica sees the count, and nobody else's counts.
+ */
 export interface LoopGuard {
-  /** Counts a sign-in that came without a session; true from the fourth within a minute on. */
-  isFruitless(subject: string, returnTo: string): boolean
+  /** Writes down a sign-in that has ended well. */
+  count(request: FastifyRequest, beganAt: number): void
+  /** Whether the three sign-ins of the last minute were all in vain, because here comes the next. Forgets them: a click begins anew. */
+  isLoop(request: FastifyRequest): boolean
 }
 
 export function createLoopGuard(now: () => number): LoopGuard {
-  const rounds = new Map<string, readonly number[]>()
+  function roundsOf(request: FastifyRequest): readonly number[] {
+    for (const pair of (request.raw.headers.cookie ?? '').split(';')) {
+      const { name, value } = nameAndValue(pair)
+      if (name !== COOKIE || !/^\d{13}(?:\.\d{13}){0,2}$/.test(value)) continue
+      return value
+        .split('.')
+        .map(Number)
+        .filter((time) => time > now() - WINDOW_SECONDS * 1000)
+    }
+    return []
+  }
+
   return {
-    isFruitless(subject, returnTo) {
-      const key = `${subject} ${returnTo}`
-      const recent = (rounds.get(key) ?? []).filter((time) => time > now() - WINDOW_MS)
-      rounds.delete(key)
-      if (recent.length >= MAX_FRUITLESS) return true
-      rounds.set(key, [...recent, now()])
-      if (rounds.size > MAX_REMEMBERED) rounds.delete(rounds.keys().next().value ?? '')
-      return false
+    count(request, beganAt) {
+      const rounds = roundsOf(request)
+      // Tabs that were at the sign-in page together come back one after the other: no round goes on after another.
+      if (beganAt < (rounds.at(-1) ?? 0)) return
+      const text = [...rounds, now()].slice(-MAX_ROUNDS).join('.')
+      request.setCookies.set(COOKIE, ownCookie(COOKIE, text, WINDOW_SECONDS))
+    },
+    isLoop(request) {
+      if (roundsOf(request).length < MAX_ROUNDS) return false
+      request.setCookies.set(COOKIE, expiredCookie(COOKIE))
+      return true
     },
   }
 }
