@@ -60,9 +60,13 @@ export function createRevocationLog({ redis, keys, keepMs, onRead, log }: Revoca
   }
 
   async function sendUnsent(): Promise<void> {
-    for (let next = unsent[0]; next !== undefined; next = unsent[0]) {
-      await send(next)
-      unsent.shift()
+    try {
+      for (let next = unsent[0]; next !== undefined; next = unsent[0]) {
+        await send(next)
+        unsent.shift()
+      }
+    } catch {
+      // A server that is full takes nothing, and can still be read.
     }
   }
 
