@@ -4,8 +4,8 @@ import type { Parts } from './parts.ts'
 import { health, type HealthOptions } from './routes/health.ts'
 import { metricsRoute, type MetricsOptions } from './routes/metrics.ts'
 
-/** How long a start waits for the user pool's keys before it serves what can be served without them. */
-const KEYS_PATIENCE_MS = 20_000
+/** How long a start waits for Cognito and Redis before it serves what can be served without them. */
+const PATIENCE_MS = 20_000
 
 export interface AdminOptions extends HealthOptions, MetricsOptions {
   readonly host: string
@@ -28,29 +28,29 @@ export async function createAdmin({ host, unreadiness, expose }: AdminOptions): 
 }
 
 /** Why this process is not ready, for a gateway without workers. */
-export function unreadiness({ lifecycle, verifier, revocations, ticks }: Parts): string | null {
-  if (lifecycle.draining) return 'draining'
-  if (!lifecycle.listening) return 'starting'
-  if (!revocations.known) return REVOCATIONS_UNKNOWN
-  return verifier.keysAgeSeconds !== null || waitedForKeys({ lifecycle, ticks }) ? null : WAITING
+export function unreadiness(parts: Parts): string | null {
+  if (parts.lifecycle.draining) return 'draining'
+  if (!parts.lifecycle.listening) return 'starting'
+  return waitingFor(parts, parts.verifier.keysAgeSeconds !== null)
 }
 
-/** Until then nobody can say whose session still is one; it lasts as long as Redis has not answered since the start. */
-export const REVOCATIONS_UNKNOWN = 'waiting for Redis to say which sessions were ended'
-
-export const WAITING = "waiting for the user pool's keys"
-
-/** Whether a gateway that still has no keys serves what it can without them. */
-export function waitedForKeys({ lifecycle, ticks }: Pick<Parts, 'lifecycle' | 'ticks'>): boolean {
-  return ticks() >= lifecycle.startedAt + KEYS_PATIENCE_MS
+/** What a start still waits for. Once it is over nothing outside makes a gateway unready: every replica would be at the same moment. */
+export function waitingFor(
+  { lifecycle, revocations, ticks }: Pick<Parts, 'lifecycle' | 'revocations' | 'ticks'>,
+  keysKnown: boolean,
+): string | null {
+  if (ticks() >= lifecycle.startedAt + PATIENCE_MS) return null
+  if (!keysKnown) return "waiting for the user pool's keys"
+  return revocations.known ? null : 'waiting for Redis'
 }
 
 /** Brings gauges up to date that nobody sets as they change. */
-export function updateGauges({ metrics, verifier, upstreams }: Parts): void {
+export function updateGauges({ metrics, verifier, upstreams, redis }: Parts): void {
   if (verifier.keysAgeSeconds !== null) metrics.set('jwks_age_seconds', verifier.keysAgeSeconds, {})
   for (const { upstream, idle, busy, isShut } of upstreams.census()) {
     metrics.set('upstream_connections', idle, { upstream, state: 'idle' })
     metrics.set('upstream_connections', busy, { upstream, state: 'busy' })
     metrics.set('circuit_open', isShut ? 1 : 0, { target: upstream })
   }
+  if (redis !== null) metrics.set('circuit_open', redis.up ? 0 : 1, { target: 'session_store' })
 }

@@ -8,6 +8,7 @@ import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
 import { authorize } from './plugins/authorize.ts'
 import { endSession } from './plugins/end-session.ts'
+import { bearer } from './plugins/bearer.ts'
 import { errorHandler } from './plugins/error-handler.ts'
 import { keepForm } from './plugins/keep-form.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
@@ -75,6 +76,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
+  await app.register(bearer, { bearers: parts.bearers })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
     cognito,
@@ -95,6 +97,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     cognito,
     states,
     book: parts.book,
+    signInsPerMinute: settings.limits.signInsPerMinutePerAddress,
     metrics,
     log,
     now,

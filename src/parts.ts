@@ -3,6 +3,7 @@ import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
+import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
 import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
@@ -14,14 +15,15 @@ import { createOverload, type MemoryUse, type Overload, type OverloadReason } fr
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
 import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
 import { createRedis, type Redis } from './adapters/redis.ts'
-import { createRedisKeys } from './adapters/redis-keys.ts'
+import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
+import { createRedisStore } from './adapters/redis-session-store.ts'
 import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
 import { createRevocationLog } from './adapters/revocation-log.ts'
 import { createRevocations, type Revocations } from './adapters/revocations.ts'
 import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
-import { createCookieStore, type SessionStore } from './adapters/session-store.ts'
+import type { SessionStore } from './adapters/session-store.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
@@ -29,6 +31,7 @@ import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
 import { identityFromClaims } from './domain/identity.ts'
+import { parseRedisAddress } from './domain/redis-address.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
@@ -55,6 +58,8 @@ export interface Parts {
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
   readonly store: SessionStore
+  /** Null where the settings name none. */
+  readonly redis: Redis | null
   readonly revocations: Revocations
   readonly refresher: Refresher
   readonly tokenRevoker: TokenRevoker
@@ -171,12 +176,19 @@ export function createParts(options: PartsOptions): Parts {
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
   const keyWatch = createKeyWatch({ verifier, log })
-  const redis = openRedis(settings, metrics)
-  const revocations = openRevocations({ settings, now, ticks, log, redis, context }, streams, shared)
+  const redisKeys = createRedisKeys(context)
+  const redis = openRedis(settings, { metrics, log, keys: redisKeys })
+  const revocations = openRevocations({ settings, now, ticks, log, redis, keys: redisKeys }, streams, shared)
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
   })
+  const seal = createSeal(keys, 'session', context)
+  const onWritten = (session: Session): void => streams.renewed(session)
+  const store =
+    settings.session.store === 'redis'
+      ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, revocations, now, ticks, onWritten })
+      : createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
   const refresher = createSharedRefresher(shared, {
     now: ticks,
     refresh: async (session) => {
@@ -212,12 +224,8 @@ export function createParts(options: PartsOptions): Parts {
       now,
       ticks,
     }),
-    store: createCookieStore({
-      seal: createSeal(keys, 'session', context),
-      revocations,
-      maxTextBytes: maxSessionTextBytes,
-      onWritten: (session) => streams.renewed(session),
-    }),
+    store,
+    redis,
     revocations,
     refresher,
     tokenRevoker,
@@ -255,6 +263,44 @@ export function createParts(options: PartsOptions): Parts {
   }
 }
 
+interface RedisUsers {
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly keys: RedisKeys
+}
+
+/** At most one connection per process, with either store. */
+function openRedis({ session }: Settings, { metrics, log, keys }: RedisUsers): Redis | null {
+  if (session.redis === undefined) return null
+  const { url, caFile } = session.redis
+  const { address } = parseRedisAddress(url.reveal())
+  if (address === undefined) throw new TypeError('the address of Redis is malformed after every check')
+  return createRedis({
+    address,
+    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
+    probeKey: keys.probe,
+    onCommand(operation, result, seconds) {
+      metrics.observe('session_store_duration_seconds', seconds, { operation })
+      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
+    },
+    onChange(up, kind) {
+      if (up) log.info({ event: 'store_up' }, 'Redis answers again')
+      else log.warn({ event: 'store_down', kind }, 'Redis does not do what it is asked; trying on')
+    },
+    onEviction: (policy) =>
+      log.warn(
+        { event: 'store_evicts', policy },
+        'Redis throws sessions away when its memory is full, and their people out: set maxmemory-policy noeviction',
+      ),
+  })
+}
+
+/** What the checks have made sure of. */
+function neededRedis({ session }: Settings, redis: Redis | null) {
+  if (redis === null || session.redis === undefined) throw new TypeError('store: redis without session.redis')
+  return { redis, limits: session, outageGraceSeconds: session.redis.outageGraceSeconds }
+}
+
 function placedKeys({ session }: Settings): readonly PlacedKey[] {
   return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
 }
@@ -274,31 +320,17 @@ function keySlots(ring: KeyRing, derive: (master: Buffer) => Buffer): readonly B
   return slots
 }
 
-/** At most one connection per process, with either store. */
-function openRedis({ session }: Settings, metrics: Metrics): Redis | null {
-  if (session.redis === undefined) return null
-  const { url, caFile } = session.redis
-  return createRedis({
-    url,
-    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
-    onCommand(operation, result, seconds) {
-      metrics.observe('session_store_duration_seconds', seconds, { operation })
-      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
-    },
-  })
-}
-
 interface RevocationParts {
   readonly settings: Settings
   readonly now: () => number
   readonly ticks: () => number
   readonly log: Logger
   readonly redis: Redis | null
-  readonly context: string
+  readonly keys: RedisKeys
 }
 
 function openRevocations(
-  { settings, now, ticks, log, redis, context }: RevocationParts,
+  { settings, now, ticks, log, redis, keys }: RevocationParts,
   streams: OpenStreams,
   shared: Shared | undefined,
 ): Revocations {
@@ -311,10 +343,7 @@ function openRevocations(
     now,
     ticks,
     keepMs,
-    openLog:
-      redis === null
-        ? null
-        : (onRead) => createRevocationLog({ redis, keys: createRedisKeys(context), keepMs, onRead, log }),
+    openLog: redis === null ? null : (onRead) => createRevocationLog({ redis, keys, keepMs, onRead, log }),
     tell: shared?.tellRevoked,
     onRevoked(revocation) {
       if (revocation.kind === 'session') streams.ended(revocation.id)

@@ -16,7 +16,9 @@ export function createPoolFetch(
       const response = await fetch(url, { ...options, body: options.body ?? null, redirect: 'manual' })
       result = `${Math.floor(response.status / 100)}xx`
       if (response.status === 429) result = 'throttled'
-      return await bounded(response)
+      const answer = await bounded(response)
+      if (endpoint === 'token') await requireEachKeyOnce(answer.clone())
+      return answer
     } finally {
       onRequest(endpoint, result, (performance.now() - startedAt) / 1000)
     }
@@ -36,6 +38,12 @@ async function bounded(response: Response): Promise<Response> {
     status: response.status,
     headers: response.headers,
   })
+}
+
+/** Of two tokens under one name every program would take another one. */
+async function requireEachKeyOnce(answer: Response): Promise<void> {
+  const keys = [...(await answer.text()).matchAll(/"((?:[^"\\]|\\.)*)"\s*:/g)].map(([, key]) => key)
+  if (new Set(keys).size < keys.length) throw new TypeError('the answer names something twice')
 }
 
 function endpointOf(url: string): PoolEndpoint {

@@ -11,9 +11,11 @@ export interface Revocations {
   readonly known: boolean
   /** Resolves when `known`, or after this time. */
   waitUntilKnown(patienceMs: number): Promise<void>
+  /** Throws GW_STORE_UNAVAILABLE until `known`. */
+  requireKnown(): void
   /** Whether a revocation reaches every replica and survives a restart. */
   readonly lasting: boolean
-  /** Whether a session is none any more. Asked for every request; throws GW_STORE_UNAVAILABLE until `known`. */
+  /** Whether a session is none any more. Asked for every request. Throws GW_STORE_UNAVAILABLE until `known`. */
   hasEnded(session: Session): boolean
   /** Whether somebody wanted it to end. */
   wasRevoked(session: Session): boolean
@@ -82,6 +84,10 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     onRevoked?.(revocation)
   }
 
+  function requireKnown(): void {
+    if (log?.known === false) throw storeUnavailable()
+  }
+
   const bounded = (before: number): number => Math.min(before, now() + MAX_AHEAD_MS)
 
   function coversPerson(person: { readonly pool: string; readonly subject: string }, since: number): boolean {
@@ -98,10 +104,11 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     get known() {
       return log === null || log.known
     },
+    requireKnown,
     waitUntilKnown: async (patienceMs) => log?.waitUntilKnown(patienceMs),
     lasting: log !== null,
     hasEnded({ id, person }) {
-      if (log?.known === false) throw storeUnavailable()
+      requireKnown()
       return sessions.has(id) || coversPerson(person, person.authTime)
     },
     coversSignIn: (person) => coversPerson(person, person.authTime),

@@ -55,7 +55,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
         jwksUri: keys.uri,
         // Access tokens of Cognito have no audience; the client id in either kind is checked below.
         audience: null,
-        graceSeconds: GRACE_SECONDS,
+        // The library goes by the machine's clock; the times are checked below by the one that we are given.
+        graceSeconds: Number.MAX_SAFE_INTEGER,
         customJwtCheck: ({ payload }: { payload: JwtPayload }) => {
           validateCognitoJwtFields(payload, { tokenUse, clientId: [...clientIds] })
           requireSound(payload, tokenUse, now())
@@ -110,6 +111,7 @@ function requireSound(payload: JwtPayload, tokenUse: 'id' | 'access', now: numbe
   if (payload.exp + GRACE_SECONDS <= now / 1000) throw new JwtExpiredError('the token is expired', payload.exp)
   if (typeof payload.iat !== 'number' || payload.iat > now / 1000 + GRACE_SECONDS)
     throw new TypeError('iat is missing or in the future')
+  if (payload.nbf !== undefined && payload.nbf > now / 1000 + GRACE_SECONDS) throw new TypeError('nbf is in the future')
   if (typeof payload.sub !== 'string' || payload.sub === '') throw new TypeError('sub is missing')
   if (tokenUse === 'id' && typeof payload.aud !== 'string') throw new TypeError('aud is not one client')
 }

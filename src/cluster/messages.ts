@@ -56,7 +56,7 @@ type Guard = (value: unknown) => boolean
 
 const isNumber: Guard = (value) => typeof value === 'number'
 const isText: Guard = (value) => typeof value === 'string'
-const isTextOrNone: Guard = (value) => value === undefined || isText(value)
+const isTextIfThere: Guard = (value) => value === undefined || isText(value)
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
 const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<string, Guard>>>> = {
@@ -104,12 +104,12 @@ export function isSession(value: unknown): value is Session {
   return (
     hasFields(value, {
       id: isText,
+      handle: isTextIfThere,
       startedAt: isNumber,
       seenAt: isNumber,
       claimsAt: isNumber,
       accessExpiresAt: isNumber,
-      originJti: isTextOrNone,
-      refreshToken: isTextOrNone,
+      refreshToken: isTextIfThere,
     }) &&
     hasFields(person, { pool: isText, subject: isText, username: isText, claims: isObject, authTime: isNumber }) &&
     person['kind'] === 'person' &&

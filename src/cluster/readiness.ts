@@ -1,4 +1,4 @@
-import { REVOCATIONS_UNKNOWN, waitedForKeys, WAITING } from '../admin.ts'
+import { waitingFor } from '../admin.ts'
 import type { Parts } from '../parts.ts'
 import type { Member } from './desk.ts'
 
@@ -12,9 +12,10 @@ export interface Readiness {
 
 /** Once all workers have listened, and had keys, the gateway has started: one that is replaced later does not undo that. */
 export function createReadiness(
-  { settings, lifecycle, revocations, ticks }: Pick<Parts, 'settings' | 'lifecycle' | 'revocations' | 'ticks'>,
+  { settings, ...parts }: Pick<Parts, 'settings' | 'lifecycle' | 'revocations' | 'ticks'>,
   members: ReadonlyMap<number, Member>,
 ): Readiness {
+  const { lifecycle } = parts
   let keysKnown = false
   const all = (): readonly Member[] => [...members.values()]
 
@@ -29,9 +30,8 @@ export function createReadiness(
     unreadiness() {
       if (lifecycle.draining) return 'draining'
       if (!lifecycle.listening) return 'starting'
-      // The workers read the same; each keeps to what it knows itself.
-      if (!revocations.known) return REVOCATIONS_UNKNOWN
-      if (!keysKnown && !waitedForKeys({ lifecycle, ticks })) return WAITING
+      const waiting = waitingFor(parts, keysKnown)
+      if (waiting !== null) return waiting
       return all().some(({ port }) => port !== undefined) ? null : 'no worker listens'
     },
   }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { foldPath } from '../domain/request-target.ts'
 import { parseInstant } from '../domain/revocation.ts'
 import type { Secret } from '../domain/secret.ts'
-import { endpointsOf } from './checks.ts'
+import { endpointsOf, knowsClients } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
 import { pathId } from './faults.ts'
 import { USER_POOL_ID } from './schema-pool.ts'
@@ -59,6 +59,7 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
     endpoints: endpointsOf(file),
     workers: file.workers === 'auto' ? availableParallelism() : file.workers,
     shutdown,
+    limits: { signInsPerMinutePerAddress: knowsClients(file) ? file.limits.signInsPerMinutePerAddress : null },
     log,
     applications: applications.map((application) => applicationSettings(application, folder)),
   })

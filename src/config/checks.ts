@@ -144,6 +144,12 @@ const OWN_ENDPOINTS = [
   'auth',
 ]
 
+/** Whether the gateway sees who asks: by itself, or because those in front are trusted to say so. */
+export function knowsClients({ listen, publicUrl, trustedProxies }: Draft['file']): boolean {
+  const isTold = trustedProxies.some(({ headers, proxyProtocol }) => proxyProtocol || headers.includes('for'))
+  return isTold || listen.tls !== undefined || publicUrl?.startsWith('http:') === true
+}
+
 /** The paths of the gateway's own, with the defaults that follow from the prefix. */
 export function endpointsOf({ endpoints }: Draft['file']): { prefix: string; callback: string; ping: string } {
   const { prefix, callback = `${prefix}/callback`, ping = `${prefix}/ping` } = endpoints

@@ -137,16 +137,14 @@ export const GatewayFile = z.strictObject({
     })
     .prefault({})
     .describe('How the gateway stops.'),
-  limits: notYet(
-    z
-      .strictObject({
-        signInsPerMinutePerAddress: count(1, 100_000)
-          .optional()
-          .describe('How many sign-ins one address may begin in a minute.'),
-      })
-      .optional()
-      .describe('Limits against abuse.'),
-  ),
+  limits: z
+    .strictObject({
+      signInsPerMinutePerAddress: count(1, 100_000)
+        .default(60)
+        .describe('How many sign-ins one client address, or one /64 of IPv6, may begin in a minute at each process.'),
+    })
+    .prefault({})
+    .describe('Limits against abuse.'),
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('The least level that is written.'),

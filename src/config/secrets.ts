@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { parseRedisAddress } from '../domain/redis-address.ts'
 import { Secret } from '../domain/secret.ts'
 import type { Environment } from './environment.ts'
 import { atValue, isWithin, keyText, pathId, type Finding } from './faults.ts'
@@ -115,11 +116,7 @@ function plainFault(text: string): string | undefined {
   return /^[\x21-\x7e]+$/.test(text) ? undefined : 'must hold one line of plain characters without spaces'
 }
 
-function redisUrlFault(text: string): string | undefined {
-  return /^rediss?(?:\+(?:sentinel|cluster))?:\/\/[\x21-\x7e]+$/.test(text)
-    ? undefined
-    : 'must hold one address that begins with redis:// or rediss://, redis+sentinel:// or redis+cluster://'
-}
+const redisUrlFault = (text: string): string | undefined => parseRedisAddress(text).fault
 
 const LEAST_TOKEN_CHARACTERS = 20
 

@@ -42,6 +42,10 @@ export interface Settings {
   /** Processes that share the public port. With 1 there is no other process. */
   readonly workers: number
   readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
+  readonly limits: {
+    /** Null where clients' addresses are not known, because somebody in front speaks TLS who is not trusted to tell them. */
+    readonly signInsPerMinutePerAddress: number | null
+  }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
   readonly applications: readonly ApplicationSettings[]
 }

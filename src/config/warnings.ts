@@ -1,7 +1,8 @@
 import { isLoopbackHost } from './addresses.ts'
 import type { AccessEntry } from '../domain/access.ts'
 import { upstreamPath } from './check-upstreams.ts'
-import type { Draft, DraftRoute } from './draft.ts'
+import { knowsClients } from './checks.ts'
+import { given, type Draft, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
 
 const THIRTY_DAYS = 2_592_000
@@ -17,6 +18,7 @@ export function findWarnings(draft: Draft, replicas: number): readonly Finding[]
     ...draft.applications.flatMap(({ own, routes }) =>
       [own, ...routes].flatMap((route) => warnOfUnverified(route, draft)),
     ),
+    ...warnOfLimits(draft),
     ...warnOfNothing(draft),
   ]
 }
@@ -37,6 +39,18 @@ function warnOfSession({ file: { session } }: Draft): readonly Finding[] {
         atValue(
           ['session', 'maxAgeSeconds'],
           'is more than 30 days, the life of a refresh token unless the app client says otherwise: a stolen cookie lasts as long',
+        ),
+      ]
+    : []
+}
+
+function warnOfLimits(draft: Draft): readonly Finding[] {
+  const path = ['limits', 'signInsPerMinutePerAddress']
+  return given(draft, path) && !knowsClients(draft.file)
+    ? [
+        atValue(
+          path,
+          'limits nobody: who speaks TLS in front hides the addresses of clients; list it in trustedProxies with headers: [for]',
         ),
       ]
     : []

@@ -33,6 +33,12 @@ export class Memo<Value> {
     this.#keep(text.slice(-TAIL_LENGTH), { text, value })
   }
 
+  delete(text: string): void {
+    const tail = text.slice(-TAIL_LENGTH)
+    this.#young.delete(tail)
+    this.#old.delete(tail)
+  }
+
   #entryOf(text: string): Entry<Value> | undefined {
     const tail = text.slice(-TAIL_LENGTH)
     const young = this.#young.get(tail)

@@ -11,8 +11,6 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who is asking, once it is known for certain. */
     identity: Identity | null
-    /** An Authorization header with a token of our pool: ours to read, and nothing to pass on. */
-    bearer: string | null
   }
 }
 
@@ -28,10 +26,8 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
   const { bearers, refresher, limits, metrics, now } = options
   const validBearers = metrics.counter('token_verifications_total', { kind: 'bearer', result: 'valid' })
   app.decorateRequest('identity', null)
-  app.decorateRequest('bearer', null)
 
   app.addHook('onRequest', (request, _reply, done) => {
-    request.bearer = bearers.ownTokenIn(request.raw.headers.authorization)
     if (request.access === 'public') {
       done()
       return
@@ -129,4 +125,8 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
   ready()
 }
 
-export const authenticate = fp(hook, { name: 'authenticate', fastify: '5.x', dependencies: ['session-cookie'] })
+export const authenticate = fp(hook, {
+  name: 'authenticate',
+  fastify: '5.x',
+  dependencies: ['bearer', 'session-cookie'],
+})

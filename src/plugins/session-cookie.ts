@@ -21,9 +21,15 @@ declare module 'fastify' {
     /** Set where a session's last use only should be written down: left out of answers that a shared cache may keep. */
     setCookiesAreOptional: boolean
   }
+  interface FastifyContextConfig {
+    /** An own endpoint that is the same for everybody, and works while sessions cannot be read. */
+    sessionless?: boolean
+  }
   interface FastifyInstance {
     /** From the next answer on the browser holds this session. False once the session has been ended. */
     keepSession(request: FastifyRequest, session: Session): Promise<boolean>
+    /** The same for a session that has just begun. */
+    beginSession(request: FastifyRequest, session: Session): Promise<boolean>
     /** The browser is told to forget the session; ending it in the store is the caller's affair. */
     dropSession(request: FastifyRequest): void
     /** Ends a session whose time is over. The browser keeps the cookie: nothing but `lapsedSession` comes of it from now on. */
@@ -62,8 +68,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
   })
 
   app.addHook('onRequest', (request, _reply, done) => {
-    // Nobody is asked on a public route of an application, so nobody's cookie is read there.
-    if (request.route !== null && request.access === 'public') {
+    if (!isSessionWanted(request)) {
       done()
       return
     }
@@ -115,8 +120,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
     for (const name of [SESSION_COOKIE, SECOND_COOKIE]) request.setCookies.set(name, expiredCookie(name))
   }
 
-  async function keep(request: FastifyRequest, session: Session): Promise<boolean> {
-    const text = await store.write(session)
+  async function hold(request: FastifyRequest, session: Session, text: string | null): Promise<boolean> {
     if (text === null) return false
     const maxAge = Math.max(0, Math.floor((rememberedUntil(session) - now()) / 1000))
     const set = (name: string, value: string): void => {
@@ -139,7 +143,8 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
 
   const rememberedUntil = ({ startedAt }: Session): number => startedAt + (maxAgeSeconds + LAPSED_SECONDS) * 1000
 
-  app.decorate('keepSession', keep)
+  app.decorate('keepSession', async (request, session) => hold(request, session, await store.write(session)))
+  app.decorate('beginSession', async (request, session) => hold(request, session, await store.create(session)))
   app.decorate('lapseSession', lapse)
   app.decorate('dropSession', drop)
 
@@ -202,8 +207,13 @@ function take(found: FoundCookies, pair: string): void {
   }
 }
 
+/** Nobody is asked on a public route of an application, and where a token decides no session does: no cookie is read there. */
+function isSessionWanted({ route, access, bearer, routeOptions }: FastifyRequest): boolean {
+  return route === null ? routeOptions.config.sessionless !== true : access !== 'public' && bearer === null
+}
+
 function hasCookie(request: FastifyRequest, name: string): boolean {
   return request.raw.headers.cookie?.includes(`${name}=`) === true
 }
 
-export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['locate'] })
+export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['bearer'] })

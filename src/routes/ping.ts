@@ -10,7 +10,7 @@ export const ping: FastifyPluginAsync<PingOptions> = async (app, { path, serving
   app.route({
     method: ['GET', 'HEAD'],
     url: path,
-    config: { access: 'public', quiet: true },
+    config: { access: 'public', quiet: true, sessionless: true },
     handler: async (_request, reply) => {
       const ok = serving()
       return reply

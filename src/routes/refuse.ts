@@ -11,7 +11,7 @@ export const refuse: FastifyPluginAsync<RefuseOptions> = async (app, { path, met
   app.route({
     method: [...methods],
     url: path,
-    config: { access: 'public' },
+    config: { access: 'public', sessionless: true },
     handler: () => {
       throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'malformed' })
     },

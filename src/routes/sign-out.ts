@@ -33,6 +33,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   const { cognito, csrf, states, revocations, log, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
+  const same = { config: { access: 'public', sessionless: true } } as const
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
@@ -60,7 +61,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     return form['switch'] === '1' ? switchPerson(reply, form) : reply.redirect(await app.signOutUrl(), 303)
   })
 
-  app.get(`${ownPrefix}/signed_out`, open, async (_request, reply) =>
+  app.get(`${ownPrefix}/signed_out`, same, async (_request, reply) =>
     reply.headers(pageHeaders({ https })).send(signedOutPage({ signInHref: `${ownPrefix}/start` })),
   )
 

@@ -1,14 +1,13 @@
 import { pino } from 'pino'
 import t from 'tap'
-import { createRedis, type Redis } from '../../src/adapters/redis.ts'
+import type { Redis } from '../../src/adapters/redis.ts'
 import { createRedisKeys } from '../../src/adapters/redis-keys.ts'
 import { createRevocationLog } from '../../src/adapters/revocation-log.ts'
 import { createRevocations, type Revocations } from '../../src/adapters/revocations.ts'
 import type { Revocation } from '../../src/domain/revocation.ts'
-import { Secret } from '../../src/domain/secret.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { alice } from '../helpers/people.ts'
-import { noRedis, startRedis, type RedisServer } from '../helpers/redis.ts'
+import { connectRedis, noRedis, startRedis, type RedisServer } from '../helpers/redis.ts'
 import { ownRevocations } from '../helpers/revocations.ts'
 import { until } from '../helpers/until.ts'
 
@@ -40,7 +39,7 @@ function startReplica(t: Teardown, { url }: Pick<RedisServer, 'url'>): Replica {
   const lines: string[] = []
   const told: Revocation[] = []
   const log = pino({ base: null }, { write: (line: string) => void lines.push(line) })
-  const redis = createRedis({ url: new Secret(url, 'test'), onCommand: () => undefined })
+  const redis = connectRedis(t, url)
   const keepMs = { sessions: 3_600_000, others: 3_600_000 }
   const revocations = createRevocations({
     now: Date.now,
@@ -49,10 +48,7 @@ function startReplica(t: Teardown, { url }: Pick<RedisServer, 'url'>): Replica {
     openLog: (onRead) => createRevocationLog({ redis, keys: createRedisKeys('one gateway'), keepMs, onRead, log }),
     onRevoked: (revocation) => told.push(revocation),
   })
-  t.teardown(() => {
-    revocations.close()
-    redis.close()
-  })
+  t.teardown(() => revocations.close())
   return Object.assign(revocations, { redis, lines, told })
 }
 
@@ -117,9 +113,11 @@ t.test(
     await later.waitUntilKnown(10_000)
     t.ok(later.hasEnded(session('another')))
 
-    const entries = await Promise.all(
-      Object.values(createRedisKeys('one gateway')).map(async (key) => one.redis.entriesAfter(key, '0', 10)),
-    )
+    const { ended, revoked } = createRedisKeys('one gateway')
+
+    const logs = [ended, revoked]
+
+    const entries = await Promise.all(logs.map(async (key) => one.redis.entriesAfter(key, '0', 10)))
     t.equal(entries.flatMap((page) => page.entries).length, 2)
     t.notMatch(JSON.stringify(entries), 'secret-refresh-token')
   },

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
+import { newIds } from '../../src/adapters/session-store.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
 import { startWorld } from '../helpers/world.ts'
 
@@ -242,10 +243,22 @@ t.test('C21 a form of another site that posts with the cookie is refused', async
   t.equal((await post({})).status, 200, 'a program sends no Origin')
 })
 
-t.test('C23 every sign-in of one person is a session of its own', async (t) => {
+t.test('C23 every sign-in of one person is a session of its own, with an id that nobody guesses', async (t) => {
   const cookies = new Set<string>()
   for (let at = 0; at < 5; at += 1) cookies.add((await signedIn()).cookie)
   t.equal(cookies.size, 5)
+  const ids = new Set(Array.from({ length: 10_000 }, () => newIds().id))
+  t.equal(ids.size, 10_000)
+  t.ok([...ids].every((id) => /^[\w-]{22}$/.test(id) && Buffer.from(id, 'base64url').length === 16))
+  const ones = Array.from({ length: 128 }, () => 0)
+  for (const id of ids) {
+    const bytes = Buffer.from(id, 'base64url')
+    for (const bit of ones.keys()) ones[bit] = (ones[bit] ?? 0) + (((bytes[bit >> 3] ?? 0) >> (bit & 7)) & 1)
+  }
+  t.ok(
+    ones.every((count) => count > 4_600 && count < 5_400),
+    'every bit is one half of the time',
+  )
 })
 
 t.test('C27 a rotated refresh token whose answer got lost still works from the old cookie', async (t) => {

@@ -258,3 +258,39 @@ t.test('whoever could not sign out at the application is not signed out here eit
   t.equal((await browser.ask(`${url}/page`)).status, 200)
   t.equal((await browser.ask(`${url}/logout`, { headers: byPage })).status, 303)
 })
+
+t.test('O09 O11 logout by the back or the front channel is not offered and ends nothing', async (t) => {
+  const { url, pool, client } = await startWorld(t)
+  const browser = client()
+  await browser.signIn(`${url}/`)
+  const before = pool.calls['revoke'] ?? 0
+  for (const path of ['backchannel_logout', 'backchannel-logout', 'frontchannel_logout', 'logout', 'sign_out/x']) {
+    for (const method of ['GET', 'POST']) {
+      const answer = await browser.ask(`${url}/oauth2/${path}?sid=x&iss=${encodeURIComponent(pool.issuer)}`, {
+        method,
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+        ...(method === 'POST' ? { body: 'logout_token=eyJhbGciOiJub25lIn0.e30.' } : {}),
+      })
+      t.equal(answer.status, 404, `${method} ${path}`)
+    }
+  }
+  t.equal((await browser.ask(`${url}/page`)).status, 200)
+  t.equal((pool.calls['revoke'] ?? 0) - before, 0)
+})
+
+t.test(
+  "O15 after a session's time is over Cognito's own makes the next sign-in silent, and after a sign-out it does not",
+  async (t) => {
+    const { url, clock, client } = await startWorld(t, {
+      settings: { session: { keys: [{ file: 'session-key' }], idleTimeoutSeconds: 600 } },
+    })
+    const browser = client()
+    await browser.signIn(`${url}/`)
+    clock.advance(601)
+    t.equal((await browser.ask(`${url}/page`)).status, 401)
+    t.equal((await browser.visit(`${url}/page`)).url, `${url}/page`, 'nobody was asked for a password')
+    await browser.submit(await browser.visit(`${url}/oauth2/sign_out`), {})
+    const asked = await browser.visit(`${url}/page`)
+    t.match(asked.text, /type="?password/)
+  },
+)

@@ -42,8 +42,13 @@ function startBearers({ issuers = [ISSUER], published = [one.jwk] }: VerifierOpt
   const bearers = createBearers({ verifier, revocations, pool: 'staff', userPoolId: USER_POOL, keepClaims: [], now })
   const seconds = Math.floor(clock.now() / 1000)
   const claims = {
-    ...{ iss: ISSUER, sub: 'batch', client_id: 'batch', token_use: 'access', scope: 'orders/read' },
-    ...{ iat: seconds, exp: seconds + 36_000 },
+    iss: ISSUER,
+    sub: 'batch',
+    client_id: 'batch',
+    token_use: 'access',
+    scope: 'orders/read',
+    iat: seconds,
+    exp: seconds + 36_000,
   }
   const token = (header: object = {}, more: object = {}, key: SigningKey = one): string =>
     signed(
@@ -84,6 +89,23 @@ t.test('T04 of two published keys with one id neither counts, and the others do'
   t.equal(await verdict(token({}, {}, other)), 'machine')
   t.ok([...refused, 'GW_POOL_UNAVAILABLE'].includes(await verdict(token())))
   t.ok([...refused, 'GW_POOL_UNAVAILABLE'].includes(await verdict(token({ kid: 'one' }, {}, other))))
+})
+
+t.test('T12 a difference of thirty seconds between clocks is forgiven, and not a second more', async (t) => {
+  const { token, verdict, clock, claims } = startBearers()
+  const now = Math.floor(clock.now() / 1000)
+  clock.advance(now + 1 - clock.now() / 1000)
+  for (const [change, answer] of [
+    [{ exp: now + 1 - 29 }, 'machine'],
+    [{ exp: now + 1 - 30 }, 'GW_TOKEN_INVALID'],
+    [{ exp: now + 1 - 31 }, 'GW_TOKEN_INVALID'],
+    [{ iat: now + 1 + 29 }, 'machine'],
+    [{ iat: now + 1 + 31 }, 'GW_TOKEN_INVALID'],
+    [{ nbf: now + 1 + 29 }, 'machine'],
+    [{ nbf: now + 1 + 31 }, 'GW_TOKEN_INVALID'],
+  ] as const)
+    t.equal(await verdict(token({}, change)), answer, JSON.stringify(change))
+  t.equal(await verdict(token({}, { exp: claims.exp })), 'machine')
 })
 
 t.test('T13 both issuers of a pool are accepted where none is configured, over one set of keys', async (t) => {

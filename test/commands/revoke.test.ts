@@ -31,6 +31,7 @@ async function revoke(
     complain: (text) => (said.err += `${text}\n`),
     terminal: false,
     ended: new Promise(() => undefined),
+    onHangup: () => undefined,
   }
   const code = await command.run(['--config', settingsFile, ...args], context)
   return { code, ...said }

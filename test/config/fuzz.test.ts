@@ -2,7 +2,7 @@ import t from 'tap'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { createWorkspace, isMap, writeTlsFiles, type Values, type Workspace } from './workspace.ts'
+import { createWorkspace, isMap, newKey, writeTlsFiles, type Values, type Workspace } from './workspace.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const uncommented = (text: string): string => text.replaceAll(/^( *)#(\w+:)/gm, '$1$2')
@@ -40,17 +40,22 @@ const wrong: readonly (readonly [string, unknown])[] = [
 const example = readFileSync(join(root, 'config/gateway.example.yaml'), 'utf8')
 const good = [
   [['session', 'keys', 0, 'file'], 'session-key'] as const,
+  [['control', 'token', 'file'], 'control-token'] as const,
   [['listen', 'tls', 'certFile'], 'tls.crt'] as const,
   [['listen', 'tls', 'keyFile'], 'tls.key'] as const,
 ].reduce<unknown>((settings, [path, file]) => replaced(settings, path, file), parse(example))
 const everything: unknown = parse(uncommented(example))
-const environment = { CLIENT_SECRET: 'example-secret' }
+const environment = {
+  CLIENT_SECRET: 'example-secret',
+  REDIS_URL: 'rediss://gateway:example-secret@redis.internal:6379',
+}
 const scalars = paths(good).filter((path) => typeof at(good, path) !== 'object')
 
 /** A workspace with every file that the example names. */
 function createFullWorkspace(t: Parameters<typeof createWorkspace>[0]): Workspace {
   const workspace = createWorkspace(t)
   writeTlsFiles(t, workspace)
+  workspace.write('control-token', newKey('control'))
   return workspace
 }
 

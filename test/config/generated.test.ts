@@ -58,6 +58,7 @@ t.test('the example loads without a fault', async (t) => {
       CLIENT_SECRET: 'example-secret',
       REDIS_URL: 'rediss://gateway:example-secret@redis.internal:6379',
       COGNITO_GATEWAY__SESSION__KEYS__0__FILE: join(workspace.folder, 'session-key'),
+      COGNITO_GATEWAY__CONTROL__TOKEN__FILE: workspace.write('control-token', newKey('control')),
       ...writeTlsFiles(t, workspace),
     },
   })
@@ -73,6 +74,7 @@ t.test('everything that the example comments out is refused', async (t) => {
     CLIENT_SECRET: 'example-secret',
     REDIS_URL: 'rediss://gateway:example-secret@redis.internal:6379',
     COGNITO_GATEWAY__SESSION__KEYS__0__FILE: 'session-key',
+    COGNITO_GATEWAY__CONTROL__TOKEN__FILE: workspace.write('control-token', newKey('control')),
     ...files,
   })
   const expected = describeSettings().filter(

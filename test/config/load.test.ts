@@ -214,7 +214,6 @@ t.test('what is not built may be given with its default', async (t) => {
       'session.store': 'cookie',
       include: [],
       trustedProxies: [],
-      limits: {},
       'listen.http2': false,
       'applications.wiki.paths': 'strict',
       'applications.wiki.authorization': 'auto',
@@ -231,7 +230,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
     include: ['more.yaml'],
     forwardAuth: { proxy: 'nginx' },
     outbound: { caFile: 'x' },
-    limits: { signInsPerMinutePerAddress: 60 },
     assertion: { keys: [{ file: 'x' }] },
     'pools.staff.requestsPerSecond': 5,
     'applications.wiki.authorization': 'drop',
@@ -916,6 +914,19 @@ t.test('revokeAllBefore is a moment with its zone that has been', async (t) => {
   for (const moment of ['2025-01-31T03:00:00', '2025-01-31', 'yesterday', 1_738_292_400])
     t.match(workspace.faults(before(moment)), [/revokeAllBefore: must be a moment with its zone/])
   t.match(workspace.faults(before('2999-01-01T00:00:00Z')), [/revokeAllBefore: must not be in the future/])
+})
+
+t.test('sign-ins are limited by address only where the addresses of clients are known', async (t) => {
+  const workspace = createWorkspace(t)
+  const limit = { 'limits.signInsPerMinutePerAddress': 5 }
+  const limited = (changes: object) =>
+    workspace.load(minimalWith({ ...limit, ...changes })).settings.limits.signInsPerMinutePerAddress
+  t.equal(limited({}), null, 'somebody in front speaks TLS, and everybody has the address of that')
+  t.match(workspace.warnings(minimalWith(limit)), [/signInsPerMinutePerAddress: limits nobody: .* trustedProxies/])
+  t.equal(limited({ trustedProxies: [{ cidr: '10.0.0.0/8', headers: ['proto'] }] }), null)
+  t.equal(limited({ trustedProxies: [{ cidr: '10.0.0.0/8', headers: ['for'] }] }), 5)
+  t.equal(limited({ trustedProxies: [{ cidr: '10.0.0.0/8', proxyProtocol: true }] }), 5)
+  t.equal(limited({ publicUrl: 'http://localhost:8080' }), 5)
 })
 
 t.test('a route that inherits a rule is not warned about again', async (t) => {

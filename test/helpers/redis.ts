@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createRedis, type Redis, type RedisOptions } from '../../src/adapters/redis.ts'
+import { parseRedisAddress } from '../../src/domain/redis-address.ts'
 import { until } from './until.ts'
 import { freePort } from './world.ts'
 
@@ -84,4 +86,28 @@ async function answers(port: number): Promise<boolean> {
     socket.once('error', finish(false))
     socket.once('close', finish(false))
   })
+}
+
+/** The gateway's own client, towards a server of a test. */
+export function connectRedis(t: Teardown, url: string, more: Partial<RedisOptions> = {}): Redis {
+  const { address, fault } = parseRedisAddress(url)
+  if (address === undefined) throw new Error(fault)
+  const redis = createRedis({
+    address,
+    probeKey: 'probe',
+    onCommand: () => undefined,
+    onChange: () => undefined,
+    onEviction: () => undefined,
+    ...more,
+  })
+  t.teardown(() => redis.close())
+  return redis
+}
+
+/** What an operator would type into redis-cli. Answers as it prints them, without the line's end. */
+export function redisCli(port: number, ...args: readonly string[]): string {
+  const { stdout, stderr } = spawnSync('redis-cli', ['-p', String(port), '-h', '127.0.0.1', ...args], {
+    encoding: 'utf8',
+  })
+  return (stdout + stderr).trimEnd()
 }

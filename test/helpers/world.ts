@@ -195,6 +195,8 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
     admin: { host: '127.0.0.1', port: 0 },
     session: { keys: [{ file: 'session-key' }], ...session },
     shutdown: { drainDelaySeconds: 0, shutdownTimeoutSeconds: 2 },
+    // Tests sign in as often as they like, at a clock that may stand still.
+    limits: { signInsPerMinutePerAddress: 100_000 },
     applications: {
       sample: {
         upstream,

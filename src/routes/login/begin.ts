@@ -5,11 +5,13 @@ import type { LoginStates } from '../../adapters/login-states.ts'
 import type { SafePath } from '../../domain/return-to.ts'
 import type { Attempts } from './attempts.ts'
 import type { Journal } from './journal.ts'
+import type { SignInLimits } from './sign-in-limits.ts'
 
 export interface BeginParts {
   readonly cognito: CognitoClient
   readonly states: LoginStates
   readonly journal: Journal
+  readonly limits: SignInLimits
   readonly now: () => number
   readonly pool: string
   /** The registered callback, from the settings. */
@@ -27,13 +29,14 @@ export interface Beginning {
   readonly renewed?: boolean
 }
 
-/** Begins a sign-in: keeps its secrets in the browser, sealed, and sends the person to Cognito. */
+/** Begins a sign-in: keeps its secrets in the browser, sealed, and sends the person to Cognito. GW_TOO_MANY_REQUESTS where one address begins too many. */
 export async function beginLogin(
   parts: BeginParts,
   attempts: Attempts,
   beginning: Beginning,
   { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
 ): Promise<FastifyReply> {
+  parts.limits.begin(request)
   const { cognito, states, journal, now, pool, callbackUrl } = parts
   const startedAt = now()
   const attempt = {

@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { Revocations } from '../../adapters/revocations.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
 import type { Metrics } from '../../adapters/metrics.ts'
-import { GatewayError, storeUnavailable, type ErrorCode } from '../../domain/errors.ts'
+import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
 import { comebackOf, stateWithoutAttempt, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
@@ -49,6 +48,7 @@ export function createCallback(
       const state = states.read(query.get('state') ?? '')
       const known = state?.pool === pool ? state : null
       reached('came_back', {}, known)
+      if (known === null) parts.limits.guess(request)
       const answer = readAnswer(query)
       if (known === null) throw withoutState(answer)
       return await comeBack({ request, reply, reached }, known, answer)
@@ -84,8 +84,8 @@ export function createCallback(
     }
     if (attempt === null) throw new GatewayError('GW_INTERNAL', { detail: 'an attempt matched that is not there' })
     request.returnTo = attempt.returnTo
-    // Who was told that they are signed out must not be let in again; with the code unused, asking again helps.
-    if (!revocations.known) throw storeUnavailable()
+    // A code is good once, so none is spent while its session could not be kept: the same callback then works a moment later.
+    if (answer.error === undefined) await store.check()
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
@@ -160,7 +160,7 @@ export function createCallback(
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
-      id: randomBytes(16).toString('base64url'),
+      ...store.newIds(),
       originJti,
       person,
       startedAt,
@@ -169,7 +169,7 @@ export function createCallback(
       accessExpiresAt: expiresAt,
       refreshToken,
     }
-    await app.keepSession(request, session)
+    await app.beginSession(request, session)
     if (before === null) return session
     await store.end(before)
     metrics.count('sessions_ended_total', { reason: 'replaced' })

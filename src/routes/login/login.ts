@@ -11,8 +11,9 @@ import { beginLogin } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
 import { createJournal, type JournalParts } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
+import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.ts'
 
-export interface LoginOptions extends Omit<CallbackParts, 'journal'>, JournalParts {
+export interface LoginOptions extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
@@ -33,9 +34,11 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
   })
   const attempts = createAttempts(app, self)
-  const parts = { ...options, journal: createJournal(options) }
+  const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
   const loopGuard = createLoopGuard(options.now)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
+    // Nobody types a password for a session that could not be kept.
+    await options.store.check()
     const query = new URLSearchParams(request.target?.query ?? '')
     const returnTo = returnToIn(query, self)
     request.returnTo = returnTo
@@ -59,13 +62,14 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   }
   const start = begin('sign-in')
   const open = { config: { access: 'public' } } as const
+  const same = { config: { access: 'public', sessionless: true } } as const
 
-  app.get(`${endpoints.prefix}/start`, open, start)
-  app.get(`${endpoints.prefix}/sign_up`, open, begin('sign-up'))
-  app.get(`${endpoints.prefix}/forgot_password`, open, begin('forgot-password'))
+  app.get(`${endpoints.prefix}/start`, same, start)
+  app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
+  app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
   app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
 
-  app.get(`${endpoints.prefix}/sign_in`, open, async (request, reply) => {
+  app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)
     const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), self))
     const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${more}`
