@@ -122,7 +122,7 @@ const values = {
       allowInPath: ['matrixParams'],
       publicFiles: ['/favicon.ico'],
       bindCookies: ['JSESSIONID'],
-      signOut: { paths: ['/logout'] },
+      signOut: { paths: ['/wiki/logout'] },
       routes: {
         assets: { path: '/wiki/assets/*', access: 'public' },
         'orders-read': {

@@ -97,11 +97,16 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     cognito,
     states,
     book: parts.book,
+    ticks: parts.ticks,
+    findLogins: parts.findLogins,
+    sessionLimits: settings.session,
+    maxHeaderBytes: settings.listen.maxHeaderBytes,
+    version: parts.version,
+    script,
     signInsPerMinute: settings.limits.signInsPerMinutePerAddress,
     metrics,
     log,
     now,
-    ticks: parts.ticks,
     pool: pool.name,
     callbackUrl: parts.callbackUrl,
     verifier: parts.verifier,
@@ -118,16 +123,12 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(async (forms) => {
     await forms.register(ownForms)
     await forms.register(signOut, {
-      cognito,
       csrf,
-      states,
       revocations: parts.revocations,
       log,
       now,
       self,
-      pool: pool.name,
       ownPrefix: prefix,
-      callbackUrl: parts.callbackUrl,
     })
     await forms.register(resume, { forms: parts.keptForms, csrf, self, script, log, now })
   })

@@ -85,7 +85,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 /** Everything that a process of the gateway is made of, and the metric that says which version it is. */
 export function createGatewayParts(options: GatewayOptions & { readonly shared?: Shared }): Parts {
   const { settings, log, version, now, ticks = now, shared } = options
-  const parts = createParts({ settings, log, now, ticks, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
+  const parts = createParts({ settings, version, log, now, ticks, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES, shared })
   parts.metrics.set('build_info', 1, { version, node: process.versions.node })
   return parts
 }

@@ -12,25 +12,29 @@ import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
+import { createJwksFetch } from './adapters/jwks-fetch.ts'
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
-import { createPoolFetch, type PoolEndpoint } from './adapters/pool-fetch.ts'
+import type { OnPoolRequest } from './adapters/pool-fetch.ts'
+import { createPoolGate } from './adapters/pool-gate.ts'
 import { createRedis, type Redis } from './adapters/redis.ts'
 import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
 import { createRedisStore } from './adapters/redis-session-store.ts'
-import { createRefresher, type Refresher, type RefresherOptions, type RefreshOutcome } from './adapters/refresher.ts'
+import { createRefreshAnswers } from './adapters/refresh-answers.ts'
+import { createRefresher, type Refresher, type RefreshOutcome } from './adapters/refresher.ts'
 import { createRevocationLog } from './adapters/revocation-log.ts'
 import { createRevocations, type Revocations } from './adapters/revocations.ts'
 import { createKeyWatch } from './adapters/key-watch.ts'
-import { createKeyRing, type KeyRing, type PlacedKey } from './adapters/key-ring.ts'
-import { createSeal, deriveKey } from './adapters/seal.ts'
+import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
+import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
+import { createSessionRefresh, refreshReason, type Hold, type RefreshAtPool } from './adapters/session-refresh.ts'
 import type { SessionStore } from './adapters/session-store.ts'
+import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
-import { identityFromClaims } from './domain/identity.ts'
 import { parseRedisAddress } from './domain/redis-address.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
@@ -42,6 +46,8 @@ import type { Logger } from 'pino'
 /** Everything that the servers are made of, made once from the settings. */
 export interface Parts {
   readonly settings: Settings
+  /** Of this build. */
+  readonly version: string
   readonly log: Logger
   readonly requestLog: RequestLog
   readonly names: PersonNames
@@ -98,6 +104,7 @@ export interface Lifecycle {
 
 export interface PartsOptions {
   readonly settings: Settings
+  readonly version: string
   readonly log: Logger
   readonly now?: (() => number) | undefined
   readonly ticks?: (() => number) | undefined
@@ -125,7 +132,15 @@ const LONGEST_ACCESS_TOKEN_MS = 86_400_000
 const REVOCATIONS_KEPT_MS = 30 * 86_400_000
 
 export function createParts(options: PartsOptions): Parts {
-  const { settings, log, now = Date.now, ticks = () => performance.now(), maxSessionTextBytes, shared } = options
+  const {
+    settings,
+    version,
+    log,
+    now = Date.now,
+    ticks = () => performance.now(),
+    maxSessionTextBytes,
+    shared,
+  } = options
   const pool = settings.pools[0]
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
@@ -140,10 +155,11 @@ export function createParts(options: PartsOptions): Parts {
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
   const keepClaims = claimsWorthKeeping(routes)
 
-  const countRequest = (endpoint: PoolEndpoint, result: string, seconds: number): void => {
+  const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
     if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
   }
+  metrics.set('circuit_open', 0, { target: `pool/${pool.name}` })
   const { issuer, domain, clientId, scopes } = pool
   let { clientSecret } = pool
   const cognito = createCognitoClient({
@@ -153,6 +169,15 @@ export function createParts(options: PartsOptions): Parts {
     clientSecret: () => clientSecret,
     scopes,
     onRequest: countRequest,
+    gate: createPoolGate({
+      // Refreshes are the primary's affair, and sign-ins those of each worker.
+      requestsPerSecond: shared === undefined ? pool.requestsPerSecond : pool.requestsPerSecond / settings.workers,
+      now: ticks,
+      onCircuit(state) {
+        logCircuit(log, pool.name, state)
+        metrics.set('circuit_open', state === 'opened' ? 1 : 0, { target: `pool/${pool.name}` })
+      },
+    }),
     now: ticks,
   })
   const verifier = createTokenVerifier({
@@ -161,7 +186,10 @@ export function createParts(options: PartsOptions): Parts {
     bearerClients: pool.bearerClients,
     now,
     ticks,
-    fetchJwks: jwksFetcher(countRequest, metrics),
+    fetchJwks: createJwksFetch({
+      onRequest: countRequest,
+      onFetch: (result) => metrics.count('jwks_fetches_total', { result }),
+    }),
   })
   const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
@@ -179,6 +207,9 @@ export function createParts(options: PartsOptions): Parts {
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const revocations = openRevocations({ settings, now, ticks, log, redis, keys: redisKeys }, streams, shared)
+  const atPool = observed(createSessionRefresh({ cognito, verifier, pool, keepClaims, now }), { metrics, log })
+  const sealed = createSeal(keys, 'refresh', context)
+  const refresher = createRefresherOf(shared ?? together(atPool, { redis, keys: redisKeys, seal: sealed }), ticks)
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
@@ -189,20 +220,12 @@ export function createParts(options: PartsOptions): Parts {
     settings.session.store === 'redis'
       ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, revocations, now, ticks, onWritten })
       : createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
-  const refresher = createSharedRefresher(shared, {
-    now: ticks,
-    refresh: async (session) => {
-      const outcome = await refreshed(session, { cognito, verifier, pool, keepClaims, now })
-      const reason = outcome.kind === 'rejected' ? outcome.reason : ''
-      metrics.count('token_refreshes_total', { result: outcome.kind, reason })
-      return outcome
-    },
-  })
 
   const tokenRevoker = createTokenRevoker({ cognito, refresher, log })
 
   return {
     settings,
+    version,
     log,
     requestLog: createRequestLog(log),
     names: createPersonNames(settings.log.people),
@@ -305,21 +328,6 @@ function placedKeys({ session }: Settings): readonly PlacedKey[] {
   return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
 }
 
-const KEY_SLOTS = 8
-
-/**
- * For secure-session, which takes its keys once but keeps the buffers: as many as it will ever have, with what they hold following the ring.
- * A slot without a key of its own holds the first once more.
- */
-function keySlots(ring: KeyRing, derive: (master: Buffer) => Buffer): readonly Buffer[] {
-  const slots = Array.from({ length: KEY_SLOTS }, () => Buffer.alloc(32))
-  ring.follow((masters) => {
-    const keys = masters.map(derive)
-    for (const [at, slot] of slots.entries()) slot.set(keys[at] ?? keys[0] ?? slot)
-  })
-  return slots
-}
-
 interface RevocationParts {
   readonly settings: Settings
   readonly now: () => number
@@ -366,13 +374,14 @@ function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, li
 }
 
 /** One refresh at a time per session, in this process and, where there are several, in all of them. */
-function createSharedRefresher(shared: Shared | undefined, alone: RefresherOptions): Refresher {
-  if (shared === undefined) return createRefresher(alone)
-  const here = createRefresher({ now: alone.now, refresh: shared.refresh })
-  return {
-    renew: async (session) => here.renew(session),
-    settle: async (session) => shared.settle(await here.settle(session)),
-  }
+function createRefresherOf(elsewhere: SharedRefresh, now: () => number): Refresher {
+  const here = createRefresher({ now, refresh: elsewhere.refresh })
+  return { ...here, settle: async (session) => elsewhere.settle(await here.settle(session)) }
+}
+
+function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void {
+  if (state === 'closed') log.info({ event: 'pool_answers', pool }, 'the token endpoint answers again')
+  else log.warn({ event: 'pool_fails', pool }, 'the token endpoint keeps failing; it is not asked for a while')
 }
 
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */
@@ -386,67 +395,33 @@ function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[]
   return [...new Set([...asked, ...told])]
 }
 
-interface RefreshParts {
-  readonly cognito: CognitoClient
-  readonly verifier: TokenVerifier
-  readonly pool: PoolSettings
-  readonly keepClaims: readonly string[]
-  readonly now: () => number
-}
-
-/** New tokens for a session. Claims are replaced whole; a token for anybody else, or of another sign-in, ends the session. */
-async function refreshed(
-  session: Session,
-  { cognito, verifier, pool, keepClaims, now }: RefreshParts,
-): Promise<RefreshOutcome> {
-  if (session.refreshToken === undefined) {
-    return now() < session.accessExpiresAt
-      ? { kind: 'renewed', session: { ...session, claimsAt: now() } }
-      : { kind: 'rejected', reason: 'no_refresh_token' }
-  }
-  const grant = await cognito.refresh(session.refreshToken)
-  if (grant.kind === 'rejected') return { kind: 'rejected', reason: 'refresh_rejected' }
-  // The operator's mistake, or a client that was just changed: nobody is signed out for it while the token lasts.
-  if (grant.kind === 'misconfigured') return { kind: 'unavailable', cause: new Error(grant.error) }
-  const { accessToken, idToken, refreshToken } = grant.tokens
-  if (idToken === undefined) return { kind: 'rejected', reason: 'refresh_rejected' }
-  const { access, id } = await verifier.verifyGrant({ accessToken, idToken })
-  const person = identityFromClaims({ ...pool, pool: pool.name, access, id, keepClaims })
-  const same =
-    person?.kind === 'person' &&
-    person.subject === session.person.subject &&
-    person.authTime === session.person.authTime
-  if (!same) return { kind: 'rejected', reason: 'other_person' }
-  return {
-    kind: 'renewed',
-    session: {
-      ...session,
-      person,
-      claimsAt: now(),
-      accessExpiresAt: Number(access['exp']) * 1000,
-      refreshToken: refreshToken ?? session.refreshToken,
-    },
+/** Counts each refresh at the user pool; tokens that belong to something else are told aloud, because nothing harmless brings them about. */
+function observed(atPool: RefreshAtPool, { metrics, log }: { readonly metrics: Metrics; readonly log: Logger }) {
+  return async (session: Session, hold?: Hold): Promise<RefreshOutcome> => {
+    const outcome = await atPool(session, hold).catch((cause: unknown): RefreshOutcome => ({
+      kind: 'unavailable',
+      cause,
+    }))
+    const reason = refreshReason(outcome)
+    metrics.count('token_refreshes_total', { result: outcome.kind, reason })
+    if (reason === 'tokens_foreign' || reason === 'other_person')
+      log.error(
+        { event: 'refresh_foreign', reason },
+        'a refresh brought tokens that are not of this session; it has ended',
+      )
+    return outcome
   }
 }
 
-function jwksFetcher(countRequest: Parameters<typeof createPoolFetch>[0], metrics: Metrics) {
-  const fetchFromPool = createPoolFetch(countRequest)
-  return async (uri: string): Promise<ArrayBuffer> => {
-    try {
-      const response = await fetchFromPool(uri, {
-        body: undefined,
-        headers: {},
-        method: 'GET',
-        redirect: 'manual',
-        signal: AbortSignal.timeout(3_000),
-      })
-      if (response.status !== 200) throw new TypeError(`status ${response.status}`)
-      const keys = await response.arrayBuffer()
-      metrics.count('jwks_fetches_total', { result: 'fetched' })
-      return keys
-    } catch (error) {
-      metrics.count('jwks_fetches_total', { result: 'failed' })
-      throw error
-    }
-  }
+/** Where there is a Redis, replicas refresh a session once for all of them. */
+function together(atPool: RefreshAtPool, { redis, keys, seal }: Together): SharedRefresh {
+  if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
+  const answers = createRefreshAnswers({ redis, key: (id) => keys.refreshed(id), seal })
+  return createSharedRefresh({ redis, lockKey: (id) => keys.refreshing(id), answers, atPool })
+}
+
+interface Together {
+  readonly redis: Redis | null
+  readonly keys: RedisKeys
+  readonly seal: Seal
 }

@@ -22,7 +22,7 @@ export interface MintOptions {
 export async function mintSessions(site: Site, { settingsFile, cookie, count }: MintOptions): Promise<string> {
   const { settings } = loadSettings({ file: settingsFile, environment: {} })
   const log = pino({ level: 'silent' })
-  const parts = createParts({ settings, log, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES })
+  const parts = createParts({ settings, version: '', log, maxSessionTextBytes: MAX_SESSION_TEXT_BYTES })
   try {
     const text = cookie.split('; ').find((pair) => pair.startsWith(`${SESSION_COOKIE}=`))
     const real = await parts.store.read(text?.slice(SESSION_COOKIE.length + 1) ?? '')

@@ -1,7 +1,8 @@
 import * as oidc from 'openid-client'
 import { GatewayError } from '../domain/errors.ts'
 import type { Secret } from '../domain/secret.ts'
-import { createPoolFetch, type PoolEndpoint } from './pool-fetch.ts'
+import { createPoolFetch, type OnPoolRequest } from './pool-fetch.ts'
+import type { PoolGate } from './pool-gate.ts'
 
 /** One app client of one user pool, as the gateway needs it. Every method may throw GW_POOL_UNAVAILABLE. */
 export interface CognitoClient {
@@ -59,7 +60,9 @@ export interface CognitoClientOptions {
   readonly clientSecret: () => Secret | undefined
   readonly scopes: readonly string[]
   /** Called after each answer, for the metrics. */
-  readonly onRequest: (endpoint: PoolEndpoint, result: string, seconds: number) => void
+  readonly onRequest: OnPoolRequest
+  /** What requests to the token endpoint must pass. */
+  readonly gate: PoolGate
   readonly now: () => number
 }
 
@@ -167,7 +170,7 @@ async function discovered(options: CognitoClientOptions): Promise<oidc.Configura
   const config = await oidc.discovery(issuer, options.clientId, clientMetadata, authentication(options), {
     execute: issuer.protocol === 'http:' ? [oidc.allowInsecureRequests] : [],
     timeout: TIMEOUT_SECONDS,
-    [oidc.customFetch]: createPoolFetch(options.onRequest),
+    [oidc.customFetch]: options.gate.through(createPoolFetch(options.onRequest)),
   })
   const endpoints = config.serverMetadata()
   for (const name of [
@@ -184,20 +187,9 @@ async function discovered(options: CognitoClientOptions): Promise<oidc.Configura
 /** A pool without a domain serves a document full of dead addresses; one with plain http addresses is not Cognito's. */
 function requireUsable(name: string, address: string | undefined, issuer: URL): void {
   const url = address !== undefined && URL.canParse(address) ? new URL(address) : undefined
-  if (url === undefined)
-    throw new GatewayError('GW_POOL_UNAVAILABLE', { detail: `discovery lists no ${name}`, reason: 'pool_error' })
-  if (url.protocol !== issuer.protocol) {
-    throw new GatewayError('GW_POOL_UNAVAILABLE', {
-      detail: `discovery lists ${name} with ${url.protocol}`,
-      reason: 'pool_error',
-    })
-  }
-  if (url.hostname.startsWith('cognito-idp.')) {
-    throw new GatewayError('GW_POOL_UNAVAILABLE', {
-      detail: 'the user pool has no domain: give it one in Cognito',
-      reason: 'pool_error',
-    })
-  }
+  if (url === undefined) throw unusable(`discovery lists no ${name}`)
+  if (url.protocol !== issuer.protocol) throw unusable(`discovery lists ${name} with ${url.protocol}`)
+  if (url.hostname.startsWith('cognito-idp.')) throw unusable('the user pool has no domain: give it one in Cognito')
 }
 
 function fromDomain(options: CognitoClientOptions, domain: string): oidc.Configuration {
@@ -215,7 +207,7 @@ function fromDomain(options: CognitoClientOptions, domain: string): oidc.Configu
     authentication(options),
   )
   config.timeout = TIMEOUT_SECONDS
-  config[oidc.customFetch] = createPoolFetch(options.onRequest)
+  config[oidc.customFetch] = options.gate.through(createPoolFetch(options.onRequest))
   if (domain.startsWith('http:')) oidc.allowInsecureRequests(config)
   return config
 }
@@ -260,13 +252,15 @@ function passing(error: oidc.ClientError): boolean {
 
 function unavailable(cause: unknown): GatewayError {
   if (cause instanceof GatewayError) return cause
+  // What the gate throws comes wrapped by the library.
+  if (cause instanceof Error && cause.cause instanceof GatewayError) return cause.cause
   const code = cause instanceof oidc.ClientError ? cause.code : undefined
-  return new GatewayError('GW_POOL_UNAVAILABLE', {
-    // The cause is left out: errors of the library carry answers, and answers carry tokens.
-    detail: `the user pool did not answer as it should (${code ?? networkCode(cause)})`,
-    reason: 'pool_error',
-    headers: { 'retry-after': '5' },
-  })
+  // The cause is left out: errors of the library carry answers, and answers carry tokens.
+  return unusable(`the user pool did not answer as it should (${code ?? networkCode(cause)})`)
+}
+
+function unusable(detail: string): GatewayError {
+  return new GatewayError('GW_POOL_UNAVAILABLE', { detail, reason: 'pool_error', headers: { 'retry-after': '5' } })
 }
 
 function networkCode(error: unknown): string {

@@ -41,3 +41,18 @@ export function createKeyRing(first: readonly PlacedKey[]): KeyRing {
     },
   }
 }
+
+const KEY_SLOTS = 8
+
+/**
+ * For secure-session, which takes its keys once but keeps the buffers: as many as it will ever have, with what they hold following the ring.
+ * A slot without a key of its own holds the first once more.
+ */
+export function keySlots(ring: Pick<KeyRing, 'follow'>, derive: (master: Buffer) => Buffer): readonly Buffer[] {
+  const slots = Array.from({ length: KEY_SLOTS }, () => Buffer.alloc(32))
+  ring.follow((masters) => {
+    const keys = masters.map(derive)
+    for (const [at, slot] of slots.entries()) slot.set(keys[at] ?? keys[0] ?? slot)
+  })
+  return slots
+}

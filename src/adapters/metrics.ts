@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Registry, type Metric } from 'prom-client'
+import { LOGIN_STAGES } from '../domain/login-record.ts'
 import { Distribution, MetricFamily, Tally } from './metric-family.ts'
 
 const PREFIX = 'cognito_gateway_'
@@ -26,6 +27,12 @@ export const metricTable = {
     help: 'Requests that are being answered.',
     labels: [],
     aggregate: 'sum',
+  },
+  request_header_bytes: {
+    kind: 'histogram',
+    help: 'Size of the headers of requests: names and values as they came.',
+    labels: [],
+    buckets: [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536],
   },
   websockets_open: { kind: 'gauge', help: 'WebSockets that are open.', labels: [], aggregate: 'sum' },
   decisions_total: {
@@ -124,7 +131,7 @@ export const metricTable = {
   },
   circuit_open: {
     kind: 'gauge',
-    help: '1 while nothing is sent to the application, because it keeps failing or no address of it is healthy.',
+    help: "1 while nothing is sent there, because it keeps failing or no address of it is healthy: an application, or a user pool's token endpoint as pool/NAME.",
     labels: ['target'],
     aggregate: 'max',
   },
@@ -167,6 +174,25 @@ type MetricRow = { readonly help: string; readonly labels: readonly string[] } &
 type Table = typeof metricTable
 type Named<K extends MetricRow['kind']> = { [N in keyof Table]: Table[N]['kind'] extends K ? N : never }[keyof Table]
 type LabelsOf<N extends keyof Table> = Readonly<Record<Table[N]['labels'][number], string>>
+
+const reasons = <R extends string>(...names: readonly R[]): readonly { readonly reason: R }[] =>
+  names.map((reason) => ({ reason }))
+const results = <R extends string>(...names: readonly R[]): readonly { readonly result: R }[] =>
+  names.map((result) => ({ result }))
+
+/** What is there from the start, at 0: of a counter that appears with its first event, no rate ever shows that event. */
+const FROM_START: { readonly [N in Named<'counter'>]?: readonly LabelsOf<N>[] } = {
+  login_stages_total: LOGIN_STAGES.map((stage) => ({ stage })),
+  sessions_ended_total: reasons('signed_out', 'replaced', 'idle', 'aged', 'refresh_rejected', 'other_person'),
+  token_refreshes_total: [
+    { result: 'renewed', reason: '' },
+    { result: 'unavailable', reason: '' },
+    { result: 'rejected', reason: 'refresh_rejected' },
+  ],
+  token_verifications_total: results('valid', 'refused').map(({ result }) => ({ kind: 'bearer', result })),
+  jwks_fetches_total: results('fetched', 'failed'),
+  config_reloads_total: results('applied', 'refused'),
+}
 
 /** What the rest of the gateway may do with metrics: count, set and observe by the names of the table. */
 export interface Metrics {
@@ -223,6 +249,7 @@ export function createMetrics(): Metrics {
       tallies.set(name, register(family))
     }
   }
+  for (const [name, series] of Object.entries(FROM_START)) for (const labels of series) found(tallies, name).of(labels)
   return {
     counter: (name, labels) => found(tallies, name).of(labels),
     histogram: (name, labels) => found(distributions, name).of(labels),

@@ -2,12 +2,13 @@ import type { CustomFetch } from 'openid-client'
 
 export type PoolEndpoint = 'discovery' | 'jwks' | 'token' | 'revoke' | 'other'
 
+/** Told of each answer, or that there was none, and of the time that it took. */
+export type OnPoolRequest = (endpoint: PoolEndpoint, result: string, seconds: number) => void
+
 const MAX_ANSWER_BYTES = 262_144
 
 /** A fetch towards the user pool that follows no redirect, reads no more than a pool ever sends, and counts. */
-export function createPoolFetch(
-  onRequest: (endpoint: PoolEndpoint, result: string, seconds: number) => void,
-): CustomFetch {
+export function createPoolFetch(onRequest: OnPoolRequest): CustomFetch {
   return async (url, options) => {
     const startedAt = performance.now()
     const endpoint = endpointOf(url)
@@ -46,7 +47,7 @@ async function requireEachKeyOnce(answer: Response): Promise<void> {
   if (new Set(keys).size < keys.length) throw new TypeError('the answer names something twice')
 }
 
-function endpointOf(url: string): PoolEndpoint {
+export function endpointOf(url: string): PoolEndpoint {
   if (url.endsWith('/.well-known/openid-configuration')) return 'discovery'
   if (url.endsWith('/.well-known/jwks.json')) return 'jwks'
   if (url.endsWith('/oauth2/token')) return 'token'

@@ -9,6 +9,7 @@ import {
   textOrNull,
   TIMEOUT,
   TooManyAtOnce,
+  WRONG_ANSWER,
   WrongAnswer,
 } from './redis/answers.ts'
 import { connectToRedis, type Connection } from './redis/connection.ts'
@@ -105,7 +106,7 @@ return 0`
 export const versioned = ({ version, text }: Versioned): string => `${version} ${text}`
 
 export function createRedis(options: RedisOptions): Redis {
-  const { connection, health, command, onUp } = createChannel(options)
+  const { connection, health, command, distrust, onUp } = createChannel(options)
   const { commands } = connection
 
   return {
@@ -113,7 +114,7 @@ export function createRedis(options: RedisOptions): Redis {
       return health.up
     },
     check: async () => health.check(),
-    distrust: () => connection.renew(),
+    distrust: () => distrust(WRONG_ANSWER),
     onUp,
     get: async (key) => command('read', async () => textOrNull(await commands.get(key))),
     async set(key, value, lifeMs) {
@@ -198,7 +199,7 @@ function createChannel({ address, ca, probeKey, onCommand, onChange, onEviction 
       const kind = kindOf(error)
       // Nothing at all came back: the server stands still, or nothing gets through. What follows fails at once until that is over.
       const isSilent = kind === TIMEOUT && connection.single && heardAt < startedAt
-      if (isSilent || error instanceof WrongAnswer) connection.renew()
+      if (isSilent || kind === WRONG_ANSWER) distrust(kind)
       // A command that could not even be sent fails for what is wrong with the connection.
       const failure = new StoreError(operation, kind === DISCONNECTED ? lastFault : kind)
       health.failed(failure.kind)
@@ -209,7 +210,13 @@ function createChannel({ address, ca, probeKey, onCommand, onChange, onEviction 
     }
   }
 
-  return { connection, health, command, onUp: (listener: () => void) => void listeners.push(listener) }
+  function distrust(kind: string): void {
+    lastFault = kind
+    connection.renew()
+    health.failed(kind)
+  }
+
+  return { connection, health, command, distrust, onUp: (listener: () => void) => void listeners.push(listener) }
 }
 
 /** Every session has an end, so even a policy for keys that have one throws sessions away. */

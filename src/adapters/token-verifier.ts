@@ -1,11 +1,14 @@
 import { JwtVerifier } from 'aws-jwt-verify'
 import { validateCognitoJwtFields } from 'aws-jwt-verify/cognito-verifier'
 import {
+  CognitoJwtInvalidClientIdError,
   CognitoJwtInvalidTokenUseError,
   FetchError,
   JwksNotAvailableInCacheError,
   JwtExpiredError,
+  JwtInvalidIssuerError,
   KidNotFoundInJwksError,
+  ParameterValidationError,
   WaitPeriodNotYetEndedJwkError,
 } from 'aws-jwt-verify/error'
 import type { JwtPayload } from 'aws-jwt-verify/jwt-model'
@@ -18,7 +21,10 @@ type Claims = Readonly<Record<string, unknown>>
 export interface TokenVerifier {
   /** Whether a bearer token claims to come from this pool; the claim is not checked yet. */
   claimsToBeOurs(token: string): boolean
-  /** The tokens of a sign-in or refresh. Throws GW_SIGN_IN_TOKENS_INVALID or GW_POOL_UNAVAILABLE. */
+  /**
+   * The tokens of a sign-in or refresh. Throws GW_POOL_UNAVAILABLE, or GW_SIGN_IN_TOKENS_INVALID with reason `tokens_foreign` where they are not
+   * for this client, from this pool and for one person, `token_exchange` for anything else.
+   */
   verifyGrant(tokens: {
     readonly accessToken: string
     readonly idToken: string
@@ -79,13 +85,10 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     async verifyGrant({ accessToken, idToken }) {
       try {
         const [access, id] = await Promise.all([accessVerifier.verify(accessToken), idVerifier.verify(idToken)])
-        if (access.sub !== id.sub) throw new TypeError('the tokens name two people')
+        if (access.sub !== id.sub) throw new TwoPeople('the tokens name two people')
         return { access, id }
       } catch (error) {
-        throw (
-          keysUnavailable(error) ??
-          new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { detail: kindOf(error), reason: 'token_exchange' })
-        )
+        throw keysUnavailable(error) ?? refusedGrant(error)
       }
     },
     async verifyBearer(token) {
@@ -144,6 +147,22 @@ function keysUnavailable(error: unknown): GatewayError | undefined {
     reason: 'jwks',
     headers: { 'retry-after': '10' },
   })
+}
+
+class TwoPeople extends TypeError {}
+
+const FOREIGN = [
+  TwoPeople,
+  CognitoJwtInvalidClientIdError,
+  CognitoJwtInvalidTokenUseError,
+  JwtInvalidIssuerError,
+  // What the library throws for an issuer that it was not told of.
+  ParameterValidationError,
+]
+
+function refusedGrant(error: unknown): GatewayError {
+  const reason = FOREIGN.some((kind) => error instanceof kind) ? 'tokens_foreign' : 'token_exchange'
+  return new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { detail: kindOf(error), reason })
 }
 
 function refusedBearer(error: unknown): GatewayError {

@@ -133,7 +133,7 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
 
 /** Causes are errors of libraries, which carry answers, which carry tokens: they stay where they were caught. */
 function withoutCause(outcome: RefreshOutcome): RefreshOutcome {
-  return outcome.kind === 'unavailable' ? { kind: 'unavailable', cause: undefined } : outcome
+  return outcome.kind === 'unavailable' ? { ...outcome, cause: undefined } : outcome
 }
 
 function memberOf(worker: Worker): Member {

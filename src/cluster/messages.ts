@@ -126,7 +126,7 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
     case 'rejected':
       return isText(value['reason'])
     default:
-      return value['kind'] === 'unavailable'
+      return value['kind'] === 'unavailable' && (value['session'] === undefined || isSession(value['session']))
   }
 }
 

@@ -88,6 +88,7 @@ function poolSettings(
     clientSecret,
     scopes: pool.scopes,
     bearerClients: pool.bearerClients,
+    requestsPerSecond: pool.requestsPerSecond,
     trustEmailFrom: pool.trustEmailFrom,
     identityProviders: pool.identityProviders,
   }

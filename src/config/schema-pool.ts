@@ -53,11 +53,11 @@ export const pool = z.strictObject({
   identityProviders: list(plainText())
     .default([])
     .describe('Names of identity providers offered on the sign-in page and allowed as idp=.'),
-  requestsPerSecond: notYet(
-    count(1, 10_000)
-      .optional()
-      .describe("How many requests a second this gateway sends to the pool's token endpoint at most."),
-  ),
+  requestsPerSecond: count(1, 10_000)
+    .default(50)
+    .describe(
+      "How many requests a second this gateway sends to the pool's token endpoint at most; all replicas together should stay below the pool's quota.",
+    ),
   refreshTokenRotation: z
     .strictObject({
       graceSeconds: secondsOrNone(60).describe('How long a refresh token stays good after it was used.'),

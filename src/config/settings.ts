@@ -76,6 +76,8 @@ export interface PoolSettings {
   readonly clientSecret: Secret | undefined
   readonly scopes: readonly string[]
   readonly bearerClients: readonly string[]
+  /** Towards the token endpoint. */
+  readonly requestsPerSecond: number
   readonly trustEmailFrom: readonly string[]
   readonly identityProviders: readonly string[]
 }

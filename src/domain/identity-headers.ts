@@ -101,7 +101,7 @@ const RESERVED_FAMILIES = [
   'x-rewrite-',
   'x-envoy-',
 ]
-const OWN_COOKIE = /^__host-gateway(?:\.\d+|-(?:login|bound)-[a-z0-9_-]*|-rounds)?$/i
+const OWN_COOKIE = /^__host-gateway(?:\.\d+|-(?:login|bound)-[a-z0-9_-]*|-rounds|-switch)?$/i
 
 type Verdict = 'pass' | 'drop' | 'cookie' | 'authorization' | 'connection' | 'content-length'
 

@@ -26,13 +26,6 @@ export interface LoginState {
   readonly renewed: boolean
 }
 
-/** What travels through Cognito's `/logout` in its second form: the callback finds no attempt for it, and begins a sign-in of its own. */
-export function stateWithoutAttempt(
-  given: Pick<LoginState, 'id' | 'pool' | 'returnTo' | 'startedAt' | 'renewed'>,
-): LoginState {
-  return { ...given, secret: '', restarted: false }
-}
-
 export const ATTEMPT_LIFE_MS = 600_000
 /** So many attempts are kept in one browser; beginning another drops the oldest. */
 export const MAX_ATTEMPTS = 5

@@ -10,3 +10,12 @@ export function ownCookie(name: string, value: string, maxAgeSeconds?: number): 
 export function expiredCookie(name: string): string {
   return ownCookie(name, '', 0)
 }
+
+/** Where a session has ended and Cognito's own has not: the next sign-in ends that first, or it would be the same person, unasked. */
+export const SWITCH_COOKIE = '__Host-gateway-switch'
+/** Cognito's own session lasts an hour. */
+const SWITCH_SECONDS = 3_600
+
+export function switchCookie(): string {
+  return ownCookie(SWITCH_COOKIE, '1', SWITCH_SECONDS)
+}

@@ -30,22 +30,41 @@ export interface SessionLimits {
   readonly refreshGraceSeconds: number
 }
 
-export type Freshness = 'fresh' | 'refresh' | 'idle' | 'aged'
+/** `early`: the session is good as it is, and whoever has time may renew it; `refresh`: it must be renewed before it is used. */
+export type Freshness = 'fresh' | 'early' | 'refresh' | 'idle' | 'aged'
 
-const REFRESH_EARLY_MS = 60_000
+/** The window in which a session is renewed early, as shares of the time that its claims are good for, and what they are at most. */
+const EARLIEST = { share: 0.4, ms: 300_000 }
+const LATEST = { share: 0.1, ms: 60_000 }
 
 /** What is due now: nothing, a refresh, or the end by idleness or by age. A record with odd times has ended. */
 export function freshness(session: Session, limits: SessionLimits, now: number): Freshness {
   const { startedAt, seenAt, claimsAt, accessExpiresAt } = session
-  if (![startedAt, seenAt, claimsAt, accessExpiresAt].every((time) => Number.isSafeInteger(time) && time > 0))
-    return 'aged'
+  if (!isTime(startedAt) || !isTime(seenAt) || !isTime(claimsAt) || !isTime(accessExpiresAt)) return 'aged'
   if (now >= startedAt + limits.maxAgeSeconds * 1000) return 'aged'
   if (now >= seenAt + limits.idleTimeoutSeconds * 1000) return 'idle'
-  // A token that lives less than twice the margin is used for half its life, not refreshed on every request.
-  const early = Math.min(REFRESH_EARLY_MS, Math.max(0, accessExpiresAt - claimsAt) / 2)
+  const dueAt = Math.min(accessExpiresAt, claimsAt + limits.recheckSeconds * 1000)
   // Claims from far in the future are of unknown age: the clock was set back since.
-  const recheckDue = Math.abs(now - claimsAt) >= limits.recheckSeconds * 1000
-  return recheckDue || now >= accessExpiresAt - early ? 'refresh' : 'fresh'
+  if (now >= dueAt || claimsAt - now >= limits.recheckSeconds * 1000) return 'refresh'
+  const lastsMs = Math.max(0, dueAt - claimsAt)
+  const earliestMs = Math.min(EARLIEST.ms, lastsMs * EARLIEST.share)
+  if (now < dueAt - earliestMs) return 'fresh'
+  const latestMs = Math.min(LATEST.ms, lastsMs * LATEST.share)
+  return now < dueAt - latestMs - spreadOf(session.id) * (earliestMs - latestMs) ? 'fresh' : 'early'
+}
+
+const isTime = (time: number): boolean => Number.isSafeInteger(time) && time > 0
+
+/** Each session's own place in the window, from 0 to 1, so that those who signed in together do not ask the user pool together. */
+function spreadOf(sessionId: string): number {
+  let hash = 0x81_1c_9d_c5
+  for (let at = 0; at < sessionId.length; at += 1) {
+    // oxlint-disable-next-line unicorn/prefer-code-point -- ids are ASCII, and this allocates nothing
+    hash = Math.imul(hash ^ sessionId.charCodeAt(at), 0x01_00_01_93)
+  }
+  // The last characters have hardly reached the upper bits yet.
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c_1b_3c_6d)
+  return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32
 }
 
 /** Whether a session may go on although its refresh just failed for a passing reason. */
@@ -56,4 +75,9 @@ export function survivesOutage(session: Session, limits: SessionLimits, now: num
 /** Whether the last use should be written down again: a tenth of the idle time, five minutes at most. */
 export function renewalDue(session: Session, limits: SessionLimits, now: number): boolean {
   return now - session.seenAt >= Math.min(limits.idleTimeoutSeconds * 100, 300_000)
+}
+
+/** The same for a session that is not renewed at the moment though it is due: only so that it does not end as idle meanwhile. */
+export function renewalPressing(session: Session, limits: SessionLimits, now: number): boolean {
+  return now - session.seenAt >= limits.idleTimeoutSeconds * 500
 }

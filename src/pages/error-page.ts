@@ -9,6 +9,8 @@ export interface ErrorPageOptions {
   readonly home?: string | undefined
   /** The address of the page itself, where asking again can help. */
   readonly retry?: string | undefined
+  /** The page that shows what we see of a browser with which somebody cannot sign in. */
+  readonly diagnose?: string | undefined
 }
 
 type Next = 'sign-in' | 'retry' | 'home' | 'none'
@@ -182,14 +184,16 @@ const explanations = {
 } as const satisfies Record<ErrorCode, Explanation>
 
 /** What happened, in plain words, and the one thing to do next. */
-export function errorPage({ code, reference, signInAgain, home = '/', retry }: ErrorPageOptions): string {
+export function errorPage({ code, reference, signInAgain, home = '/', retry, diagnose }: ErrorPageOptions): string {
   const { title, text, next } = explanations[code]
+  const helps = diagnose !== undefined && next === 'sign-in' && code !== 'GW_SIGN_IN_REQUIRED'
   const links: Readonly<Record<Next, string>> = {
     'sign-in': linkButton('Sign in again', signInAgain ?? home),
     retry: retry === undefined ? linkButton('Go to the start page', home) : linkButton('Try again', retry),
     home: linkButton('Go to the start page', home),
     none: '',
   }
-  const body = `<p role="alert">${escapeHtml(text)}</p>${links[next] === '' ? '' : actions(links[next])}`
+  const help = helps ? linkButton('It keeps happening', diagnose, 'quiet') : ''
+  const body = `<p role="alert">${escapeHtml(text)}</p>${links[next] === '' ? '' : actions(links[next], help)}`
   return layout({ title, body, reference, code })
 }

@@ -11,7 +11,9 @@ body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding
 main { width: 100%; max-width: 440px; padding: 36px 32px 28px; background: var(--card); border: 1px solid var(--line); border-radius: 16px; box-shadow: 0 8px 30px rgb(15 30 55 / .07) }
 .mark { display: block; width: 40px; height: 40px; margin-bottom: 20px; color: var(--accent) }
 h1 { margin: 0 0 10px; font-size: 1.45rem; line-height: 1.25; letter-spacing: -.01em }
+h2 { margin: 22px 0 4px; font-size: 1rem }
 p { margin: 0 0 14px; color: var(--soft) }
+li { overflow-wrap: anywhere }
 p strong, li { color: var(--text) }
 ul { margin: 0 0 16px; padding-left: 20px }
 form { margin: 0 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 
 /**
- * The one script of our pages. It keeps a sealed form in the tab, hands it back once the person is signed in, and takes the `#fragment`
- * of an address along. It reads nothing but what our own pages mark for it, and every page says what it is about without it too.
+ * The one script of our pages. It keeps a sealed form in the tab, hands it back once the person is signed in, takes the `#fragment` of
+ * an address along, and compares clocks. It reads nothing but what our own pages mark for it, and every page says what it is about without it too.
  */
 export const SCRIPT = `'use strict'
 const NAME = 'cognito-gateway.form'
@@ -47,6 +47,13 @@ if (find('send') !== null) {
     forget()
   })
   find('discard').addEventListener('click', forget)
+}
+
+const clock = find('clock')
+if (clock !== null) {
+  const ahead = Math.round((Date.now() - Number(clock.dataset.now)) / 1000)
+  const seconds = Math.abs(ahead) + ' seconds '
+  clock.textContent = Math.abs(ahead) < 30 ? 'the same' : seconds + (ahead > 0 ? 'ahead of it' : 'behind it')
 }
 
 const onward = find('onward')

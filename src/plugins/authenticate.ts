@@ -2,15 +2,24 @@ import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Bearers } from '../adapters/bearers.ts'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { Refresher } from '../adapters/refresher.ts'
+import type { Refresher, RefreshOutcome } from '../adapters/refresher.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
-import { freshness, renewalDue, survivesOutage, type Session, type SessionLimits } from '../domain/session.ts'
+import {
+  freshness,
+  renewalDue,
+  renewalPressing,
+  survivesOutage,
+  type Session,
+  type SessionLimits,
+} from '../domain/session.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who is asking, once it is known for certain. */
     identity: Identity | null
+    /** The user pool refuses to renew the session that came along: it ended before its time. */
+    sessionRefused: boolean
   }
 }
 
@@ -26,6 +35,7 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
   const { bearers, refresher, limits, metrics, now } = options
   const validBearers = metrics.counter('token_verifications_total', { kind: 'bearer', result: 'valid' })
   app.decorateRequest('identity', null)
+  app.decorateRequest('sessionRefused', false)
 
   app.addHook('onRequest', (request, _reply, done) => {
     if (request.access === 'public') {
@@ -79,42 +89,55 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
         await lapse(request, session, state === 'idle' ? 'idle' : 'max_age')
         return
       case 'refresh':
-        await refreshed(request, session)
+        await follow(request, session, await refresher.renew(session))
         return
+      case 'early': {
+        const renewal = refresher.renewEarly(session)
+        if (renewal === null) request.identity = session.person
+        else await follow(request, session, await renewal)
+        return
+      }
       case 'fresh':
-        if (await app.keepSession(request, { ...session, seenAt: now() })) {
-          // Only the last use is new; a session under an old key must be written in any case.
-          request.setCookiesAreOptional = !request.sessionOnOldKey
-          request.identity = session.person
-        } else {
-          app.dropSession(request)
-        }
+        await keep(request, session)
+        // Only the last use is new; a session under an old key must be written in any case.
+        request.setCookiesAreOptional = request.identity !== null && !request.sessionOnOldKey
     }
   }
 
-  async function refreshed(request: FastifyRequest, session: Session): Promise<void> {
-    const outcome = await refresher.renew(session)
+  async function keep(request: FastifyRequest, session: Session): Promise<void> {
+    if (await app.keepSession(request, { ...session, seenAt: now() })) request.identity = session.person
+    else app.dropSession(request)
+  }
+
+  async function follow(request: FastifyRequest, session: Session, outcome: RefreshOutcome): Promise<void> {
     switch (outcome.kind) {
       case 'renewed':
-        if (await app.keepSession(request, { ...outcome.session, seenAt: now() }))
-          request.identity = outcome.session.person
-        else app.dropSession(request)
+        await keep(request, outcome.session)
         return
       case 'rejected':
+        request.sessionRefused = REFUSALS.has(outcome.reason)
         await lapse(request, session, outcome.reason)
         return
       case 'unavailable':
+        // Whatever comes of this request: a refresh token that is not kept is lost.
+        if (outcome.session !== undefined) await keep(request, outcome.session)
         if (!survivesOutage(session, limits, now())) {
+          request.identity = null
           throw new GatewayError('GW_POOL_UNAVAILABLE', {
             cause: outcome.cause,
             reason: 'refresh_unavailable',
             headers: { 'retry-after': '5' },
           })
         }
-        request.identity = session.person
-        // Its key may be taken away before the user pool is back.
-        if (request.sessionOnOldKey) await app.keepSession(request, session)
+        if (outcome.session === undefined) await outlast(request, session)
     }
+  }
+
+  /** As it is. It is not written without need: another replica may have renewed it, and the browser would lose what it got there. */
+  async function outlast(request: FastifyRequest, session: Session): Promise<void> {
+    // Its key may be taken away before the user pool is back.
+    if (request.sessionOnOldKey || renewalPressing(session, limits, now())) await keep(request, session)
+    else request.identity = session.person
   }
 
   async function lapse(request: FastifyRequest, session: Session, reason: string): Promise<void> {
@@ -124,6 +147,9 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
   }
   ready()
 }
+
+/** Ends of a session that its person could not see coming; all others are a matter of time. */
+const REFUSALS: ReadonlySet<string> = new Set(['refresh_rejected', 'other_person', 'tokens_foreign'])
 
 export const authenticate = fp(hook, {
   name: 'authenticate',

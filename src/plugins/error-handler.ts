@@ -12,6 +12,7 @@ import { framePage } from '../pages/frame-page.ts'
 import { keptFormPage } from '../pages/kept-form-page.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { onwardPage } from '../pages/onward-page.ts'
+import { sessionRefusedPage } from '../pages/session-refused-page.ts'
 import { signInRequiredPage } from '../pages/sign-in-required-page.ts'
 
 declare module 'fastify' {
@@ -74,6 +75,10 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const reading = request.method === 'GET' || request.method === 'HEAD'
     const href = signInHref(placeOf(request, kind))
     if (kind === 'frame') return page(reply, framePage({ href }))
+    if (kind === 'page' && reading && request.sessionRefused) {
+      reply.header('www-authenticate', 'Bearer')
+      return page(reply, sessionRefusedPage({ reference, href }))
+    }
     if (kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401') {
       if (route.signInBy === 'redirect') return reply.redirect(href, 302)
       return page(reply, onwardPage({ reference, href, script }))
@@ -116,7 +121,9 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     }
     const here = placeOf(request, 'page')
     const retry = request.method === 'GET' && request.route !== null ? { retry: here } : {}
-    return errorPage({ code, reference, signInAgain: signInHref(request.returnTo ?? here), ...retry })
+    const { attempt } = request.outcome
+    const diagnose = `${self.ownPrefix}/diagnose${attempt === null ? '' : `?attempt=${attempt}`}`
+    return errorPage({ code, reference, signInAgain: signInHref(request.returnTo ?? here), diagnose, ...retry })
   }
 
   function page(reply: FastifyReply, html: string): FastifyReply {

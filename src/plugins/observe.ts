@@ -65,12 +65,14 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
   })
 
   const meters = createMeters(metrics)
+  const headerBytes = metrics.histogram('request_header_bytes', {})
 
   function count(request: FastifyRequest, status: number, complete: boolean): void {
     const { startedAt, upstreamAskedAt, upstreamAnsweredAt } = request.outcome
     const meter = meters(request.routeLabel)
     const duration = performance.now() - startedAt
     meter.requests(request.method, status)
+    headerBytes.observe(headerBytesOf(request.raw.rawHeaders))
     // An upgraded connection has no end of its answer to measure.
     if (status !== 101) meter.duration.observe(duration / 1000)
     if (!complete) metrics.count('client_disconnects_total', { route: request.routeLabel })
@@ -148,6 +150,13 @@ function createMeter(metrics: Metrics, route: string): Meter {
     overhead: metrics.histogram('overhead_seconds', { route }),
     upstream: metrics.histogram('upstream_duration_seconds', { route }),
   }
+}
+
+// As HTTP/1.1 writes them: a colon and a space after each name, a line break after each value.
+function headerBytesOf(rawHeaders: readonly string[]): number {
+  let bytes = 0
+  for (const text of rawHeaders) bytes += text.length + 2
+  return bytes
 }
 
 /** A target that was refused is logged as it came, without its query, and never longer than helps. */

@@ -1,36 +1,29 @@
-import { randomBytes } from 'node:crypto'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import type { CognitoClient } from '../adapters/cognito-client.ts'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
-import type { LoginStates } from '../adapters/login-states.ts'
 import type { Revocations } from '../adapters/revocations.ts'
 import { FORGET_PAGES } from '../domain/answer-headers.ts'
 import { isCrossOrigin } from '../domain/client-kind.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { stateWithoutAttempt } from '../domain/login-attempt.ts'
-import { parseReturnTo, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
+import { switchCookie, SWITCH_COOKIE } from '../domain/own-cookies.ts'
+import { parseReturnTo, type ReturnToSelf } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
 import { confirmSignOutPage } from '../pages/confirm-sign-out-page.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { signedOutPage } from '../pages/signed-out-page.ts'
 
 export interface SignOutOptions {
-  readonly cognito: CognitoClient
   readonly csrf: CsrfTokens
-  readonly states: LoginStates
   readonly revocations: Revocations
   readonly log: Logger
   readonly now: () => number
   readonly self: ReturnToSelf
-  readonly pool: string
   readonly ownPrefix: string
-  readonly callbackUrl: string
 }
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
-  const { cognito, csrf, states, revocations, log, now, self, ownPrefix } = options
+  const { csrf, revocations, log, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
@@ -58,7 +51,9 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     }
     await app.endSession(request, session)
     reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
-    return form['switch'] === '1' ? switchPerson(reply, form) : reply.redirect(await app.signOutUrl(), 303)
+    if (form['switch'] !== '1') return reply.redirect(await app.signOutUrl(), 303)
+    request.setCookies.set(SWITCH_COOKIE, switchCookie())
+    return reply.redirect(`${ownPrefix}/start?rd=${encodeURIComponent(parseReturnTo(form['rd'], self))}`, 303)
   })
 
   app.get(`${ownPrefix}/signed_out`, same, async (_request, reply) =>
@@ -82,21 +77,6 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
       { event: 'revoked', requestId: request.id, client: request.peer.address, what: 'person', by: 'sign_out' },
       'signed out on all devices',
     )
-  }
-
-  /**
-   * Cognito shows its sign-in page and comes back with a code for which there is no attempt here: the callback then begins a sign-in of its
-   * own. Not relying on nonce and PKCE surviving `/logout` costs one redirect.
-   */
-  async function switchPerson(reply: FastifyReply, form: Fields): Promise<FastifyReply> {
-    const returnTo: SafePath = parseReturnTo(form['rd'], self)
-    const { pool } = options
-    const id = randomBytes(6).toString('base64url')
-    const state = states.write(stateWithoutAttempt({ id, pool, returnTo, startedAt: now(), renewed: false }))
-    const url = await cognito
-      .switchUrl({ redirectUri: options.callbackUrl, state })
-      .catch(() => `${self.publicUrl}${ownPrefix}/start?rd=${encodeURIComponent(returnTo)}`)
-    return reply.redirect(url, 303)
   }
 }
 

@@ -203,7 +203,7 @@ t.test(
 t.test(
   "a script that asks for the application's sign-out gets the application's answer, and is signed out",
   async (t) => {
-    const { url, client } = await startWithSignOut(t)
+    const { url, pool, client } = await startWithSignOut(t)
     for (const status of [200, 204, 302]) {
       const browser = client()
       await browser.signIn(`${url}/page`)
@@ -214,8 +214,17 @@ t.test(
       t.equal(answer.status, status)
       t.equal(answer.text, status === 204 ? '' : 'goodbye')
       t.equal(answer.header('clear-site-data'), '"cache"')
-      t.same([...browser.jarOf(new URL(url).host)], [['seen', 'yes']])
+      t.same(
+        [...browser.jarOf(new URL(url).host)],
+        [
+          ['seen', 'yes'],
+          ['__Host-gateway-switch', '1'],
+        ],
+      )
       t.equal((await browser.ask(`${url}/page`)).status, 401)
+      const form = await browser.visit(`${url}/page`)
+      t.match(form.url, `${pool.url}/login`, "Cognito's own session ends before the next sign-in")
+      t.equal((await browser.submit(form, { username: 'bob', password: 'Passw0rd!' })).url, `${url}/page`)
     }
   },
 )

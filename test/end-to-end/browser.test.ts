@@ -45,6 +45,25 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     )
   })
 
+  t.test('the page for help tells how far the clock of the browser is off', async (t) => {
+    const { url, clock } = await startSample(t)
+    const page = await (await newContext(browser)).newPage()
+    await page.goto(`${url}/`)
+    await signIn(page, 'alice', 'Passw0rd!')
+    await page.waitForURL(`${url}/`)
+    await page.goto(`${url}/oauth2/callback?error=access_denied`)
+    await page.getByRole('link', { name: 'It keeps happening' }).click()
+    await page.getByText('Ours says').waitFor()
+    t.match(await page.locator('main').innerText(), /yours: (?:the same|\d+ seconds ahead of it)\./)
+    clock.advance(3_600)
+    await page.reload()
+    t.match(await page.locator('main').innerText(), /yours: 3[56]\d\d seconds behind it\./)
+    t.match(await page.locator('main').innerText(), 'You are signed in')
+    await picture(page, 'diagnose')
+    await page.emulateMedia({ colorScheme: 'dark' })
+    await picture(page, 'diagnose-dark')
+  })
+
   t.test('bob may not open the admin page, and goes on as alice', async (t) => {
     const { url, pool } = await startSample(t)
     const page = await (await newContext(browser)).newPage()

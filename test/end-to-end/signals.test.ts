@@ -7,6 +7,9 @@ import { runCommand } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
+// Processes are started: on a busy machine that takes its time.
+t.setTimeout(150_000)
+
 /** A new key takes the place of the one in the list, whose file stays. */
 function changeKey({ settingsFile }: World): void {
   writeFileSync(join(dirname(settingsFile), 'next-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })

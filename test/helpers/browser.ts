@@ -18,9 +18,14 @@ const ARGUMENTS = [
   '--disable-sync',
 ]
 
-/** A real Chromium. Throws where none is installed. */
-export async function startBrowser(t: Teardown): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: ARGUMENTS })
+/** A real Chromium. Throws where none is installed. `keepsPages`: in memory for the way back, as people's own does. */
+export async function startBrowser(t: Teardown, { keepsPages = false } = {}): Promise<Browser> {
+  const browser = await chromium.launch({
+    executablePath: EXECUTABLE,
+    headless: true,
+    args: keepsPages ? [...ARGUMENTS, '--enable-features=BackForwardCache'] : ARGUMENTS,
+    ignoreDefaultArgs: keepsPages ? ['--disable-back-forward-cache'] : [],
+  })
   t.teardown(async () => browser.close())
   return browser
 }

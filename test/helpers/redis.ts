@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,24 +30,42 @@ export interface RedisServer {
 
 /** A real Redis on a free port; it writes every change down, so that it comes back from `stop` as it was. */
 export async function startRedis(t: Teardown, args: readonly string[] = []): Promise<RedisServer> {
+  return startServer(t, ({ port, folder }) => [
+    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
+    ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'always', ...args],
+  ])
+}
+
+/** What watches over a master and puts another in its place when that was away for a second. */
+export async function startSentinel(t: Teardown, masterPort: number): Promise<RedisServer> {
+  return startServer(t, ({ port, folder }) => {
+    const config = join(folder, 'sentinel.conf')
+    const lines = [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${folder}`,
+      `sentinel monitor mymaster 127.0.0.1 ${masterPort} 1`,
+      'sentinel down-after-milliseconds mymaster 1000',
+      'sentinel failover-timeout mymaster 3000',
+    ]
+    writeFileSync(config, lines.join('\n'))
+    return [config, '--sentinel']
+  })
+}
+
+interface Place {
+  readonly port: number
+  readonly folder: string
+}
+
+async function startServer(t: Teardown, argsAt: (place: Place) => readonly string[]): Promise<RedisServer> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'redis-'))
+  const args = argsAt({ port, folder })
   let child: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    const options = [
-      '--port',
-      String(port),
-      '--bind',
-      '127.0.0.1',
-      '--dir',
-      folder,
-      '--save',
-      '',
-      '--appendonly',
-      'yes',
-    ]
-    child = spawn('redis-server', [...options, '--appendfsync', 'always', ...args], { stdio: 'ignore' })
+    child = spawn('redis-server', args, { stdio: 'ignore' })
     await until(async () => answers(port))
   }
   async function stop(): Promise<void> {
@@ -110,4 +128,10 @@ export function redisCli(port: number, ...args: readonly string[]): string {
     encoding: 'utf8',
   })
   return (stdout + stderr).trimEnd()
+}
+
+/** Runs a script without end; resolves when the server says BUSY to everybody else. `SCRIPT KILL` ends it. */
+export async function keepBusy({ port }: RedisServer): Promise<void> {
+  spawn('redis-cli', ['-p', String(port), 'eval', 'while true do end', '0'], { stdio: 'ignore' })
+  await until(() => redisCli(port, 'ping').startsWith('BUSY'))
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import t from 'tap'
 import { catalogue, type ErrorCode } from '../../src/domain/errors.ts'
 import { confirmSignOutPage } from '../../src/pages/confirm-sign-out-page.ts'
+import { diagnosePage } from '../../src/pages/diagnose-page.ts'
 import { errorPage } from '../../src/pages/error-page.ts'
 import { forbiddenPage } from '../../src/pages/forbidden-page.ts'
 import { framePage } from '../../src/pages/frame-page.ts'
@@ -28,7 +29,10 @@ const SCRIPT = '/oauth2/keep.js?version'
 
 const pages = (text: string): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(
-    codes.map((code) => [code, errorPage({ code, reference: text, signInAgain: text, home: text, retry: text })]),
+    codes.map((code) => [
+      code,
+      errorPage({ code, reference: text, signInAgain: text, home: text, retry: text, diagnose: text }),
+    ]),
   ),
   forbidden: forbiddenPage({
     reference: text,
@@ -44,6 +48,26 @@ const pages = (text: string): Readonly<Record<string, string>> => ({
   frame: framePage({ href: text }),
   confirmSignOut: confirmSignOutPage({ who: text, action: text, csrfToken: text, everywhere: true, home: text }),
   signedOut: signedOutPage({ signInHref: text }),
+  diagnose: diagnosePage({
+    reference: text,
+    now: 0,
+    cookies: { own: [{ name: text, bytes: 1, fault: 'malformed' }], others: 0, totalBytes: 1 },
+    maxHeaderBytes: 1,
+    session: { kind: 'none' },
+    logins: [
+      {
+        attempt: text,
+        startedAt: 0,
+        stage: 'came_back',
+        result: 'failed',
+        code: 'GW_SIGN_IN_REFUSED',
+        references: [text],
+      },
+    ],
+    version: text,
+    signInHref: text,
+    script: SCRIPT,
+  }),
   onward: onwardPage({ reference: text, href: text, script: SCRIPT }),
   keptForm: keptFormPage({ reference: text, sealed: text, href: text, plainHref: text, script: SCRIPT }),
   resume: resumePage({ action: text, csrfToken: text, script: SCRIPT }),

@@ -39,8 +39,9 @@ export async function inTime<T>(answer: Promise<T>, milliseconds: number): Promi
   })
 }
 
-/** The kinds of what failed because no answer came, and because there is no connection. */
+/** The kinds of what failed because no answer came, because the answer belongs to something else, and because there is no connection. */
 export const TIMEOUT = 'timeout'
+export const WRONG_ANSWER = 'wrong_answer'
 export const DISCONNECTED = 'disconnected'
 
 const WORDS =
@@ -49,7 +50,7 @@ const WORDS =
 /** Messages of the library can quote commands, and commands hold sessions: only the kind of an error is told. */
 export function kindOf(error: unknown): string {
   if (error instanceof NoAnswerInTime) return TIMEOUT
-  if (error instanceof WrongAnswer) return 'wrong_answer'
+  if (error instanceof WrongAnswer) return WRONG_ANSWER
   if (error instanceof TooManyAtOnce) return 'too_many'
   if (!(error instanceof Error)) return 'unknown'
   if (error.message === 'Command timed out' || error.message.startsWith('Socket timeout')) return TIMEOUT

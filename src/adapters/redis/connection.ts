@@ -38,15 +38,26 @@ const MAX_REDIRECTIONS = 4
 export function connectToRedis(options: ConnectionOptions): Connection {
   const { address, onReady, onFault, onClose } = options
   const client = address.kind === 'cluster' ? toCluster(options) : new Client(toServer(options))
-  client.on('ready', onReady)
   // Without a listener an error of the connection would be printed, with what it was about.
   client.on('error', onFault)
   client.on('node error', onFault)
-  client.on('close', onClose)
+  let renewing = false
+  client.on('ready', () => {
+    renewing = false
+    onReady()
+  })
+  client.on('close', () => {
+    renewing = false
+    onClose()
+  })
   return {
     single: address.kind !== 'cluster',
     commands: client,
-    renew: () => client.disconnect(true),
+    renew() {
+      if (renewing) return
+      renewing = true
+      client.disconnect(true)
+    },
     close: () => client.disconnect(),
   }
 }

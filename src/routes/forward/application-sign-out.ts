@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { RouteSettings } from '../../config/settings.ts'
 import { answerHeaders, FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { clientKind } from '../../domain/client-kind.ts'
+import { SWITCH_COOKIE, switchCookie } from '../../domain/own-cookies.ts'
 import type { Session } from '../../domain/session.ts'
 import { isOwnSignOut } from '../../domain/sign-out-request.ts'
 import type { Errand } from './exchange.ts'
@@ -39,7 +40,10 @@ export async function signOutWith(
   const { request, reply, session, passage, bound } = errand
   if (answer.status > MAX_STATUS) return 'kept'
   await app.endSession(request, session)
-  if (clientKind(request.raw.headers) !== 'page') return 'signed-out'
+  if (clientKind(request.raw.headers) !== 'page') {
+    request.setCookies.set(SWITCH_COOKIE, switchCookie())
+    return 'signed-out'
+  }
   const url = await app.signOutUrl()
   bound?.follow(answer.rawHeaders)
   const { headers } = answerHeaders(answer.rawHeaders, passage.rules, {

@@ -11,6 +11,8 @@ export interface Attempts {
   /** Keeps a new attempt; of too many, the oldest go. */
   add(request: FastifyRequest, attempt: LoginAttempt): void
   forget(request: FastifyRequest, id: string): void
+  /** Of all that the browser has under way. */
+  ids(request: FastifyRequest): readonly string[]
 }
 
 /** `app` is the scope in which secure-session is registered as `loginAttempt`: it seals, we name the cookies. */
@@ -49,6 +51,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
   }
 
   return {
+    ids: (request) => all(request).flatMap(({ attempt }) => (attempt === null ? [] : [attempt.id])),
     find: (request, id) => all(request).find(({ attempt }) => attempt?.id === id)?.attempt ?? null,
     add(request, attempt) {
       const known = all(request)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoClient, CognitoPage } from '../../adapters/cognito-client.ts'
 import type { LoginStates } from '../../adapters/login-states.ts'
+import { expiredCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import type { SafePath } from '../../domain/return-to.ts'
 import type { Attempts } from './attempts.ts'
 import type { Journal } from './journal.ts'
@@ -29,12 +30,25 @@ export interface Beginning {
   readonly renewed?: boolean
 }
 
+interface Leaving {
+  readonly returnTo: SafePath
+  /** Of the sign-in for which that is done, where there is one. */
+  readonly id?: string
+  /** It was revoked before it came back, and would be again. */
+  readonly renewed?: boolean
+}
+
+interface Visit {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+}
+
 /** Begins a sign-in: keeps its secrets in the browser, sealed, and sends the person to Cognito. GW_TOO_MANY_REQUESTS where one address begins too many. */
 export async function beginLogin(
   parts: BeginParts,
   attempts: Attempts,
   beginning: Beginning,
-  { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+  { request, reply }: Visit,
 ): Promise<FastifyReply> {
   parts.limits.begin(request)
   const { cognito, states, journal, now, pool, callbackUrl } = parts
@@ -67,6 +81,21 @@ export async function beginLogin(
     journal.failed(step, 'started', error)
     throw error
   }
+}
+
+/**
+ * Ends Cognito's own session before a sign-in. Cognito then shows its sign-in page and comes back with a code for which there is no attempt
+ * here: the callback begins a sign-in of its own. Not relying on nonce and PKCE surviving `/logout` costs one redirect.
+ */
+export async function leaveFirst(
+  { cognito, states, now, pool, callbackUrl }: BeginParts,
+  { id = random(6), returnTo, renewed = false }: Leaving,
+  { request, reply }: Visit,
+): Promise<FastifyReply> {
+  const state = states.write({ id, secret: '', pool, returnTo, startedAt: now(), restarted: false, renewed })
+  const url = await cognito.switchUrl({ redirectUri: callbackUrl, state })
+  request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
+  return reply.header('cache-control', 'no-store').redirect(url, 302)
 }
 
 function random(bytes: number): string {

@@ -4,13 +4,14 @@ import type { Revocations } from '../../adapters/revocations.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
 import type { Metrics } from '../../adapters/metrics.ts'
+import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
-import { comebackOf, stateWithoutAttempt, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
+import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
-import { beginLogin, type BeginParts } from './begin.ts'
+import { beginLogin, leaveFirst, type BeginParts } from './begin.ts'
 import type { Step } from './journal.ts'
 import type { LoopGuard } from './loop-guard.ts'
 
@@ -24,8 +25,6 @@ export interface CallbackParts extends BeginParts {
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
   readonly revocations: Revocations
-  /** Milliseconds that only go forward. */
-  readonly ticks: () => number
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
@@ -108,11 +107,9 @@ export function createCallback(
     const signedIn = await personIn(tokens, attempt.nonce)
     const { person, identityProvider } = signedIn
     reached('verified', { sub: person.subject, email: person.email, identityProvider })
-    if (revocations.coversSignIn(person)) {
-      if (signedIn.refreshToken !== undefined) void cognito.revoke(signedIn.refreshToken).catch(() => undefined)
-      if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: 'revoked' })
-      return askAnew({ request, reply }, attempt)
-    }
+    if (revocations.coversSignIn(person)) return askAnew(signedIn, { request, reply }, { attempt, answer })
+    const before = request.signedInSession ?? request.lapsedSession
+    if (before !== null && before.person.subject !== person.subject) reply.header(...FORGET_PAGES)
     const session = await replaceSession(request, signedIn)
     reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
@@ -125,12 +122,15 @@ export function createCallback(
    * Everything that began when this person gave their password was revoked since, and Cognito did not ask for it again: its own session is
    * ended, so that it does. Once: what it brings back then would be no other.
    */
-  async function askAnew({ request, reply }: Omit<Visit, 'reached'>, attempt: LoginAttempt): Promise<FastifyReply> {
-    const { id, returnTo } = attempt
-    const state = states.write(stateWithoutAttempt({ id, pool, returnTo, startedAt: now(), renewed: true }))
-    const url = await cognito.switchUrl({ redirectUri: parts.callbackUrl, state })
+  async function askAnew(
+    { refreshToken }: SignedIn,
+    { request, reply }: Omit<Visit, 'reached'>,
+    { attempt, answer }: { readonly attempt: LoginAttempt; readonly answer: { readonly renewed: boolean } },
+  ): Promise<FastifyReply> {
+    if (refreshToken !== undefined) void cognito.revoke(refreshToken).catch(() => undefined)
+    if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: 'revoked' })
     journal.left({ request, attempt }, 'sent_back')
-    return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(url, 303)
+    return leaveFirst(parts, { ...attempt, renewed: true }, { request, reply })
   }
 
   /** Both tokens are verified here, whatever the library did: it trusts the connection for the ID token's signature. */

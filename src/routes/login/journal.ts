@@ -38,6 +38,12 @@ export interface JournalParts {
 // The steps that tell a story to whoever reads the log; the others are for debugging.
 const TOLD: ReadonlySet<LoginStage> = new Set(['started', 'came_back'])
 
+// Counted from 0: of a counter that appears with its first event, no rate ever shows that event.
+const USUAL_FAILURES = (
+  'attempt_expired code_malformed cookie_blocked cookie_too_large idp_error login_loop nonce pool_error revoked state_mismatch ' +
+  'state_missing store token_exchange user_denied'
+).split(' ')
+
 const LEFT = {
   restarted: 'begun again',
   signed_in_before: 'signed in before',
@@ -46,6 +52,8 @@ const LEFT = {
 
 export function createJournal({ book, metrics, log, now, pool }: JournalParts): Journal {
   const told = new WeakSet<Error>()
+  metrics.counter('logins_total', { pool, result: 'signed_in', reason: '' })
+  for (const reason of USUAL_FAILURES) metrics.counter('logins_total', { pool, result: 'failed', reason })
 
   function note({ request, attempt }: Step, stage: LoginStage, result: LoginResult, facts: LoginFacts): LoginRecord {
     const changedAt = now()

@@ -3,17 +3,22 @@ import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoPage } from '../../adapters/cognito-client.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import { SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
-import { beginLogin } from './begin.ts'
+import { beginLogin, leaveFirst } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
+import { createDiagnose, type DiagnoseParts } from './diagnose.ts'
 import { createJournal, type JournalParts } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
 import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.ts'
 
-export interface LoginOptions extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions {
+type Diagnosed = Pick<DiagnoseParts, 'findLogins' | 'sessionLimits' | 'maxHeaderBytes' | 'version' | 'script'>
+
+export interface LoginOptions
+  extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions, Diagnosed {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
@@ -45,9 +50,12 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     const provider = query.get('idp') ?? undefined
     const hint = query.get('login_hint') ?? undefined
     if (loopGuard.isLoop(request)) {
-      options.metrics.count('logins_total', { pool: options.pool, result: 'failed', reason: 'login_loop' })
-      throw new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
+      const loop = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
+      parts.journal.failed({ request, attempt: null }, 'started', loop)
+      throw loop
     }
+    if (page === 'sign-in' && request.cookies[SWITCH_COOKIE] !== undefined)
+      return leaveFirst(parts, { returnTo }, { request, reply })
     return beginLogin(
       parts,
       attempts,
@@ -68,6 +76,17 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
   app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
   app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
+
+  app.get(
+    `${endpoints.prefix}/diagnose`,
+    open,
+    createDiagnose({
+      ...parts,
+      attempts,
+      https: self.publicUrl.startsWith('https:'),
+      signInHref: `${endpoints.prefix}/sign_in`,
+    }),
+  )
 
   app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)

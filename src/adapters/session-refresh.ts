@@ -1,0 +1,89 @@
+import { GatewayError } from '../domain/errors.ts'
+import { identityFromClaims, type PersonSources } from '../domain/identity.ts'
+import type { Session } from '../domain/session.ts'
+import type { CognitoClient, Tokens } from './cognito-client.ts'
+import type { RefreshOutcome } from './refresher.ts'
+import type { TokenVerifier } from './token-verifier.ts'
+
+/**
+ * Asks the user pool for new tokens, once, and judges them. `hold` is given the session as soon as a new refresh token is there, because from
+ * then on the old one may be worth nothing; nothing else happens until it is done. Rejects only with what went wrong on the way.
+ */
+export type RefreshAtPool = (session: Session, hold?: Hold) => Promise<RefreshOutcome>
+
+export type Hold = (session: Session) => Promise<void>
+
+export interface SessionRefreshOptions {
+  readonly cognito: Pick<CognitoClient, 'refresh'>
+  readonly verifier: Pick<TokenVerifier, 'verifyGrant'>
+  readonly pool: Pick<PersonSources, 'userPoolId' | 'trustEmailFrom'> & { readonly name: string }
+  readonly keepClaims: readonly string[]
+  readonly now: () => number
+}
+
+/** What Cognito answers where a refresh token is over, revoked, used up, or of somebody who is disabled. */
+const TOKEN_IS_OVER = 'invalid_grant'
+/** What the client library says of an ID token for another client or from another issuer. */
+const OTHER_CLAIMS = 'OAUTH_JWT_CLAIM_COMPARISON_FAILED'
+
+export function createSessionRefresh(options: SessionRefreshOptions): RefreshAtPool {
+  const { cognito, now } = options
+
+  return async (session, hold) => {
+    if (session.refreshToken === undefined) {
+      return now() < session.accessExpiresAt
+        ? { kind: 'renewed', session: { ...session, claimsAt: now() } }
+        : { kind: 'rejected', reason: 'no_refresh_token' }
+    }
+    const grant = await cognito.refresh(session.refreshToken)
+    if (grant.kind !== 'tokens') return refusalOf(grant.error)
+    const held = { ...session, refreshToken: grant.tokens.refreshToken ?? session.refreshToken }
+    if (held.refreshToken !== session.refreshToken) await hold?.(held)
+    try {
+      return await judged(held, grant.tokens, options)
+    } catch (cause) {
+      if (cause instanceof GatewayError && cause.reason === 'tokens_foreign') return foreign()
+      return { kind: 'unavailable', cause, session: held }
+    }
+  }
+}
+
+/** Why a refresh failed or was refused, as a word for the metrics; empty where it was neither. */
+export function refreshReason(outcome: RefreshOutcome): string {
+  if (outcome.kind === 'renewed') return ''
+  if (outcome.kind === 'rejected') return outcome.reason
+  return outcome.cause instanceof GatewayError ? (outcome.cause.reason ?? '') : ''
+}
+
+/** Only Cognito's own word on this very token ends a session; any other refusal is a fault or a mistake, and both can be repaired. */
+function refusalOf(error: string): RefreshOutcome {
+  if (error === TOKEN_IS_OVER) return { kind: 'rejected', reason: 'refresh_rejected' }
+  if (error === OTHER_CLAIMS) return foreign()
+  const detail = `the token endpoint refused a refresh (${error})`
+  return { kind: 'unavailable', cause: new GatewayError('GW_POOL_UNAVAILABLE', { detail, reason: 'pool_refused' }) }
+}
+
+function foreign(): RefreshOutcome {
+  return { kind: 'rejected', reason: 'tokens_foreign' }
+}
+
+/** Claims are replaced whole; a token for anybody else, or of another sign-in, ends the session. */
+async function judged(
+  session: Session,
+  { accessToken, idToken }: Tokens,
+  { verifier, pool, keepClaims, now }: SessionRefreshOptions,
+): Promise<RefreshOutcome> {
+  if (idToken === undefined) throw new TypeError('no ID token came')
+  // The verifier demands this pool and this client. Which of the pool's two issuers it is may change: that is a setting of the pool.
+  const { access, id } = await verifier.verifyGrant({ accessToken, idToken })
+  const person = identityFromClaims({ ...pool, pool: pool.name, access, id, keepClaims })
+  const same =
+    person?.kind === 'person' &&
+    person.subject === session.person.subject &&
+    person.authTime === session.person.authTime
+  if (!same) return { kind: 'rejected', reason: 'other_person' }
+  return {
+    kind: 'renewed',
+    session: { ...session, person, claimsAt: now(), accessExpiresAt: Number(access['exp']) * 1000 },
+  }
+}

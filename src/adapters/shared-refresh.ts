@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { Session } from '../domain/session.ts'
+import { StoreError, type Redis } from './redis.ts'
+import type { RefreshAnswer, RefreshAnswers } from './refresh-answers.ts'
+import type { RefreshOutcome } from './refresher.ts'
+import type { RefreshAtPool } from './session-refresh.ts'
+
+/**
+ * One refresh at a time per session over all replicas that share a Redis, its result handed to whoever asks within half a minute. Redis is an
+ * aid here: without it everybody refreshes alone.
+ */
+export interface SharedRefresh {
+  readonly refresh: (session: Session) => Promise<RefreshOutcome>
+  /** Waits for a refresh that runs anywhere, and sees to it that nobody gets its result any more; the newest session known. Never rejects. */
+  readonly settle: (session: Session) => Promise<Session>
+}
+
+export interface SharedRefreshOptions {
+  readonly redis: Pick<Redis, 'setIfAbsent' | 'deleteIf'>
+  /** The key of the lock of a session. */
+  readonly lockKey: (sessionId: string) => string
+  readonly answers: RefreshAnswers
+  readonly atPool: RefreshAtPool
+  /** Where the record of a session lives in Redis too; null where it is not there any more. */
+  readonly records?: SessionRecords | undefined
+  readonly lockMs?: number
+  readonly pollMs?: number
+}
+
+/** Both reject with `StoreError` where no answer came. */
+export interface SessionRecords {
+  /** The session as it stands in the store at this moment, from no memory. */
+  newest(session: Session): Promise<Session | null>
+  write(session: Session): Promise<unknown>
+}
+
+/** Longer than one call to the token endpoint may take. */
+const LOCK_MS = 8_000
+const POLL_MS = 40
+
+export function createSharedRefresh(options: SharedRefreshOptions): SharedRefresh {
+  const { redis, lockKey, answers, atPool, records, lockMs = LOCK_MS, pollMs = POLL_MS } = options
+
+  /** What others have made of this session: its result, or a newer session to begin with. */
+  async function madeByOthers(session: Session): Promise<RefreshOutcome | Session> {
+    const answer = await answers.read(session)
+    const outcome = answer === null ? null : outcomeIn(answer)
+    if (outcome !== null) return outcome
+    const held = answer?.kind === 'held' ? answer.session : session
+    if (records === undefined) return held
+    const record = await records.newest(held)
+    if (record === null) return { kind: 'rejected', reason: 'signed_out' }
+    return record.claimsAt > session.claimsAt ? { kind: 'renewed', session: record } : record
+  }
+
+  async function together(session: Session, me: string): Promise<RefreshOutcome> {
+    // Whoever held the lock for so long in turn has failed: nobody waits longer than a call to the pool may take.
+    const patience = performance.now() + lockMs + 2 * pollMs
+    for (;;) {
+      const made = await madeByOthers(session)
+      if ('kind' in made) return made
+      if (await redis.setIfAbsent(lockKey(session.id), me, lockMs)) return lead(session, me)
+      if (performance.now() > patience) return { kind: 'unavailable', cause: new Error('others refresh without end') }
+      await wait(pollMs)
+    }
+  }
+
+  async function lead(session: Session, me: string): Promise<RefreshOutcome> {
+    try {
+      // Somebody may have finished between the look and the lock.
+      const made = await madeByOthers(session)
+      if ('kind' in made) return made
+      const outcome = await atPool(made, async (held) => keep(session, held)).catch(faultOf)
+      return await published(session, outcome)
+    } finally {
+      await redis.deleteIf(lockKey(session.id), me).catch(storeOnly)
+    }
+  }
+
+  /** The new refresh token first of all: whoever comes after us must not use the old one again. */
+  async function keep(session: Session, held: Session): Promise<void> {
+    await Promise.all([
+      records?.write(held).catch(storeOnly),
+      answers.write(session, { kind: 'held', session: held }).catch(storeOnly),
+    ])
+  }
+
+  async function published(session: Session, outcome: RefreshOutcome): Promise<RefreshOutcome> {
+    if (outcome.kind === 'rejected') {
+      // A token that was used up may be so because a leader that was given up for dead has used it.
+      const made = await madeByOthers(session).catch(storeOnly)
+      if (made === undefined) return unproven(outcome)
+      if ('kind' in made && made.kind === 'renewed') return made
+    }
+    if (outcome.kind === 'renewed') await records?.write(outcome.session).catch(storeOnly)
+    const answer = answerOf(outcome)
+    if (answer !== null) await answers.write(session, answer).catch(storeOnly)
+    return outcome
+  }
+
+  async function waited(session: Session): Promise<Session> {
+    const me = randomUUID()
+    const patience = performance.now() + lockMs + 2 * pollMs
+    while (!(await redis.setIfAbsent(lockKey(session.id), me, lockMs)) && performance.now() < patience)
+      await wait(pollMs)
+    try {
+      const answer = await answers.read(session)
+      const record = await records?.newest(session)
+      await answers.write(session, { kind: 'refused', reason: 'signed_out' })
+      const found = answer !== null && 'session' in answer ? answer.session : record
+      return found !== null && found !== undefined && found.claimsAt >= session.claimsAt ? found : session
+    } finally {
+      await redis.deleteIf(lockKey(session.id), me)
+    }
+  }
+
+  return {
+    async refresh(session) {
+      const me = randomUUID()
+      for (let tries = 0; tries < 2; tries += 1) {
+        try {
+          return await together(session, me)
+        } catch (error) {
+          storeOnly(error)
+          // One answer that did not come may be the lock's; without a second try a busy moment would cost a call to the pool.
+          await redis.deleteIf(lockKey(session.id), me).catch(storeOnly)
+        }
+      }
+      return unproven(await atPool(session))
+    },
+    async settle(session) {
+      return waited(session).catch(() => session)
+    },
+  }
+}
+
+function outcomeIn(answer: RefreshAnswer): RefreshOutcome | null {
+  switch (answer.kind) {
+    case 'renewed':
+      return answer
+    case 'refused':
+      return { kind: 'rejected', reason: answer.reason }
+    case 'failed':
+      return { kind: 'unavailable', cause: new Error('another replica got no answer') }
+    case 'held':
+      return null
+  }
+}
+
+/** A fault is told too, for a moment: the others need not wait for it one after the other. */
+function answerOf(outcome: RefreshOutcome): RefreshAnswer | null {
+  switch (outcome.kind) {
+    case 'renewed':
+      return outcome
+    case 'rejected':
+      return { kind: 'refused', reason: outcome.reason }
+    case 'unavailable':
+      return outcome.session === undefined ? { kind: 'failed' } : { kind: 'held', session: outcome.session }
+  }
+}
+
+/** Another replica may have used the refresh token meanwhile, and could not tell: that it is over proves nothing. */
+function unproven(outcome: RefreshOutcome): RefreshOutcome {
+  if (outcome.kind !== 'rejected' || outcome.reason !== 'refresh_rejected') return outcome
+  return { kind: 'unavailable', cause: new Error('refused while the store was away') }
+}
+
+const faultOf = (cause: unknown): RefreshOutcome => ({ kind: 'unavailable', cause })
+
+/** For what may fail because the store is away, and for no other reason. */
+function storeOnly(error: unknown): undefined {
+  if (!(error instanceof StoreError)) throw error
+}
