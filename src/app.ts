@@ -86,7 +86,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     metrics,
     log,
     maxAgeSeconds,
-    signedOutUrl: `${settings.publicUrl}${prefix}/signed_out`,
+    publicUrl: settings.publicUrl,
+    ownPrefix: prefix,
   })
   await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
