@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEndedSessions } from '../src/adapters/ended-sessions.ts'
 import { createRedis, type Redis } from '../src/adapters/redis.ts'
 import { createRedisKeys } from '../src/adapters/redis-keys.ts'
 import { createRedisStore } from '../src/adapters/redis-session-store.ts'
+import { createRevocations } from '../src/adapters/revocations.ts'
 import { createSeal } from '../src/adapters/seal.ts'
 import type { SessionStore } from '../src/adapters/session-store.ts'
 import { readArguments } from '../src/commands/arguments.ts'
@@ -122,7 +122,12 @@ function storeOpener(run: BenchRun, port: number): () => Promise<SessionStore> {
       redis,
       keys,
       seal: createSeal([key], 'session', 'bench'),
-      ended: createEndedSessions({ now: Date.now }),
+      revocations: createRevocations({
+        now: Date.now,
+        ticks: () => performance.now(),
+        keepMs: { sessions: 43_200_000, others: 43_200_000 },
+        openLog: null,
+      }),
       limits: { idleTimeoutSeconds: 28_800, maxAgeSeconds: 43_200 },
       outageGraceSeconds: 300,
       now: Date.now,

@@ -39,7 +39,7 @@ const values = {
     recheckSeconds: 300,
     refreshGraceSeconds: 300,
     redis: { url: { env: 'REDIS_URL' }, caFile: 'redis-ca.pem', outageGraceSeconds: 300 },
-    revokeAllBefore: '2026-11-23T03:00:00Z',
+    revokeAllBefore: '2025-01-31T03:00:00Z',
   },
   endpoints: { prefix: '/oauth2', callback: '/oauth2/callback', ping: '/oauth2/ping' },
   outbound: { proxy: { env: 'HTTPS_PROXY' }, caFile: 'outbound-ca.pem' },

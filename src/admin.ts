@@ -36,12 +36,12 @@ export function unreadiness(parts: Parts): string | null {
 
 /** What a start still waits for. Once it is over nothing outside makes a gateway unready: every replica would be at the same moment. */
 export function waitingFor(
-  { lifecycle, redis, ticks }: Pick<Parts, 'lifecycle' | 'redis' | 'ticks'>,
+  { lifecycle, revocations, ticks }: Pick<Parts, 'lifecycle' | 'revocations' | 'ticks'>,
   keysKnown: boolean,
 ): string | null {
   if (ticks() >= lifecycle.startedAt + PATIENCE_MS) return null
   if (!keysKnown) return "waiting for the user pool's keys"
-  return redis === null || redis.wasUp ? null : 'waiting for Redis'
+  return revocations.known ? null : 'waiting for Redis'
 }
 
 /** Brings gauges up to date that nobody sets as they change. */

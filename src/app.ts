@@ -67,7 +67,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   // What happens to every request on its way
   await app.register(keepForm, { forms: parts.keptForms, self, log, now })
   await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out`, script })
-  await app.register(observe, { metrics, requestLog: parts.requestLog, people: settings.log.people })
+  await app.register(observe, { metrics, requestLog: parts.requestLog, names: parts.names })
   await app.register(shed, { overload: parts.overload, metrics })
   await app.register(peer, {
     trustedProxies: parts.trustedProxies,
@@ -81,11 +81,10 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(endSession, {
     cognito,
     store,
-    refresher,
+    tokenRevoker: parts.tokenRevoker,
     cookieBindings: parts.cookieBindings,
     metrics,
     log,
-    maxAgeSeconds,
     publicUrl: settings.publicUrl,
     ownPrefix: prefix,
   })
@@ -116,7 +115,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     userPoolId: pool.userPoolId,
     trustEmailFrom: pool.trustEmailFrom,
     keepClaims: parts.keepClaims,
-    maxAgeSeconds,
+    revocations: parts.revocations,
     self,
     attemptKeys: parts.attemptKeys,
     endpoints: { prefix, callback },
@@ -124,7 +123,14 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   })
   await app.register(async (forms) => {
     await forms.register(ownForms)
-    await forms.register(signOut, { csrf, self, ownPrefix: prefix })
+    await forms.register(signOut, {
+      csrf,
+      revocations: parts.revocations,
+      log,
+      now,
+      self,
+      ownPrefix: prefix,
+    })
     await forms.register(resume, { forms: parts.keptForms, csrf, self, script, log, now })
   })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })

@@ -7,6 +7,7 @@ import { ownHosts } from './own-hosts.ts'
 import { causeOf, nothingAt, ownMethods, toGatewayError } from './plugins/error-handler.ts'
 import { logins, type LoginsOptions } from './routes/control/logins.ts'
 import { logLevel, type LogLevelOptions } from './routes/control/log-level.ts'
+import { revoke, type RevokeOptions } from './routes/control/revoke.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -15,7 +16,7 @@ declare module 'fastify' {
   }
 }
 
-export interface ControlOptions extends LogLevelOptions, LoginsOptions {
+export interface ControlOptions extends LogLevelOptions, LoginsOptions, RevokeOptions {
   readonly host: string
   /** What callers must show; undefined where only this machine can ask. */
   readonly token: Secret | undefined
@@ -75,6 +76,7 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
 
   await app.register(logLevel, options)
   await app.register(logins, options)
+  await app.register(revoke, options)
   return app
 }
 

@@ -9,6 +9,7 @@ import { portOf, startPrivateServers } from './private-servers.ts'
 import { acceptUpgrades } from './upgrades.ts'
 
 const SWEEP_MS = 100
+const REVOCATIONS_PATIENCE_MS = 1_000
 
 /** A gateway that listens on its ports. */
 export interface Gateway {
@@ -103,6 +104,8 @@ export async function startPublicServer(parts: Parts): Promise<PublicServer> {
   const { settings, log, lifecycle } = parts
   const app = await createApp(parts)
   const endUpgraded = acceptUpgrades(app)
+  // Redis needs a moment only, and until it has answered nobody's session is one.
+  await parts.revocations.waitUntilKnown(REVOCATIONS_PATIENCE_MS)
   try {
     await app.listen({ host: settings.listen.host, port: settings.listen.port })
   } catch (error) {

@@ -8,13 +8,14 @@ import { UsageError, type Command, type CommandContext } from './commands/comman
 import { demo } from './commands/demo.ts'
 import { keygen } from './commands/keygen.ts'
 import { localPool } from './commands/local-pool.ts'
+import { revoke } from './commands/revoke.ts'
 import { serve } from './commands/serve.ts'
 
 // What a request is made of dies with it. While many are under way V8 may take it for long-lived all the same and from then on make it where
 // only full collections look: at random, and for up to a tenth of what each request costs.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
-const commands: readonly Command[] = [serve, check, keygen, demo, localPool]
+const commands: readonly Command[] = [serve, check, revoke, keygen, demo, localPool]
 const packageFolder = join(import.meta.dirname, '..')
 
 function version(): string {

@@ -5,7 +5,6 @@ import { createCognitoClient, type CognitoClient } from './adapters/cognito-clie
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
 import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
-import { createEndedSessions, type EndedSession, type EndedSessions } from './adapters/ended-sessions.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
 import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
 import { createLoginBook, type LoginBook } from './adapters/login-book.ts'
@@ -14,6 +13,7 @@ import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createJwksFetch } from './adapters/jwks-fetch.ts'
+import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
 import type { OnPoolRequest } from './adapters/pool-fetch.ts'
 import { createPoolGate } from './adapters/pool-gate.ts'
 import { createRedis, type Redis } from './adapters/redis.ts'
@@ -21,6 +21,8 @@ import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
 import { createRedisStore } from './adapters/redis-session-store.ts'
 import { createRefreshAnswers } from './adapters/refresh-answers.ts'
 import { createRefresher, type Refresher, type RefreshOutcome } from './adapters/refresher.ts'
+import { createRevocationLog } from './adapters/revocation-log.ts'
+import { createRevocations, type Revocations } from './adapters/revocations.ts'
 import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
@@ -28,6 +30,7 @@ import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/se
 import type { SessionStore } from './adapters/session-store.ts'
 import { createSessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
+import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
@@ -37,6 +40,7 @@ import { parseRedisAddress } from './domain/redis-address.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
+import type { Revocation } from './domain/revocation.ts'
 import type { Session } from './domain/session.ts'
 import type { Logger } from 'pino'
 
@@ -47,6 +51,7 @@ export interface Parts {
   readonly version: string
   readonly log: Logger
   readonly requestLog: RequestLog
+  readonly names: PersonNames
   /** The time of day: for what tokens and cookies say. */
   readonly now: () => number
   /** Milliseconds that only go forward: for pauses, limits and everything else that lasts. */
@@ -62,8 +67,9 @@ export interface Parts {
   readonly store: SessionStore
   /** Null where the settings name none. */
   readonly redis: Redis | null
-  readonly ended: EndedSessions
+  readonly revocations: Revocations
   readonly refresher: Refresher
+  readonly tokenRevoker: TokenRevoker
   readonly states: LoginStates
   readonly keptForms: KeptForms
   readonly book: LoginBook
@@ -115,11 +121,16 @@ export interface Shared {
   readonly refresh: (session: Session) => Promise<RefreshOutcome>
   /** Waits for a refresh that any worker began; the newest session known. Never rejects. */
   readonly settle: (session: Session) => Promise<Session>
-  /** Tells the others that a session has ended; resolves when they know. Never rejects. */
-  readonly tellEnded: (session: EndedSession) => Promise<void>
+  /** Tells the others what was revoked; resolves when they know. Never rejects. */
+  readonly tellRevoked: (revocation: Revocation) => Promise<void>
   /** What all of them know of the last sign-ins. Never rejects. */
   readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
 }
+
+/** Cognito makes none that lives longer. */
+const LONGEST_ACCESS_TOKEN_MS = 86_400_000
+/** The life of a refresh token, unless the app client says otherwise: as long may a program bring tokens of an old sign-in. */
+const REVOCATIONS_KEPT_MS = 30 * 86_400_000
 
 export function createParts(options: PartsOptions): Parts {
   const {
@@ -197,11 +208,7 @@ export function createParts(options: PartsOptions): Parts {
   const keyWatch = createKeyWatch({ verifier, log })
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
-  const ended = createEndedSessions({
-    now,
-    tell: shared?.tellEnded,
-    onEnded: (sessionId) => streams.ended(sessionId),
-  })
+  const revocations = openRevocations({ settings, now, ticks, log, redis, keys: redisKeys }, streams, shared)
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
@@ -210,8 +217,8 @@ export function createParts(options: PartsOptions): Parts {
   const onWritten = (session: Session): void => streams.renewed(session)
   const store =
     settings.session.store === 'redis'
-      ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, ended, now, ticks, onWritten })
-      : createCookieStore({ seal, ended, maxTextBytes: maxSessionTextBytes, onWritten })
+      ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, revocations, now, ticks, onWritten })
+      : createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
   const atPool = createSessionRefresh({
     cognito,
     verifier,
@@ -236,12 +243,14 @@ export function createParts(options: PartsOptions): Parts {
       }),
     ticks,
   )
+  const tokenRevoker = createTokenRevoker({ cognito, refresher, log })
 
   return {
     settings,
     version,
     log,
     requestLog: createRequestLog(log),
+    names: createPersonNames(settings.log.people),
     now,
     ticks,
     metrics,
@@ -251,11 +260,20 @@ export function createParts(options: PartsOptions): Parts {
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({ verifier, pool: pool.name, userPoolId: pool.userPoolId, keepClaims, now, ticks }),
+    bearers: createBearers({
+      verifier,
+      revocations,
+      pool: pool.name,
+      userPoolId: pool.userPoolId,
+      keepClaims,
+      now,
+      ticks,
+    }),
     store,
     redis,
-    ended,
+    revocations,
     refresher,
+    tokenRevoker,
     book,
     findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
     states: createLoginStates(createSeal(keys, 'state', context), self),
@@ -279,10 +297,13 @@ export function createParts(options: PartsOptions): Parts {
       // Only a setting that was changed: somebody may have set the level on the control port meanwhile.
       if (changed.log.level !== levelAsSet) log.level = changed.log.level
       levelAsSet = changed.log.level
+      revokeAsSet(changed, revocations)
     },
     async close() {
       keyWatch.stop()
       overload.stop()
+      revocations.close()
+      tokenRevoker.close()
       redis?.close()
       await upstreams.destroy()
     },
@@ -329,6 +350,45 @@ function neededRedis({ session }: Settings, redis: Redis | null) {
 
 function placedKeys({ session }: Settings): readonly PlacedKey[] {
   return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
+}
+
+interface RevocationParts {
+  readonly settings: Settings
+  readonly now: () => number
+  readonly ticks: () => number
+  readonly log: Logger
+  readonly redis: Redis | null
+  readonly keys: RedisKeys
+}
+
+function openRevocations(
+  { settings, now, ticks, log, redis, keys }: RevocationParts,
+  streams: OpenStreams,
+  shared: Shared | undefined,
+): Revocations {
+  const maxAgeMs = settings.session.maxAgeSeconds * 1000
+  const keepMs = {
+    sessions: maxAgeMs + LONGEST_ACCESS_TOKEN_MS,
+    others: Math.max(maxAgeMs, REVOCATIONS_KEPT_MS),
+  }
+  const revocations = createRevocations({
+    now,
+    ticks,
+    keepMs,
+    openLog: redis === null ? null : (onRead) => createRevocationLog({ redis, keys, keepMs, onRead, log }),
+    tell: shared?.tellRevoked,
+    onRevoked(revocation) {
+      if (revocation.kind === 'session') streams.ended(revocation.id)
+      else streams.revoked((person) => revocations.coversSignIn(person))
+    },
+  })
+  revokeAsSet(settings, revocations)
+  return revocations
+}
+
+function revokeAsSet({ session }: Settings, revocations: Revocations): void {
+  const before = session.revokeAllBefore
+  if (before !== undefined) revocations.learn({ kind: 'everything', before })
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {

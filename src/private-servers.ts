@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { createAdmin, type AdminOptions } from './admin.ts'
 import { createControl, type ControlOptions } from './control.ts'
 import type { Parts } from './parts.ts'
+import type { RevokeOptions } from './routes/control/revoke.ts'
 
 /** The servers for those who run the gateway, each on a port of its own. */
 export interface PrivateServers {
@@ -13,16 +14,20 @@ export interface PrivateServers {
 }
 
 /** What is asked of the whole gateway, however many processes it has. */
-export type Duties = Omit<AdminOptions, 'host'> & Omit<ControlOptions, 'host' | 'token' | 'log'>
+export type Duties = Omit<AdminOptions, 'host'> & Omit<ControlOptions, 'host' | 'token' | 'log' | keyof RevokeOptions>
 
 /** Rejects with Node's own error where a port cannot be had; then none of them stays open. */
 export async function startPrivateServers(
-  { settings, log }: Pick<Parts, 'settings' | 'log'>,
+  parts: Pick<Parts, 'settings' | 'log' | 'revocations' | 'names' | 'now'>,
   duties: Duties,
 ): Promise<PrivateServers> {
+  const { settings } = parts
+  const poolNames = settings.pools.map(({ name }) => name)
   const admin = await createAdmin({ host: settings.admin.host, ...duties })
   const control =
-    settings.control === undefined ? undefined : await createControl({ ...settings.control, log, ...duties })
+    settings.control === undefined
+      ? undefined
+      : await createControl({ ...parts, ...settings.control, ...duties, poolNames })
   const close = async (): Promise<void> => {
     await Promise.all([admin.close(), control?.close()])
   }

@@ -1,6 +1,8 @@
 import { GatewayError } from '../domain/errors.ts'
 import { identityFromClaims, type Identity } from '../domain/identity.ts'
 import { Memo } from '../domain/memo.ts'
+import { tokenOrigin, type TokenOrigin } from '../domain/revocation.ts'
+import type { Revocations } from './revocations.ts'
 import type { TokenVerifier } from './token-verifier.ts'
 
 /** Reads access tokens out of Authorization headers and says whose they are. */
@@ -13,6 +15,7 @@ export interface Bearers {
 
 export interface BearersOptions {
   readonly verifier: TokenVerifier
+  readonly revocations: Revocations
   readonly pool: string
   readonly userPoolId: string
   readonly keepClaims: readonly string[]
@@ -25,6 +28,7 @@ export interface BearersOptions {
 /** `until` by the clock that only goes forward, `expiresAt` by the time of day. */
 interface Known {
   readonly identity: Identity
+  readonly origin: TokenOrigin
   readonly until: number
   readonly expiresAt: number
 }
@@ -40,7 +44,7 @@ const SCHEME = 'bearer '
 const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
 
 export function createBearers(options: BearersOptions): Bearers {
-  const { verifier, now, ticks = now } = options
+  const { verifier, revocations, now, ticks = now } = options
   const memo = new Memo<Known>(REMEMBERED)
   // Apart, so that no flood of refused tokens drives out one that is in use.
   const refused = new Memo<{ readonly error: GatewayError; readonly until: number }>(REFUSED)
@@ -59,8 +63,10 @@ export function createBearers(options: BearersOptions): Bearers {
       const access = await verifier.verifyBearer(token)
       const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
       if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
+      const origin = tokenOrigin(identity, access)
+      if (revocations.coversToken(origin)) throw revoked()
       const expiresAt = typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0
-      memo.set(token, { identity, until: ticks() + MEMO_MS, expiresAt })
+      memo.set(token, { identity, origin, until: ticks() + MEMO_MS, expiresAt })
       return identity
     } catch (error) {
       rememberRefusal(token, error)
@@ -87,8 +93,14 @@ export function createBearers(options: BearersOptions): Bearers {
     },
     identityOf(token) {
       const known = memo.get(token)
-      const holds = known !== null && ticks() < known.until && now() < known.expiresAt
-      return holds ? known.identity : verified(token)
+      if (known === null || ticks() >= known.until || now() >= known.expiresAt) return verified(token)
+      return revocations.coversToken(known.origin) ? Promise.reject(revoked()) : known.identity
     },
   }
 }
+
+const revoked = (): GatewayError =>
+  new GatewayError('GW_TOKEN_INVALID', {
+    reason: 'token_revoked',
+    headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
+  })

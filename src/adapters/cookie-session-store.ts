@@ -1,14 +1,14 @@
 import { Memo } from '../domain/memo.ts'
 import type { Session } from '../domain/session.ts'
-import type { EndedSessions } from './ended-sessions.ts'
+import type { Revocations } from './revocations.ts'
 import type { Seal } from './seal.ts'
 import { sealSession, tooLarge, unsealSession } from './session-record.ts'
 import { newIds, type SessionStore, type StoredSession } from './session-store.ts'
 
 export interface CookieStoreOptions {
   readonly seal: Seal
-  /** So that a copied cookie is worth nothing on this machine once its session was ended. */
-  readonly ended: EndedSessions
+  /** So that a copied cookie is worth nothing once its session was ended. */
+  readonly revocations: Revocations
   /** Longest text in bytes that the cookies can hold together. */
   readonly maxTextBytes: number
   /** At least so many sessions are not opened anew each time. */
@@ -19,7 +19,7 @@ export interface CookieStoreOptions {
 
 /** The store that needs no server: the browser holds the whole record, sealed. Never waits. */
 export function createCookieStore(options: CookieStoreOptions) {
-  const { seal, ended, maxTextBytes } = options
+  const { seal, revocations, maxTextBytes } = options
   const newMemo = (): Memo<StoredSession> => new Memo(options.remembered ?? 10_000)
   let memo = newMemo()
   // What was opened with a key that is gone must not be remembered, nor that a key was the newest.
@@ -36,7 +36,7 @@ export function createCookieStore(options: CookieStoreOptions) {
   }
 
   function write(session: Session): string | null {
-    if (ended.has(session.id)) return null
+    if (revocations.hasEnded(session)) return null
     const text = sealSession(session, seal)
     if (text.length > maxTextBytes)
       throw tooLarge(`the session needs ${text.length} bytes of cookies and ${maxTextBytes} are possible`)
@@ -47,19 +47,19 @@ export function createCookieStore(options: CookieStoreOptions) {
 
   return {
     newIds,
-    check: () => undefined,
+    check: () => revocations.requireKnown(),
     read(text) {
       const stored = opened(text)
       if (stored === null) return seal.isForeign(text) ? 'foreign' : null
-      return ended.has(stored.session.id) ? null : stored
+      return revocations.hasEnded(stored.session) ? null : stored
     },
     create: write,
     write,
-    end: (sessionId, until) => ended.end({ sessionId, until }),
-    lapse: (sessionId, until) => ended.end({ sessionId, until, lapsed: true }),
+    end: async (session) => revocations.endSession(session),
+    lapse: async (session) => revocations.lapseSession(session),
     lastKnown(text) {
       const stored = opened(text)
-      return stored === null || ended.wasEnded(stored.session.id) ? null : stored.session
+      return stored === null || revocations.wasRevoked(stored.session) ? null : stored.session
     },
   } satisfies SessionStore
 }

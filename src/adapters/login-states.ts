@@ -16,7 +16,15 @@ export function createLoginStates(seal: Seal, self: ReturnToSelf): LoginStates {
   return {
     write(state) {
       const returnTo = state.returnTo.length > MAX_RETURN_TO_BYTES ? '/' : state.returnTo
-      const record = [state.id, state.secret, state.pool, returnTo, state.startedAt, state.restarted ? 1 : 0]
+      const record = [
+        state.id,
+        state.secret,
+        state.pool,
+        returnTo,
+        state.startedAt,
+        state.restarted ? 1 : 0,
+        state.renewed ? 1 : 0,
+      ]
       return Buffer.from(seal.seal(Buffer.from(JSON.stringify(record))), 'ascii').toString('base64url')
     },
     read(text) {
@@ -25,10 +33,11 @@ export function createLoginStates(seal: Seal, self: ReturnToSelf): LoginStates {
       if (opened === null) return null
       const record: unknown = JSON.parse(opened.plain.toString('utf8'))
       if (!Array.isArray(record)) return null
-      const [id, secret, pool, returnTo, startedAt, restarted]: unknown[] = record
+      const [id, secret, pool, returnTo, startedAt, restarted, renewed]: unknown[] = record
       if (typeof id !== 'string' || typeof secret !== 'string' || typeof pool !== 'string') return null
       if (typeof returnTo !== 'string' || typeof startedAt !== 'number') return null
-      return { id, secret, pool, returnTo: parseReturnTo(returnTo, self), startedAt, restarted: restarted === 1 }
+      const flags = { restarted: restarted === 1, renewed: renewed === 1 }
+      return { id, secret, pool, returnTo: parseReturnTo(returnTo, self), startedAt, ...flags }
     },
   }
 }

@@ -1,4 +1,5 @@
 import { decide, type AccessRule } from '../domain/access.ts'
+import type { Identity, Person } from '../domain/identity.ts'
 import { freshness, type Session, type SessionLimits } from '../domain/session.ts'
 
 /** Why an open stream is ended; each is a reason in the log too. */
@@ -10,6 +11,8 @@ export interface OpenStream {
   /** The pool whose identities count for its route. */
   readonly pool: string
   readonly webSocket: boolean
+  /** Who was let in; null where nobody had to say. */
+  readonly identity: Identity | null
   end(why: StreamEnd): void
 }
 
@@ -21,6 +24,8 @@ export interface OpenStreams {
   /** The session as it is from now on: with claims renewed, or used again. */
   renewed(session: Session): void
   ended(sessionId: string): void
+  /** Ends whatever people have open, by session or by bearer token, of whom this is true. */
+  revoked(isRevoked: (person: Person) => boolean): void
   /** Ends the streams of sessions that have come of age or were not used for too long. To be called now and then. */
   endStale(): void
   /** Ends everything, spread over this time, so that not all clients come back at once. */
@@ -74,6 +79,10 @@ export function createOpenStreams({ limits, now, onWebSockets }: OpenStreamsOpti
     },
     ended(sessionId) {
       endAll([...(groups.get(sessionId)?.streams ?? [])], 'session_ended')
+    },
+    revoked(isRevoked) {
+      const theirs = [...all].filter(({ identity }) => identity?.kind === 'person' && isRevoked(identity))
+      endAll(theirs, 'session_ended')
     },
     endStale() {
       for (const { session, streams } of groups.values()) {

@@ -1,9 +1,9 @@
-import { GatewayError } from '../domain/errors.ts'
+import { storeUnavailable } from '../domain/errors.ts'
 import { Memo } from '../domain/memo.ts'
 import type { Session, SessionLimits } from '../domain/session.ts'
-import type { EndedSessions } from './ended-sessions.ts'
 import { StoreError, type Redis } from './redis.ts'
 import type { RedisKeys } from './redis-keys.ts'
+import type { Revocations } from './revocations.ts'
 import type { Seal } from './seal.ts'
 import { createSessionRecords } from './session-records.ts'
 import { idOf, newIds, type ReadSession, type SessionStore, type StoredSession } from './session-store.ts'
@@ -12,7 +12,7 @@ export interface RedisStoreOptions {
   readonly redis: Redis
   readonly keys: RedisKeys
   readonly seal: Seal
-  readonly ended: EndedSessions
+  readonly revocations: Revocations
   readonly limits: Pick<SessionLimits, 'idleTimeoutSeconds' | 'maxAgeSeconds'>
   /** How long a session that Redis confirmed goes on while Redis is away. */
   readonly outageGraceSeconds: number
@@ -30,7 +30,6 @@ const TRUST_MS = 5_000
 const HANDLE = /^[\w-]{43}$/
 /** What came back wrong twice within this time is wrong in Redis, and not on the way. */
 const DOUBT_MS = 60_000
-const RETRY_AFTER_SECONDS = '5'
 
 /** A session as Redis last confirmed it. */
 interface Known extends StoredSession {
@@ -39,7 +38,7 @@ interface Known extends StoredSession {
 
 /** The store of which the browser holds nothing but a handle. Redis gets sealed records under a hash of it, and can neither read nor use them. */
 export function createRedisStore(options: RedisStoreOptions): SessionStore {
-  const { redis, ended, ticks } = options
+  const { redis, revocations, ticks } = options
   const records = createSessionRecords(options)
   const newMemo = (): Memo<Known> => new Memo(options.remembered ?? 10_000)
   let memo = newMemo()
@@ -102,10 +101,10 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
   async function keep(session: Session, how: 'create' | 'replace'): Promise<string | null> {
     const { id, handle } = session
     if (handle === undefined) throw new TypeError('a session without a handle cannot be kept in Redis')
-    if (ended.has(id)) return null
+    if (revocations.hasEnded(session)) return null
     const confirmedAt = memo.get(handle)?.confirmedAt ?? ticks()
     const result = await records.write(session, { how, confirmedAt })
-    if (ended.has(id)) {
+    if (revocations.hasEnded(session)) {
       if (result !== 'unsaved') await records.remove(id)
       return null
     }
@@ -128,30 +127,33 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
   }
 
   const unlessEnded = (found: Known | 'foreign' | null): ReadSession =>
-    found !== null && found !== 'foreign' && ended.has(found.session.id) ? null : found
+    found !== null && found !== 'foreign' && revocations.hasEnded(found.session) ? null : found
 
   return {
     newIds,
-    check: () => (redis.up ? undefined : requireUp(redis)),
+    check() {
+      revocations.requireKnown()
+      return redis.up ? undefined : requireUp(redis)
+    },
     read(handle) {
       if (!HANDLE.test(handle)) return null
       const known = memo.get(handle)
-      if (known !== null && ended.has(known.session.id)) return null
+      if (known !== null && revocations.hasEnded(known.session)) return null
       if (known !== null && ticks() < known.confirmedAt + TRUST_MS) return known
       return ask(handle).then(unlessEnded)
     },
     create: async (session) => keep(session, 'create'),
     write: async (session) => keep(session, 'replace'),
-    async end(sessionId, until) {
+    async end(session) {
       // The list comes first: whatever becomes of the record, nobody is let in with it.
-      const told = ended.end({ sessionId, until })
-      await Promise.all([told, records.remove(sessionId)])
+      const told = revocations.endSession(session)
+      await Promise.all([told, records.remove(session.id)])
     },
-    lapse: (sessionId, until) => ended.end({ sessionId, until, lapsed: true }),
+    lapse: async (session) => revocations.lapseSession(session),
     async lastKnown(handle) {
       if (!HANDLE.test(handle)) return null
       const known = memo.get(handle) ?? (await ask(handle))
-      return known === null || known === 'foreign' || ended.wasEnded(known.session.id) ? null : known.session
+      return known === null || known === 'foreign' || revocations.wasRevoked(known.session) ? null : known.session
     },
   }
 }
@@ -162,9 +164,5 @@ async function requireUp(redis: Redis): Promise<void> {
 
 function unavailable(cause: unknown): unknown {
   if (!(cause instanceof StoreError)) return cause
-  return new GatewayError('GW_STORE_UNAVAILABLE', {
-    cause,
-    reason: 'store',
-    headers: { 'retry-after': RETRY_AFTER_SECONDS },
-  })
+  return storeUnavailable(cause)
 }

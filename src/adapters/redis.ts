@@ -38,8 +38,6 @@ export interface Redis {
   entriesAfter(log: string, position: string, limit: number): Promise<LogPage>
   /** Whether it did what was asked of it last; after a failure it is tried until it does again. */
   readonly up: boolean
-  /** Whether it was up once since the start. */
-  readonly wasUp: boolean
   /** Whether it is up; asks it where the last thing heard was bad. Never rejects. */
   check(): Promise<boolean>
   /** What came back cannot be right: the connection is thrown away for another. */
@@ -114,9 +112,6 @@ export function createRedis(options: RedisOptions): Redis {
   return {
     get up() {
       return health.up
-    },
-    get wasUp() {
-      return health.wasUp
     },
     check: async () => health.check(),
     distrust: () => distrust(WRONG_ANSWER),

@@ -8,7 +8,7 @@ import type { Session } from '../domain/session.ts'
 export interface SessionStore {
   /** Names for a session that begins. */
   newIds(): SessionIds
-  /** Throws GW_STORE_UNAVAILABLE where a session that began now could not be kept. */
+  /** Throws GW_STORE_UNAVAILABLE where a session that began now could not be kept, or what was revoked is not known yet. */
   check(): void | Promise<void>
   /**
    * Null for anything that is no live session of this gateway; `foreign` for what may be one to a replica that knows more keys: nobody is let
@@ -19,10 +19,10 @@ export interface SessionStore {
   create(session: Session): string | null | Promise<string | null>
   /** The text that the browser is to hold from now on; null once the session was ended. Throws GW_SESSION_TOO_LARGE where it cannot be held. */
   write(session: Session): string | null | Promise<string | null>
-  /** From now on no text of this session is one, however often it was copied. `until` in epoch milliseconds. */
-  end(sessionId: string, until: number): void | Promise<void>
+  /** From now on no text of this session is one, however often it was copied. */
+  end(session: Session): Promise<void>
   /** The same for a session whose time is over or that Cognito renews no more; but `lastKnown` goes on telling whose it was. */
-  lapse(sessionId: string, until: number): void | Promise<void>
+  lapse(session: Session): Promise<void>
   /** Whose session a text was, though it may have lapsed; null once it was ended. For nothing but what a page tells its person. */
   lastKnown(text: string): Session | null | Promise<Session | null>
 }

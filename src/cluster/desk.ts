@@ -1,8 +1,8 @@
 import type { Worker } from 'node:cluster'
-import type { EndedSession } from '../adapters/ended-sessions.ts'
 import { logLevelOf } from '../adapters/log.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { fitsQuery, mergeLogins, type LoginQuery, type LoginRecord } from '../domain/login-record.ts'
+import type { Revocation } from '../domain/revocation.ts'
 import type { Parts } from '../parts.ts'
 import { createAsks, type Asks } from './asks.ts'
 import { isLoginList, isTrue, type PrimaryMessage, type WorkerMessage } from './messages.ts'
@@ -20,7 +20,7 @@ export interface Member {
   readonly kill: () => void
 }
 
-/** Where workers ask: it refreshes for all of them, and knows every session that has ended. */
+/** Where workers ask: it refreshes for all of them, and knows everything that was revoked. */
 export interface Desk {
   readonly members: ReadonlyMap<number, Member>
   join(worker: Worker): void
@@ -46,12 +46,12 @@ const MAX_LOGINS = 1_000
 export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
   const members = new Map<number, Member>()
 
-  async function tellEnded(session: EndedSession, teller: Member): Promise<true> {
-    parts.ended.learn(session)
+  async function tellRevoked(revocation: Revocation, teller: Member): Promise<true> {
+    parts.revocations.learn(revocation)
     const others = [...members.values()].filter((member) => member !== teller && member.greeted)
     await Promise.all(
       others.map(async (other) =>
-        other.asks.ask((ask) => other.tell({ type: 'ended', ask, session }), {
+        other.asks.ask((ask) => other.tell({ type: 'revoked', ask, revocation }), {
           fits: isTrue,
           withinMs: END_PATIENCE_MS,
         }),
@@ -82,7 +82,7 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
     switch (message.type) {
       case 'hello':
         member.greeted = true
-        reply(parts.ended.list())
+        reply(parts.revocations.list())
         // Nobody waits for its answer. A worker that takes another's place starts with the level of the file, which may have been changed since.
         member.tell({ type: 'log-level', ask: 0, level: logLevelOf(parts.log) })
         return
@@ -92,8 +92,8 @@ export function createDesk({ parts, onProgress, onFailed }: DeskOptions): Desk {
       case 'settle':
         void parts.refresher.settle(message.session).then(reply)
         return
-      case 'end':
-        void tellEnded(message.session, member).then(reply)
+      case 'revoke':
+        void tellRevoked(message.revocation, member).then(reply)
         return
       case 'logins':
         void findLogins(message.query).then(reply)

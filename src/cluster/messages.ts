@@ -1,8 +1,8 @@
-import type { EndedSession } from '../adapters/ended-sessions.ts'
 import type { LogLevel } from '../adapters/log.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { LOGIN_QUERY_KEYS, LOGIN_STAGES, type LoginQuery, type LoginRecord } from '../domain/login-record.ts'
+import { isRevocation, type Revocation } from '../domain/revocation.ts'
 import type { Session } from '../domain/session.ts'
 
 /*
@@ -13,14 +13,14 @@ import type { Session } from '../domain/session.ts'
 
 /** What a worker tells its primary. What has `ask` is answered with that number. */
 export type WorkerMessage =
-  /** Answered with every ended session; from now on the worker is told of each. */
+  /** Answered with everything that was revoked; from now on the worker is told of each. */
   | { readonly type: 'hello'; readonly ask: number }
   /** Answered with a `RefreshOutcome`. */
   | { readonly type: 'refresh'; readonly ask: number; readonly session: Session }
   /** Answered with the newest `Session`. */
   | { readonly type: 'settle'; readonly ask: number; readonly session: Session }
   /** Answered with `true` when every other worker knows. */
-  | { readonly type: 'end'; readonly ask: number; readonly session: EndedSession }
+  | { readonly type: 'revoke'; readonly ask: number; readonly revocation: Revocation }
   /** Answered with what all workers know of these sign-ins. */
   | { readonly type: 'logins'; readonly ask: number; readonly query: LoginQuery }
   | { readonly type: 'listening'; readonly port: number }
@@ -33,7 +33,7 @@ export type WorkerMessage =
 /** What the primary tells a worker. */
 export type PrimaryMessage =
   /** Answered with `true`. */
-  | { readonly type: 'ended'; readonly ask: number; readonly session: EndedSession }
+  | { readonly type: 'revoked'; readonly ask: number; readonly revocation: Revocation }
   /** Answered with a `MetricsSnapshot`. */
   | { readonly type: 'count'; readonly ask: number }
   /** Answered with what the worker itself knows of these sign-ins. */
@@ -57,14 +57,13 @@ type Guard = (value: unknown) => boolean
 const isNumber: Guard = (value) => typeof value === 'number'
 const isText: Guard = (value) => typeof value === 'string'
 const isTextIfThere: Guard = (value) => value === undefined || isText(value)
-const isFlag: Guard = (value) => value === undefined || typeof value === 'boolean'
 const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null
 
 const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<string, Guard>>>> = {
   hello: { ask: isNumber },
   refresh: { ask: isNumber, session: isSession },
   settle: { ask: isNumber, session: isSession },
-  end: { ask: isNumber, session: isEndedSession },
+  revoke: { ask: isNumber, revocation: isRevocation },
   logins: { ask: isNumber, query: isLoginQuery },
   listening: { port: isNumber },
   keys: {},
@@ -73,7 +72,7 @@ const WORKER_SHAPES: Readonly<Record<WorkerMessage['type'], Readonly<Record<stri
 }
 
 const PRIMARY_SHAPES: Readonly<Record<PrimaryMessage['type'], Readonly<Record<string, Guard>>>> = {
-  ended: { ask: isNumber, session: isEndedSession },
+  revoked: { ask: isNumber, revocation: isRevocation },
   count: { ask: isNumber },
   logins: { ask: isNumber, query: isLoginQuery },
   'log-level': { ask: isNumber, level: isLogLevel },
@@ -131,16 +130,12 @@ export function isOutcome(value: unknown): value is RefreshOutcome {
   }
 }
 
-export function isEndedSession(value: unknown): value is EndedSession {
-  return isObject(value) && hasFields(value, { sessionId: isText, until: isNumber, lapsed: isFlag })
-}
-
 function isLogLevel(value: unknown): value is LogLevel {
   return value === 'debug' || value === 'info' || value === 'warn' || value === 'error'
 }
 
-export function isEndedList(value: unknown): value is readonly EndedSession[] {
-  return Array.isArray(value) && value.every(isEndedSession)
+export function isRevocationList(value: unknown): value is readonly Revocation[] {
+  return Array.isArray(value) && value.every(isRevocation)
 }
 
 function isLoginQuery(value: unknown): value is LoginQuery {

@@ -12,7 +12,7 @@ export interface Readiness {
 
 /** Once all workers have listened, and had keys, the gateway has started: one that is replaced later does not undo that. */
 export function createReadiness(
-  { settings, ...parts }: Pick<Parts, 'settings' | 'lifecycle' | 'redis' | 'ticks'>,
+  { settings, ...parts }: Pick<Parts, 'settings' | 'lifecycle' | 'revocations' | 'ticks'>,
   members: ReadonlyMap<number, Member>,
 ): Readiness {
   const { lifecycle } = parts

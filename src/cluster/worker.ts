@@ -1,19 +1,19 @@
 import cluster, { type Worker } from 'node:cluster'
-import type { EndedSession } from '../adapters/ended-sessions.ts'
 import type { LogLevel } from '../adapters/log.ts'
 import type { MetricsSnapshot } from '../adapters/metrics.ts'
 import type { RefreshOutcome } from '../adapters/refresher.ts'
 import { updateGauges } from '../admin.ts'
+import type { Revocation } from '../domain/revocation.ts'
 import { createGatewayParts, startPublicServer, type GatewayOptions } from '../gateway.ts'
 import type { LoginQuery, LoginRecord } from '../domain/login-record.ts'
 import type { Shared } from '../parts.ts'
 import { followSettings } from '../reload.ts'
 import { createAsks } from './asks.ts'
 import {
-  isEndedList,
   isLoginList,
   isOutcome,
   isPrimaryMessage,
+  isRevocationList,
   isSession,
   isTrue,
   type WorkerMessage,
@@ -38,7 +38,7 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
   const parts = createGatewayParts({ ...options, shared: link })
   const following = options.source === undefined ? undefined : followSettings(parts, options.source, { quiet: true })
   const known = await link.greet({
-    learn: (session) => parts.ended.learn(session),
+    learn: (revocation) => parts.revocations.learn(revocation),
     reload: () => void following?.look(),
     async count() {
       updateGauges(parts)
@@ -49,7 +49,7 @@ export async function runWorker(options: GatewayOptions): Promise<void> {
     },
     findOwnLogins: (query) => parts.book.find(query),
   })
-  for (const session of known) parts.ended.learn(session)
+  for (const revocation of known) parts.revocations.learn(revocation)
 
   const server = await startPublicServer(parts)
   link.tell({ type: 'listening', port: server.port })
@@ -74,7 +74,7 @@ function sendTo(worker: Worker, message: WorkerMessage): void {
 }
 
 interface Duties {
-  readonly learn: (session: EndedSession) => void
+  readonly learn: (revocation: Revocation) => void
   readonly reload: () => void
   readonly count: () => Promise<MetricsSnapshot>
   readonly setLogLevel: (level: LogLevel) => void
@@ -83,8 +83,8 @@ interface Duties {
 
 interface Link extends Shared {
   tell(message: WorkerMessage): void
-  /** Takes up the duties and gets every session that has ended so far. */
-  greet(duties: Duties): Promise<readonly EndedSession[]>
+  /** Takes up the duties and gets everything that was revoked so far. */
+  greet(duties: Duties): Promise<readonly Revocation[]>
   /** Resolves when the worker is to end: told so, or left alone. */
   readonly enough: Promise<'drain' | 'alone'>
 }
@@ -104,8 +104,8 @@ function linkToPrimary(worker: Worker): Link {
       case 'answer':
         asks.answer(message.ask, message.value)
         return
-      case 'ended':
-        duties?.learn(message.session)
+      case 'revoked':
+        duties?.learn(message.revocation)
         tell({ type: 'answer', ask: message.ask, value: true })
         return
       case 'count':
@@ -137,7 +137,8 @@ function linkToPrimary(worker: Worker): Link {
     enough,
     async greet(taken) {
       duties = taken
-      const list = await asks.ask((ask) => tell({ type: 'hello', ask }), { fits: isEndedList, withinMs: PATIENCE_MS })
+      const hello = (ask: number): void => tell({ type: 'hello', ask })
+      const list = await asks.ask(hello, { fits: isRevocationList, withinMs: PATIENCE_MS })
       // Without the list, people who signed out would be let in again.
       if (list === undefined) throw new TypeError('the primary does not answer')
       return list
@@ -155,8 +156,8 @@ function linkToPrimary(worker: Worker): Link {
       const send = (ask: number): void => tell({ type: 'logins', ask, query })
       return (await asks.ask(send, { fits: isLoginList, withinMs: PATIENCE_MS })) ?? []
     },
-    async tellEnded(session) {
-      await asks.ask((ask) => tell({ type: 'end', ask, session }), { fits: isTrue, withinMs: PATIENCE_MS })
+    async tellRevoked(revocation) {
+      await asks.ask((ask) => tell({ type: 'revoke', ask, revocation }), { fits: isTrue, withinMs: PATIENCE_MS })
     },
   }
 }

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { foldPath } from '../domain/request-target.ts'
+import { parseInstant } from '../domain/revocation.ts'
 import type { Secret } from '../domain/secret.ts'
 import { endpointsOf, knowsClients } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
@@ -52,6 +53,8 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
       maxAgeSeconds: session.maxAgeSeconds,
       recheckSeconds: session.recheckSeconds,
       refreshGraceSeconds: session.refreshGraceSeconds,
+      revokeAllBefore:
+        session.revokeAllBefore === undefined ? undefined : (parseInstant(session.revokeAllBefore) ?? undefined),
     },
     endpoints: endpointsOf(file),
     workers: file.workers === 'auto' ? availableParallelism() : file.workers,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseInstant } from '../domain/revocation.ts'
 import { mark } from './marks.ts'
 import {
   hostFault,
@@ -112,6 +113,19 @@ export const bindHost = () =>
 export const network = () => text({ expects: 'a network such as 10.0.0.0/8 or 2001:db8::/32', fault: networkFault })
 export const ownPath = () => text({ expects: 'a path such as /oauth2', fault: ownPathFault })
 export const routePath = () => text({ expects: 'a path such as /reports/*', fault: pathPatternFault })
+
+const INSTANT_EXPECTED = 'a moment with its zone, such as 2025-01-31T03:00:00Z'
+
+/** A moment that has been. */
+export const instant = () =>
+  text({
+    expects: INSTANT_EXPECTED,
+    fault(value) {
+      const moment = parseInstant(value)
+      if (moment === null) return `must be ${INSTANT_EXPECTED}`
+      return moment > Date.now() ? 'must not be in the future: nobody could stay signed in until then' : undefined
+    },
+  })
 
 /** An app client's id. */
 export const clientId = () => text({ expects: "an app client's id", pattern: /^[\w+-]{1,128}$/ })

@@ -21,6 +21,8 @@ export { faultLine, SettingsError, type Fault } from './faults.ts'
 export interface LoadOptions {
   readonly file: string
   readonly environment: Environment
+  /** How many gateways run with these settings, for the warnings; one unless said otherwise. */
+  readonly replicas?: number
 }
 
 /** Settings without a fault, and what is unwise about them. */
@@ -38,7 +40,7 @@ export interface Loaded {
 }
 
 /** Reads the file and the environment; throws a SettingsError with every fault. Paths in the file are relative to its folder. */
-export function loadSettings({ file, environment }: LoadOptions): Loaded {
+export function loadSettings({ file, environment, replicas = 1 }: LoadOptions): Loaded {
   const source = readSource(file)
   const overridden = applyEnvironment(withUpstreamMaps(source.values), environment, GatewayFile)
   const values = withUpstreamMaps(overridden.values)
@@ -63,7 +65,7 @@ export function loadSettings({ file, environment }: LoadOptions): Loaded {
   return {
     settings: assemble(draft, { secrets: secrets.at, folder }),
     warnings: ordered(
-      [...findWarnings(draft), ...secrets.warnings, ...certificate.warnings, ...tls.warnings].map(place),
+      [...findWarnings(draft, replicas), ...secrets.warnings, ...certificate.warnings, ...tls.warnings].map(place),
     ),
     files: [file, ...secrets.files],
     secrets: secrets.at,

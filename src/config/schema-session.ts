@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { file, filledList, plainText, seconds, secondsOrNone, secretSource } from './kinds.ts'
-import { notYet } from './marks.ts'
+import { file, filledList, instant, seconds, secondsOrNone, secretSource } from './kinds.ts'
 
 const YEAR = 31_536_000
 
@@ -39,10 +38,10 @@ export const session = z
       .describe(
         'Redis or Valkey: the store for store: redis; with store: cookie it tells all replicas which sessions were ended, and keeps them from refreshing one session twice.',
       ),
-    revokeAllBefore: notYet(
-      plainText()
-        .optional()
-        .describe('Sessions that began before this time, such as 2026-11-23T03:00:00Z, have ended.'),
-    ),
+    revokeAllBefore: instant()
+      .optional()
+      .describe(
+        'Whoever signed in before this moment, such as 2025-01-31T03:00:00Z, has to do it again, and tokens from before it are refused.',
+      ),
   })
   .describe('Sessions of people who are signed in.')

@@ -35,6 +35,8 @@ export interface Settings {
     readonly maxAgeSeconds: number
     readonly recheckSeconds: number
     readonly refreshGraceSeconds: number
+    /** Epoch milliseconds, not in the future. */
+    readonly revokeAllBefore: number | undefined
   }
   readonly endpoints: { readonly prefix: string; readonly callback: string; readonly ping: string }
   /** Processes that share the public port. With 1 there is no other process. */

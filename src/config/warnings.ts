@@ -7,12 +7,13 @@ import { atKey, atValue, type Finding } from './faults.ts'
 
 const THIRTY_DAYS = 2_592_000
 
-/** What is legal but unwise. */
-export function findWarnings(draft: Draft): readonly Finding[] {
+/** What is legal but unwise where so many gateways run with these settings. */
+export function findWarnings(draft: Draft, replicas: number): readonly Finding[] {
   return [
     ...warnOfLocalhost(draft),
     ...warnOfSession(draft),
-    ...warnOfRotation(draft),
+    ...warnOfReplicas(draft, replicas),
+    ...warnOfRotation(draft, replicas),
     ...draft.applications.flatMap(({ own, routes }) => [own, ...routes].flatMap((route) => warnOfRules(route, draft))),
     ...draft.applications.flatMap(({ own, routes }) =>
       [own, ...routes].flatMap((route) => warnOfUnverified(route, draft)),
@@ -55,15 +56,29 @@ function warnOfLimits(draft: Draft): readonly Finding[] {
     : []
 }
 
+function warnOfReplicas({ file: { session } }: Draft, replicas: number): readonly Finding[] {
+  return replicas > 1 && session.redis === undefined
+    ? [
+        atKey(
+          ['session'],
+          `with ${replicas} replicas and without redis a sign-out is known to one of them only: a copied cookie goes on at the others; give session.redis`,
+        ),
+      ]
+    : []
+}
+
 const LEAST_GRACE_SECONDS = 10
 
-function warnOfRotation({ file }: Draft): readonly Finding[] {
+/** Replicas that share Redis refresh a session once; without it each may, and one gateway alone may lose an answer. */
+function warnOfRotation({ file }: Draft, replicas: number): readonly Finding[] {
+  if (file.session.redis !== undefined) return []
+  const least = replicas > 1 ? LEAST_GRACE_SECONDS : 1
   return Object.entries(file.pools).flatMap(([name, { refreshTokenRotation }]) =>
-    refreshTokenRotation !== undefined && refreshTokenRotation.graceSeconds < LEAST_GRACE_SECONDS
+    refreshTokenRotation !== undefined && refreshTokenRotation.graceSeconds < least
       ? [
           atValue(
             ['pools', name, 'refreshTokenRotation', 'graceSeconds'],
-            `is short: with sessions in cookies, requests at the same moment may lose the session; set it to ${LEAST_GRACE_SECONDS} or more at the app client`,
+            `is short: without session.redis, requests at the same moment or an answer that gets lost may end the session; set it to ${LEAST_GRACE_SECONDS} or more at the app client`,
           ),
         ]
       : [],

@@ -39,6 +39,7 @@ export const catalogue = {
   GW_SIGN_IN_REFUSED: { status: 502, says: 'Cognito refused the sign-in', log: 'warn' },
   GW_SIGN_IN_MISCONFIGURED: { status: 502, says: 'The sign-in is not set up correctly', log: 'error' },
   GW_SIGN_IN_TOKENS_INVALID: { status: 502, says: 'The tokens of this sign-in are not valid', log: 'error' },
+  GW_SIGN_IN_STALE: { status: 403, says: 'This sign-in began before it was revoked', log: 'warn' },
   GW_CSRF: { status: 403, says: 'The form is out of date', log: 'warn' },
 } as const satisfies Record<`GW_${string}`, { status: number; says: string; log: 'info' | 'warn' | 'error' }>
 
@@ -71,4 +72,9 @@ export class GatewayError extends Error {
     this.remedy = more.remedy
     this.headers = more.headers ?? {}
   }
+}
+
+/** The store gave no answer: nobody can say whether a session is one, which is something else than that it is none. */
+export function storeUnavailable(cause?: unknown): GatewayError {
+  return new GatewayError('GW_STORE_UNAVAILABLE', { cause, reason: 'store', headers: { 'retry-after': '5' } })
 }

@@ -22,6 +22,8 @@ export interface LoginState {
   readonly startedAt: number
   /** Set on the one sign-in that was begun because the attempt of an earlier one was gone. */
   readonly restarted: boolean
+  /** Set once Cognito was told to end its own session, because the sign-in that it brought back was revoked before. */
+  readonly renewed: boolean
 }
 
 export const ATTEMPT_LIFE_MS = 600_000

@@ -20,9 +20,9 @@ export interface LoginRecord extends LoginFacts {
 
 /**
  * `restarted`: its attempt was gone, so another one was begun in its place. `signed_in_before`: it came back where somebody was signed in
- * already, and only led on.
+ * already, and only led on. `sent_back`: what it brought was revoked before, so Cognito was told to ask for the password.
  */
-export type LoginResult = 'under_way' | 'signed_in' | 'restarted' | 'signed_in_before' | 'failed'
+export type LoginResult = 'under_way' | 'signed_in' | 'restarted' | 'signed_in_before' | 'sent_back' | 'failed'
 
 export interface LoginFacts {
   readonly code?: string | undefined

@@ -171,6 +171,11 @@ const explanations = {
     text: 'What the sign-in service sent did not pass our checks, so nobody was signed in. Start again.',
     next: 'sign-in',
   },
+  GW_SIGN_IN_STALE: {
+    title: 'Please sign in with your password',
+    text: 'You were signed out everywhere, and the sign-in service brought back the sign-in from before. Close all windows of your browser, then sign in again.',
+    next: 'sign-in',
+  },
   GW_CSRF: {
     title: 'This form is out of date',
     text: 'The page was open for too long or in another session. Go back, reload it and try again.',

@@ -90,20 +90,23 @@ export function escapeHtml(text: string): string {
 }
 
 export function linkButton(label: string, href: string, kind: 'primary' | 'quiet' = 'primary'): string {
-  return `<a class="button${kind === 'quiet' ? ' quiet' : ''}" href="${escapeHtml(href)}">${escapeHtml(label)}</a>`
+  return `<a class="${buttonClass(kind)}" href="${escapeHtml(href)}">${escapeHtml(label)}</a>`
 }
+
+const buttonClass = (kind: 'primary' | 'quiet'): string => (kind === 'quiet' ? 'button quiet' : 'button')
 
 export interface FormContent {
   readonly action: string
   readonly fields: Readonly<Record<string, string>>
   readonly button: string
+  readonly kind?: 'primary' | 'quiet'
 }
 
-export function formButton({ action, fields, button }: FormContent): string {
+export function formButton({ action, fields, button, kind = 'primary' }: FormContent): string {
   const inputs = Object.entries(fields).map(
     ([name, value]) => `<input type="hidden" name="${escapeHtml(name)}" value="${escapeHtml(value)}">`,
   )
-  return `<form method="post" action="${escapeHtml(action)}">${inputs.join('')}<button class="button" type="submit">${escapeHtml(button)}</button></form>`
+  return `<form method="post" action="${escapeHtml(action)}">${inputs.join('')}<button class="${buttonClass(kind)}" type="submit">${escapeHtml(button)}</button></form>`
 }
 
 export function actions(...items: readonly string[]): string {

@@ -4,8 +4,8 @@ import type { Logger } from 'pino'
 import type { CognitoClient } from '../adapters/cognito-client.ts'
 import type { CookieBindings } from '../adapters/cookie-bindings.ts'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { Refresher } from '../adapters/refresher.ts'
 import type { SessionStore } from '../adapters/session-store.ts'
+import type { TokenRevoker } from '../adapters/token-revoker.ts'
 import { isOwnCookie } from '../domain/identity-headers.ts'
 import { expiredCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
@@ -25,42 +25,26 @@ declare module 'fastify' {
 export interface EndSessionOptions {
   readonly cognito: CognitoClient
   readonly store: SessionStore
-  readonly refresher: Refresher
+  readonly tokenRevoker: TokenRevoker
   readonly cookieBindings: CookieBindings
   readonly metrics: Metrics
   readonly log: Logger
-  readonly maxAgeSeconds: number
   readonly publicUrl: string
   readonly ownPrefix: string
 }
 
-/** Revoking is best effort: nobody waits longer than this for their sign-out because Cognito is slow. */
-const REVOKE_PATIENCE_MS = 700
-
 const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => {
-  const { cognito, store, refresher, cookieBindings, metrics, log, publicUrl, ownPrefix } = options
+  const { cognito, store, tokenRevoker, cookieBindings, metrics, log, publicUrl, ownPrefix } = options
   /** Registered at Cognito. */
   const signedOutUrl = `${publicUrl}${ownPrefix}/signed_out`
 
   /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
   async function end(session: Session, requestId: string): Promise<void> {
-    await store.end(session.id, session.startedAt + options.maxAgeSeconds * 1000)
+    await store.end(session)
     metrics.count('sign_outs_total', {})
     metrics.count('sessions_ended_total', { reason: 'signed_out' })
     log.info({ event: 'sign_out', requestId }, 'signed out')
-    await Promise.race([revoke(session, requestId), pause(REVOKE_PATIENCE_MS)])
-  }
-
-  async function revoke(session: Session, requestId: string): Promise<void> {
-    try {
-      const { refreshToken } = await refresher.settle(session)
-      if (refreshToken !== undefined) await cognito.revoke(refreshToken)
-    } catch {
-      log.warn(
-        { event: 'revoke_failed', requestId },
-        'the refresh token could not be revoked; it ends with its own life',
-      )
-    }
+    await tokenRevoker.revoke(session, requestId)
   }
 
   app.decorate('endSession', async (request, session) => {
@@ -85,12 +69,6 @@ function dropCookies(request: FastifyRequest, bindings: CookieBindings): void {
     if (bound !== null) request.setCookies.set(placeKey(bound), deletionOf(bound))
     if (!request.setCookies.has(name)) request.setCookies.set(name, expiredCookie(name))
   }
-}
-
-async function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds).unref()
-  })
 }
 
 export const endSession = fp(hook, { name: 'end-session', fastify: '5.x', dependencies: ['session-cookie'] })

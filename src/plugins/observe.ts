@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
+import type { PersonNames } from '../adapters/person-names.ts'
 import type { RequestLog } from '../adapters/request-log.ts'
 import type { ErrorCode } from '../domain/errors.ts'
-import type { Identity } from '../domain/identity.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -29,12 +28,11 @@ export interface Outcome {
 export interface ObserveOptions {
   readonly metrics: Metrics
   readonly requestLog: RequestLog
-  readonly people: 'hash' | 'sub' | 'email'
+  readonly names: PersonNames
 }
 
-const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog, people }, ready) => {
+const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog, names }, ready) => {
   let inFlight = 0
-  const nameOf = personNamer(people)
 
   const started = (): Outcome => ({
     startedAt: performance.now(),
@@ -86,7 +84,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
   function write(request: FastifyRequest, status: number, complete: boolean): void {
     const { outcome, identity } = request
     const { upstreamAskedAt, upstreamAnsweredAt } = outcome
-    const who = identity === null ? NOBODY : nameOf(identity)
+    const who = identity === null ? names.nobody : names.of(identity)
     requestLog({
       requestId: request.id,
       route: request.routeLabel,
@@ -165,36 +163,5 @@ function headerBytesOf(rawHeaders: readonly string[]): number {
 const refusedPath = (request: FastifyRequest): string => request.originalUrl.split('?', 1)[0]?.slice(0, 200) ?? ''
 
 const rounded = (milliseconds: number): number => Math.round(milliseconds * 10) / 10
-
-/** How a line names who asked; what is undefined is not told. */
-interface LoggedName {
-  readonly person: string | undefined
-  readonly sub: string | undefined
-  readonly email: string | undefined
-  readonly machine: string | undefined
-}
-
-const NOBODY: LoggedName = { person: undefined, sub: undefined, email: undefined, machine: undefined }
-
-/** How people are named in the log: by a hash that tells them apart, by subject, or by e-mail where the operator wants it. */
-function personNamer(people: ObserveOptions['people']): (identity: Identity) => LoggedName {
-  const names = new WeakMap<Identity, LoggedName>()
-  return (identity) => {
-    let name = names.get(identity)
-    if (name === undefined) {
-      name = nameIn(people, identity)
-      names.set(identity, name)
-    }
-    return name
-  }
-}
-
-function nameIn(people: ObserveOptions['people'], identity: Identity): LoggedName {
-  if (identity.kind === 'machine') return { ...NOBODY, machine: identity.clientId }
-  if (people === 'sub') return { ...NOBODY, sub: identity.subject }
-  if (people === 'email' && identity.email !== undefined)
-    return { ...NOBODY, sub: identity.subject, email: identity.email }
-  return { ...NOBODY, person: createHash('sha256').update(identity.subject).digest('base64url').slice(0, 16) }
-}
 
 export const observe = fp(hook, { name: 'observe', fastify: '5.x' })

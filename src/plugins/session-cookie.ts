@@ -136,7 +136,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
   }
 
   async function lapse(request: FastifyRequest, session: Session): Promise<void> {
-    await store.lapse(session.id, rememberedUntil(session))
+    await store.lapse(session)
     request.signedInSession = null
     request.lapsedSession = session
   }

@@ -1,5 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
+import type { Revocations } from '../adapters/revocations.ts'
 import { FORGET_PAGES } from '../domain/answer-headers.ts'
 import { isCrossOrigin } from '../domain/client-kind.ts'
 import { GatewayError } from '../domain/errors.ts'
@@ -13,13 +15,16 @@ import { signedOutPage } from '../pages/signed-out-page.ts'
 
 export interface SignOutOptions {
   readonly csrf: CsrfTokens
+  readonly revocations: Revocations
+  readonly log: Logger
+  readonly now: () => number
   readonly self: ReturnToSelf
   readonly ownPrefix: string
 }
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
-  const { csrf, self, ownPrefix } = options
+  const { csrf, revocations, log, now, self, ownPrefix } = options
   const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
@@ -32,6 +37,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
         who: session === null ? undefined : (session.person.email ?? session.person.username),
         action: `${ownPrefix}/sign_out`,
         csrfToken: session === null ? '' : csrf.tokenFor(session.id),
+        everywhere: session !== null && revocations.lasting,
         home: '/',
       }),
     )
@@ -40,7 +46,11 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   app.post(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const form = fieldsOf(request.body)
     const session = request.signedInSession
-    if (session !== null) requireOwnForm(request, session, form)
+    if (session !== null) {
+      requireOwnForm(request, session, form)
+      // First, because it happens as a whole or not at all: then the person is still signed in and can try again.
+      if (form['everywhere'] === '1') await endEverywhere(session, request)
+    }
     await app.endSession(request, session)
     reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
     if (form['switch'] !== '1') return reply.redirect(await app.signOutUrl(), 303)
@@ -72,6 +82,15 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     })
     if (foreign) throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
     if (!csrf.isValid(session.id, form['csrf'] ?? '')) throw new GatewayError('GW_CSRF', { reason: 'csrf' })
+  }
+
+  async function endEverywhere({ person }: Session, request: FastifyRequest): Promise<void> {
+    const { pool, subject } = person
+    await revocations.revoke({ kind: 'person', pool, subject, before: now() })
+    log.info(
+      { event: 'revoked', requestId: request.id, client: request.peer.address, what: 'person', by: 'sign_out' },
+      'signed out on all devices',
+    )
   }
 }
 

@@ -3,6 +3,7 @@ import t from 'tap'
 import { createBearers } from '../../src/adapters/bearers.ts'
 import { createTokenVerifier } from '../../src/adapters/token-verifier.ts'
 import { createClock } from '../helpers/clock.ts'
+import { ownRevocations } from '../helpers/revocations.ts'
 
 const USER_POOL = 'eu-west-1_AbCdEfGhI'
 const ISSUER = `https://cognito-idp.eu-west-1.amazonaws.com/${USER_POOL}`
@@ -27,6 +28,7 @@ function startBearers() {
       return new Uint8Array(Buffer.from(JSON.stringify({ keys: [jwk] }))).buffer
     },
   })
+  const revocations = ownRevocations(clock.now)
   let verifications = 0
   const bearers = createBearers({
     verifier: {
@@ -36,6 +38,7 @@ function startBearers() {
         return verifier.verifyBearer(token)
       },
     },
+    revocations,
     pool: 'staff',
     userPoolId: USER_POOL,
     keepClaims: [],
@@ -52,12 +55,12 @@ function startBearers() {
   const verdict = async (token: string): Promise<string> =>
     Promise.resolve(bearers.identityOf(token)).then(
       ({ kind }) => kind,
-      (error: { code: string }) => error.code,
+      ({ code, reason }: { code: string; reason: string }) => (reason === 'token_revoked' ? reason : code),
     )
   const setBack = (seconds: number): void => {
     wrongBy = -seconds * 1000
   }
-  return { bearers, clock, keys, sign, verdict, verifications: () => verifications, setBack }
+  return { bearers, clock, keys, revocations, sign, verdict, verifications: () => verifications, setBack }
 }
 
 /** The same claims under a signature that is none. */
@@ -150,6 +153,33 @@ t.test('a token is found in a header alike whether it was verified before or not
       t.equal(bearers.ownTokenIn(header), found, `${known ? 'verified' : 'new'}: ${header?.slice(0, 9)}`)
   }
 })
+
+t.test(
+  'C07 a token is refused once its sign-in, its owner or everything before was revoked, remembered or not',
+  async (t) => {
+    const { clock, revocations, sign, verdict } = startBearers()
+    const now = Math.floor(clock.now() / 1000)
+    const token = async (sub: string, originJti: string): Promise<string> =>
+      sign({ sub, username: sub, client_id: 'batch', origin_jti: originJti, auth_time: now - 60 })
+    const tokens = [await token('alice', 'first'), await token('alice', 'second'), await token('bob', 'third')]
+    const machine = await sign()
+    const verdicts = async (): Promise<readonly string[]> => Promise.all([...tokens, machine].map(verdict))
+    t.same(await verdicts(), ['person', 'person', 'person', 'machine'])
+
+    revocations.learn({ kind: 'session', id: 'any', originJti: 'first' })
+    t.same(await verdicts(), ['token_revoked', 'person', 'person', 'machine'])
+    revocations.learn({ kind: 'person', pool: 'another', subject: 'bob', before: clock.now() })
+    revocations.learn({ kind: 'person', pool: 'staff', subject: 'alice', before: clock.now() })
+    t.same(await verdicts(), ['token_revoked', 'token_revoked', 'person', 'machine'])
+    t.equal(await verdict(await token('alice', 'fourth')), 'token_revoked', 'one that was never seen')
+    revocations.learn({ kind: 'everything', before: (now - 30) * 1000 })
+    t.same(await verdicts(), ['token_revoked', 'token_revoked', 'token_revoked', 'machine'], 'made after that')
+    revocations.learn({ kind: 'person', pool: 'staff', subject: 'batch', before: clock.now() })
+    t.equal(await verdict(machine), 'token_revoked')
+    clock.advance(1)
+    t.equal(await verdict(await sign()), 'machine', 'a machine simply gets a new one')
+  },
+)
 
 t.test(
   'RL23 a clock that is set back stretches neither what is remembered of tokens nor the pause between fetches',

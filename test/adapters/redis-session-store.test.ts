@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createEndedSessions } from '../../src/adapters/ended-sessions.ts'
+import { ownRevocations } from '../helpers/revocations.ts'
 import { createRedisKeys } from '../../src/adapters/redis-keys.ts'
 import { createRedisStore } from '../../src/adapters/redis-session-store.ts'
 import { createSeal } from '../../src/adapters/seal.ts'
@@ -29,7 +29,7 @@ async function storeAt(t: Teardown, port: number): Promise<SessionStore> {
     redis,
     keys,
     seal: createSeal([key], 'session', 'app'),
-    ended: createEndedSessions({ now: clock.now }),
+    revocations: ownRevocations(clock.now),
     limits: { idleTimeoutSeconds: 3_600, maxAgeSeconds: 43_200 },
     outageGraceSeconds: GRACE_SECONDS,
     now: clock.now,
@@ -114,7 +114,7 @@ t.test(
     clock.advance(5)
     t.equal((await read(there, text))?.session.refreshToken, 'newest')
 
-    await here.end(one.id, clock.now() + 60_000)
+    await here.end({ ...one })
     t.equal(redisCli(server.port, 'exists', keys.session(one.id)), '0')
     t.equal(await there.write({ ...newer, claimsAt: one.claimsAt + 3_000 }), null, 'and nothing brings it back')
     t.equal(await there.read(text), null)

@@ -1,7 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import t from 'tap'
 import { createCookieStore } from '../../src/adapters/cookie-session-store.ts'
-import { createEndedSessions } from '../../src/adapters/ended-sessions.ts'
 import { createRedisKeys } from '../../src/adapters/redis-keys.ts'
 import { createRedisStore } from '../../src/adapters/redis-session-store.ts'
 import { createSeal } from '../../src/adapters/seal.ts'
@@ -9,6 +8,7 @@ import type { SessionStore, StoredSession } from '../../src/adapters/session-sto
 import type { Session } from '../../src/domain/session.ts'
 import { createClock } from '../helpers/clock.ts'
 import { connectRedis, noRedis, startRedis } from '../helpers/redis.ts'
+import { ownRevocations } from '../helpers/revocations.ts'
 import { newSession } from '../helpers/sessions.ts'
 
 interface Replica {
@@ -37,7 +37,7 @@ const kinds: readonly Kind[] = [
       ({ keys = [theKey], context = 'app' } = {}) =>
         createCookieStore({
           seal: createSeal(keys, 'session', context),
-          ended: createEndedSessions({ now: clock.now }),
+          revocations: ownRevocations(clock.now),
           maxTextBytes: 7_900,
         }),
   },
@@ -51,7 +51,7 @@ const kinds: readonly Kind[] = [
           redis: connectRedis(t, server.url),
           keys: createRedisKeys(context),
           seal: createSeal(keys, 'session', context),
-          ended: createEndedSessions({ now: clock.now }),
+          revocations: ownRevocations(clock.now),
           limits,
           outageGraceSeconds: 300,
           now: clock.now,
@@ -105,7 +105,7 @@ for (const { name, skip, start } of kinds) {
         const one = newSession(clock)
         const text = await begun(store, one)
         const copy = (await store.write({ ...one, seenAt: one.seenAt + 1 })) ?? ''
-        await store.end(one.id, clock.now() + 60_000)
+        await store.end(one)
         t.equal(await store.read(text), null)
         t.equal(await store.read(copy), null)
         t.equal(await store.write(one), null, 'a refresh that ends after the sign-out does not bring it back')
@@ -115,13 +115,13 @@ for (const { name, skip, start } of kinds) {
     t.test('a lapsed session is none either, but its text tells whose it was until somebody ends it', async (t) => {
       const one = newSession(clock)
       const text = await begun(store, one)
-      await store.lapse(one.id, clock.now() + 60_000)
+      await store.lapse(one)
       t.equal(await store.read(text), null)
       t.equal(await store.write(one), null)
       t.match(await store.lastKnown(text), { id: one.id, person: { subject: 'sub-alice' } })
-      await store.end(one.id, clock.now() + 60_000)
+      await store.end(one)
       t.equal(await store.lastKnown(text), null)
-      await store.lapse(one.id, clock.now() + 60_000)
+      await store.lapse(one)
       t.equal(await store.lastKnown(text), null, 'and what was ended stays so')
       t.equal(await store.lastKnown('x'.repeat(200)), null)
     })
@@ -181,7 +181,7 @@ for (const { name, skip, start } of kinds) {
 t.test('a session with a refresh token of real size and 200 groups fits one cookie', async (t) => {
   const store = createCookieStore({
     seal: createSeal([theKey], 'session', 'app'),
-    ended: createEndedSessions({ now: clock.now }),
+    revocations: ownRevocations(clock.now),
     maxTextBytes: 7_900,
   })
   const groups = Array.from({ length: 200 }, (_, at) => `department-${at}-of-the-company`)
@@ -196,7 +196,7 @@ t.test(
   async (t) => {
     const store = createCookieStore({
       seal: createSeal([theKey], 'session', 'app'),
-      ended: createEndedSessions({ now: clock.now }),
+      revocations: ownRevocations(clock.now),
       maxTextBytes: 7_900,
     })
     const text = store.create(newSession(clock)) ?? ''
@@ -216,17 +216,6 @@ t.test(
     t.same([...outcomes.keys()].sort(), ['another header: null', 'our key: null'])
   },
 )
-
-t.test('ended sessions are forgotten once they would have ended anyway', async (t) => {
-  const ended = createEndedSessions({ now: clock.now })
-  const store = createCookieStore({ seal: createSeal([theKey], 'session', 'app'), ended, maxTextBytes: 7_900 })
-  const one = newSession(clock)
-  const text = store.create(one) ?? ''
-  store.end(one.id, clock.now() + 1_000)
-  clock.advance(2)
-  store.end('another', clock.now() + 1_000)
-  t.ok(store.read(text), 'freshness ends it from here on')
-})
 
 async function waitFor(store: SessionStore): Promise<void> {
   for (;;) {

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Reply } from '../helpers/client.ts'
+import { until } from '../helpers/until.ts'
 import { startWorld } from '../helpers/world.ts'
 
 const page = { 'sec-fetch-dest': 'document', accept: 'text/html' }
@@ -54,6 +55,20 @@ t.test('O03 a slow or broken Cognito does not keep anybody from signing out', as
     t.ok(performance.now() - startedAt < 2_500)
     t.equal((await browser.ask(`${url}/page`)).status, 401)
   }
+})
+
+t.test('O03 a refresh token that could not be revoked is revoked as soon as Cognito can again', async (t) => {
+  const { url, pool, log, client } = await startWorld(t)
+  const browser = client()
+  await browser.signIn(`${url}/`)
+  const confirm = await browser.visit(`${url}/oauth2/sign_out`)
+  const before = pool.calls['revoke'] ?? 0
+  pool.faults.push({ on: 'revoke', status: 500, body: {} })
+  await browser.submit(confirm, {})
+  t.equal((pool.calls['revoke'] ?? 0) - before, 1)
+  t.match(log.join(''), /"event":"revoke_delayed"/)
+  await until(() => (pool.calls['revoke'] ?? 0) - before === 2)
+  t.notMatch(log.join(''), /"event":"revoke_failed"/)
 })
 
 t.test('O04 signing out without a session, with a broken one, or twice clears cookies all the same', async (t) => {

@@ -6,6 +6,7 @@ import { createKeyWatch } from '../../src/adapters/key-watch.ts'
 import { createTokenVerifier } from '../../src/adapters/token-verifier.ts'
 import { createClock } from '../helpers/clock.ts'
 import { valueOf } from '../helpers/gateway-process.ts'
+import { ownRevocations } from '../helpers/revocations.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 import { base64url, makeKey, paddedSignature, signed, type SigningKey } from './token-forger.ts'
@@ -36,7 +37,9 @@ function startBearers({ issuers = [ISSUER], published = [one.jwk] }: VerifierOpt
       return new Uint8Array(Buffer.from(pool.document)).buffer
     },
   })
-  const bearers = createBearers({ verifier, pool: 'staff', userPoolId: USER_POOL, keepClaims: [], now: clock.now })
+  const { now } = clock
+  const revocations = ownRevocations(now)
+  const bearers = createBearers({ verifier, revocations, pool: 'staff', userPoolId: USER_POOL, keepClaims: [], now })
   const seconds = Math.floor(clock.now() / 1000)
   const claims = {
     iss: ISSUER,

@@ -2,7 +2,7 @@ import { serialize, deserialize } from 'node:v8'
 import t from 'tap'
 import { createAsks } from '../../src/cluster/asks.ts'
 import {
-  isEndedList,
+  isRevocationList,
   isOutcome,
   isPrimaryMessage,
   isSession,
@@ -22,14 +22,14 @@ const session: Session = {
   accessExpiresAt: 2,
   refreshToken: undefined,
 }
-const ended = { sessionId: 's1', until: 5 }
+const revocation = { kind: 'session', id: 's1', originJti: 'o1' }
 
 t.test('what either end says is understood at the other', async (t) => {
   for (const message of [
     { type: 'hello', ask: 1 },
     { type: 'refresh', ask: 1, session },
     { type: 'settle', ask: 1, session: { ...session, refreshToken: 'x' } },
-    { type: 'end', ask: 1, session: ended },
+    { type: 'revoke', ask: 1, revocation },
     { type: 'logins', ask: 1, query: { email: 'alice@example.com' } },
     { type: 'listening', port: 8080 },
     { type: 'keys' },
@@ -38,12 +38,12 @@ t.test('what either end says is understood at the other', async (t) => {
   ])
     t.ok(isWorkerMessage(deserialize(serialize(message))), message.type)
   for (const message of [
-    { type: 'ended', ask: 1, session: ended },
+    { type: 'revoked', ask: 1, revocation },
     { type: 'count', ask: 1 },
     { type: 'logins', ask: 1, query: {} },
     { type: 'log-level', ask: 1, level: 'debug' },
     { type: 'drain' },
-    { type: 'answer', ask: 1, value: [ended] },
+    { type: 'answer', ask: 1, value: [revocation] },
   ])
     t.ok(isPrimaryMessage(deserialize(serialize(message))), message.type)
 })
@@ -59,18 +59,18 @@ t.test('anything else is taken for nothing', async (t) => {
     { type: 'refresh', ask: 1, session: { ...session, person: { ...session.person, groups: ['admins'] } } },
     { type: 'refresh', ask: 1, session: { ...session, person: { ...session.person, kind: 'machine' } } },
     { type: 'settle', ask: 1, session: { ...session, claimsAt: undefined } },
-    { type: 'end', ask: 1, session: 's1' },
+    { type: 'revoke', ask: 1, revocation: 's1' },
     { type: 'count', ask: 1 },
   ])
     t.notOk(isWorkerMessage(message))
-  for (const message of [{ type: 'ended', ask: 1, session: { sessionId: 's1' } }, { type: 'hello', ask: 1 }, 7])
+  for (const message of [{ type: 'revoked', ask: 1, revocation: { kind: 'session' } }, { type: 'hello', ask: 1 }, 7])
     t.notOk(isPrimaryMessage(message))
   for (const value of [null, { kind: 'renewed', session: {} }, { kind: 'rejected' }, { kind: 'signed_out' }])
     t.notOk(isOutcome(value))
   for (const value of [{ kind: 'renewed', session }, { kind: 'rejected', reason: 'x' }, { kind: 'unavailable' }])
     t.ok(isOutcome(value))
   t.notOk(isSession({ ...session, refreshToken: 7 }))
-  t.notOk(isEndedList([ended, 's2']))
+  t.notOk(isRevocationList([revocation, 's2']))
   t.notOk(isSnapshot([{ name: 'x' }]))
   t.notOk(isSnapshot({}))
 })

@@ -11,7 +11,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 t.test('the command explains itself', async (t) => {
   const overview = runCommand(t, ['--help'])
   t.equal(await overview.ended, 0)
-  for (const name of ['serve', 'check', 'keygen', 'demo', 'local-pool']) {
+  for (const name of ['serve', 'check', 'revoke', 'keygen', 'demo', 'local-pool']) {
     t.match(overview.out(), name)
     const help = runCommand(t, [name, '--help'])
     t.equal(await help.ended, 0)
@@ -28,6 +28,7 @@ t.test('what the command does not know is an error in a sentence, with 2', async
     [['fly'], "There is no command 'fly'"],
     [['serve', '--conifg', 'x'], "Unknown option '--conifg'"],
     [['serve'], '--config is missing'],
+    [['check', '--config', 'x', '--replicas', 'many'], '--replicas must be a whole number'],
     [['keygen', 'assertion', 'x'], 'Unexpected argument'],
     [['keygen', 'house'], "'house' is no kind of key"],
   ]

@@ -884,6 +884,37 @@ t.test('warnings say what is legal but unwise', async (t) => {
   ])
 })
 
+t.test('RL15 check warns where replicas, store and rotation do not fit', async (t) => {
+  const workspace = createWorkspace(t)
+  workspace.write('redis-url', 'redis://127.0.0.1:6379')
+  const settings = (graceSeconds?: number, redis = false): string =>
+    minimalWith({
+      ...(graceSeconds === undefined ? {} : { 'pools.staff.refreshTokenRotation': { graceSeconds } }),
+      ...(redis ? { 'session.redis': { url: { file: 'redis-url' } } } : {}),
+    })
+  const unknown = /session: with 3 replicas and without redis a sign-out is known to one of them only/
+  const short = /graceSeconds: is short: without session\.redis/
+  t.same(workspace.warnings(settings(), 1), [])
+  t.match(workspace.warnings(settings(), 3), [unknown])
+  t.same(workspace.warnings(settings(undefined, true), 3), [])
+  t.match(workspace.warnings(settings(0), 1), [short])
+  t.same(workspace.warnings(settings(9), 1), [], 'one gateway refreshes a session once')
+  t.match(workspace.warnings(settings(9), 3), [short, unknown])
+  t.match(workspace.warnings(settings(10), 3), [unknown])
+  t.same(workspace.warnings(settings(0, true), 3), [])
+})
+
+t.test('revokeAllBefore is a moment with its zone that has been', async (t) => {
+  const workspace = createWorkspace(t)
+  const before = (moment: unknown): string => minimalWith({ 'session.revokeAllBefore': moment })
+  const { settings } = workspace.load(before('2025-01-31T03:00:00+01:00'))
+  t.equal(settings.session.revokeAllBefore, Date.UTC(2025, 0, 31, 2))
+  t.equal(workspace.load(minimalWith({})).settings.session.revokeAllBefore, undefined)
+  for (const moment of ['2025-01-31T03:00:00', '2025-01-31', 'yesterday', 1_738_292_400])
+    t.match(workspace.faults(before(moment)), [/revokeAllBefore: must be a moment with its zone/])
+  t.match(workspace.faults(before('2999-01-01T00:00:00Z')), [/revokeAllBefore: must not be in the future/])
+})
+
 t.test('sign-ins are limited by address only where the addresses of clients are known', async (t) => {
   const workspace = createWorkspace(t)
   const limit = { 'limits.signInsPerMinutePerAddress': 5 }

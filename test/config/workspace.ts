@@ -22,7 +22,7 @@ export interface Workspace {
   load(text: string, environment?: Record<string, string>): Loaded
   /** Every fault as `line:column key: message`, or the variable's name and message. */
   faults(text: string, environment?: Record<string, string>): readonly string[]
-  warnings(text: string): readonly string[]
+  warnings(text: string, replicas?: number): readonly string[]
 }
 
 export function createWorkspace(t: Teardown): Workspace {
@@ -36,8 +36,8 @@ export function createWorkspace(t: Teardown): Workspace {
   }
   write('session-key', `${newKey('session')}\n`)
   write('client-secret', 'client+secret/of=the+gateway\n')
-  const load = (text: string, environment: Record<string, string> = {}): Loaded =>
-    loadSettings({ file: write('gateway.yaml', text, 0o644), environment })
+  const load = (text: string, environment: Record<string, string> = {}, replicas = 1): Loaded =>
+    loadSettings({ file: write('gateway.yaml', text, 0o644), environment, replicas })
   return {
     folder,
     write,
@@ -51,7 +51,7 @@ export function createWorkspace(t: Teardown): Workspace {
         return error.faults.map(short)
       }
     },
-    warnings: (text) => load(text).warnings.map(short),
+    warnings: (text, replicas = 1) => load(text, {}, replicas).warnings.map(short),
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createEndedSessions } from '../../src/adapters/ended-sessions.ts'
+import { ownRevocations } from '../helpers/revocations.ts'
 import { StoreError, type Redis } from '../../src/adapters/redis.ts'
 import { createRedisKeys } from '../../src/adapters/redis-keys.ts'
 import { createRedisStore } from '../../src/adapters/redis-session-store.ts'
@@ -25,7 +25,7 @@ function storeOver(redis: Redis): SessionStore {
     redis,
     keys,
     seal: createSeal([key], 'session', 'app'),
-    ended: createEndedSessions({ now: clock.now }),
+    revocations: ownRevocations(clock.now),
     limits: { idleTimeoutSeconds: 3_600, maxAgeSeconds: 43_200 },
     outageGraceSeconds: 300,
     now: clock.now,

@@ -46,7 +46,7 @@ const pages = (text: string): Readonly<Record<string, string>> => ({
   signIn: signInPage({ providers: [{ label: text, href: text }], signUpHref: text, forgotHref: text }),
   signInRequired: signInRequiredPage({ reference: text, href: text, nothingSent: true }),
   frame: framePage({ href: text }),
-  confirmSignOut: confirmSignOutPage({ who: text, action: text, csrfToken: text, home: text }),
+  confirmSignOut: confirmSignOutPage({ who: text, action: text, csrfToken: text, everywhere: true, home: text }),
   signedOut: signedOutPage({ signInHref: text }),
   diagnose: diagnosePage({
     reference: text,

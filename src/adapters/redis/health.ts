@@ -1,8 +1,6 @@
 /** Whether the store does what is asked of it, out of what became of the last commands. */
 export interface Health {
   readonly up: boolean
-  /** True once it was up for the first time. */
-  readonly wasUp: boolean
   /** A command got no answer, or one that is none. Nothing but a probe takes that back. */
   failed(kind: string): void
   /** The connection is gone, which nobody needs to hear of if it comes back before it is needed. */
@@ -24,7 +22,6 @@ const PROBE_EVERY_MS = 500
 
 export function createHealth({ probe, onUp, onChange }: HealthOptions): Health {
   let up = false
-  let wasUp = false
   let told = true
   let stopped = false
   let asking: Promise<boolean> | null = null
@@ -39,7 +36,6 @@ export function createHealth({ probe, onUp, onChange }: HealthOptions): Health {
       asking = null
     }
     up = true
-    wasUp = true
     if (!told) {
       told = true
       onChange(true, '')
@@ -68,9 +64,6 @@ export function createHealth({ probe, onUp, onChange }: HealthOptions): Health {
   return {
     get up() {
       return up
-    },
-    get wasUp() {
-      return wasUp
     },
     failed(kind) {
       up = false

@@ -55,8 +55,9 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     failureOf: asGatewayError,
     fail,
     signOut: async (errand, answer) => signOutWith(app, errand, answer),
-    streaming({ reply, route, session }, end) {
-      const stream = { access: route.access, pool: route.pool, webSocket: false, end }
+    streaming({ reply, route, session, permit }, end) {
+      const { access, pool } = route
+      const stream = { access, pool, webSocket: false, identity: permit.identity, end }
       reply.raw.once('close', streams.add(stream, session))
     },
     upgraded: (errand, rawHeaders, application) =>

@@ -17,7 +17,7 @@ export interface OpenTunnelOptions {
 
 /** Passes the application's yes to an upgrade on to the client, and then the bytes of both. */
 export function openTunnel(errand: Errand, options: OpenTunnelOptions): void {
-  const { request, reply, session, route, passage } = errand
+  const { request, reply, session, route, permit, passage } = errand
   const { rawHeaders, application, watch, streams, log } = options
   const client = request.raw.upgradeSocket
   if (client === undefined) throw new GatewayError('GW_INTERNAL', { detail: 'no connection to upgrade' })
@@ -49,6 +49,7 @@ export function openTunnel(errand: Errand, options: OpenTunnelOptions): void {
     },
   })
   const end: Tunnel['end'] = (why) => tunnel.end(why)
-  const leave = streams.add({ access: route.access, pool: route.pool, webSocket: true, end }, session)
+  const { access, pool } = route
+  const leave = streams.add({ access, pool, webSocket: true, identity: permit.identity, end }, session)
   tunnel.open()
 }

@@ -27,6 +27,16 @@ export interface Beginning {
   readonly loginHint?: string | undefined
   /** The sign-in that this one is begun in place of, because its attempt was gone when it came back. */
   readonly insteadOf?: string
+  /** Cognito's own session was ended for it. */
+  readonly renewed?: boolean
+}
+
+interface Leaving {
+  readonly returnTo: SafePath
+  /** Of the sign-in for which that is done, where there is one. */
+  readonly id?: string
+  /** It was revoked before it came back, and would be again. */
+  readonly renewed?: boolean
 }
 
 interface Visit {
@@ -52,9 +62,10 @@ export async function beginLogin(
     returnTo: beginning.returnTo,
     startedAt,
   }
-  const state = states.write({ ...attempt, pool, restarted: beginning.insteadOf !== undefined })
+  const { insteadOf, renewed = false } = beginning
+  const state = states.write({ ...attempt, pool, restarted: insteadOf !== undefined, renewed })
   const step = { request, attempt }
-  const facts = { identityProvider: beginning.identityProvider, insteadOf: beginning.insteadOf }
+  const facts = { identityProvider: beginning.identityProvider, insteadOf }
   try {
     const url = await cognito.pageUrl(beginning.page, {
       redirectUri: callbackUrl,
@@ -79,10 +90,10 @@ export async function beginLogin(
  */
 export async function leaveFirst(
   { cognito, states, now, pool, callbackUrl }: BeginParts,
-  returnTo: SafePath,
+  { id = random(6), returnTo, renewed = false }: Leaving,
   { request, reply }: Visit,
 ): Promise<FastifyReply> {
-  const state = states.write({ id: random(6), secret: '', pool, returnTo, startedAt: now(), restarted: false })
+  const state = states.write({ id, secret: '', pool, returnTo, startedAt: now(), restarted: false, renewed })
   const url = await cognito.switchUrl({ redirectUri: callbackUrl, state })
   request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
   return reply

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
+import type { Revocations } from '../../adapters/revocations.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
 import type { Metrics } from '../../adapters/metrics.ts'
@@ -10,7 +11,7 @@ import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/log
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
-import { beginLogin, type BeginParts } from './begin.ts'
+import { beginLogin, leaveFirst, type BeginParts } from './begin.ts'
 import type { Step } from './journal.ts'
 import type { LoopGuard } from './loop-guard.ts'
 
@@ -23,7 +24,7 @@ export interface CallbackParts extends BeginParts {
   readonly userPoolId: string
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
-  readonly maxAgeSeconds: number
+  readonly revocations: Revocations
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
@@ -33,7 +34,7 @@ export function createCallback(
   browser: { attempts: Attempts; loopGuard: LoopGuard },
 ) {
   const { attempts, loopGuard } = browser
-  const { cognito, states, verifier, store, journal, metrics, now, pool } = parts
+  const { cognito, states, verifier, store, revocations, journal, metrics, now, pool } = parts
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     let at: Progress = { attempt: null, stage: 'came_back' }
@@ -72,7 +73,7 @@ export function createCallback(
         return beginLogin(
           parts,
           attempts,
-          { page: 'sign-in', returnTo: state.returnTo, insteadOf: state.id },
+          { page: 'sign-in', returnTo: state.returnTo, insteadOf: state.id, renewed: state.renewed },
           { request, reply },
         )
       case 'cookies-blocked':
@@ -87,13 +88,13 @@ export function createCallback(
     // One attempt, one answer: whatever it is, the same callback is worth nothing the next time.
     attempts.forget(request, attempt.id)
     if (answer.error !== undefined) throw refusalOf(answer.error, answer.description)
-    return signIn(visit, attempt, answer)
+    return signIn(visit, attempt, { ...answer, renewed: state.renewed })
   }
 
   async function signIn(
     { request, reply, reached }: Visit,
     attempt: LoginAttempt,
-    answer: Answer,
+    answer: Answer & { readonly renewed: boolean },
   ): Promise<FastifyReply> {
     const { state, code } = answer
     if (state === undefined || code === undefined || !/^[\w.~-]{1,1024}$/.test(code)) {
@@ -106,6 +107,7 @@ export function createCallback(
     const signedIn = await personIn(tokens, attempt.nonce)
     const { person, identityProvider } = signedIn
     reached('verified', { sub: person.subject, email: person.email, identityProvider })
+    if (revocations.coversSignIn(person)) return askAnew(signedIn, { request, reply }, { attempt, answer })
     const before = request.signedInSession ?? request.lapsedSession
     if (before !== null && before.person.subject !== person.subject) reply.header(...FORGET_PAGES)
     const session = await replaceSession(request, signedIn)
@@ -114,6 +116,21 @@ export function createCallback(
     loopGuard.count(request, attempt.startedAt)
     journal.signedIn({ request, attempt }, session.id)
     return leave(reply, attempt.returnTo)
+  }
+
+  /**
+   * Everything that began when this person gave their password was revoked since, and Cognito did not ask for it again: its own session is
+   * ended, so that it does. Once: what it brings back then would be no other.
+   */
+  async function askAnew(
+    { refreshToken }: SignedIn,
+    { request, reply }: Omit<Visit, 'reached'>,
+    { attempt, answer }: { readonly attempt: LoginAttempt; readonly answer: { readonly renewed: boolean } },
+  ): Promise<FastifyReply> {
+    if (refreshToken !== undefined) void cognito.revoke(refreshToken).catch(() => undefined)
+    if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: 'revoked' })
+    journal.left({ request, attempt }, 'sent_back')
+    return leaveFirst(parts, { ...attempt, renewed: true }, { request, reply })
   }
 
   /** Both tokens are verified here, whatever the library did: it trusts the connection for the ID token's signature. */
@@ -129,6 +146,7 @@ export function createCallback(
     return {
       person: identity,
       expiresAt: Number(access['exp']) * 1000,
+      originJti: typeof access['origin_jti'] === 'string' ? access['origin_jti'] : undefined,
       refreshToken: tokens.refreshToken,
       identityProvider: providerIn(id),
     }
@@ -137,12 +155,13 @@ export function createCallback(
   /** A new id at each sign-in; a session that was there before ends, so that nothing of it survives. */
   async function replaceSession(
     request: FastifyRequest,
-    { person, expiresAt, refreshToken }: SignedIn,
+    { person, expiresAt, originJti, refreshToken }: SignedIn,
   ): Promise<Session> {
     const before = request.signedInSession
     const startedAt = now()
     const session: Session = {
       ...store.newIds(),
+      originJti,
       person,
       startedAt,
       seenAt: startedAt,
@@ -152,7 +171,7 @@ export function createCallback(
     }
     await app.beginSession(request, session)
     if (before === null) return session
-    await store.end(before.id, before.startedAt + parts.maxAgeSeconds * 1000)
+    await store.end(before)
     metrics.count('sessions_ended_total', { reason: 'replaced' })
     if (before.refreshToken !== undefined) void cognito.revoke(before.refreshToken).catch(() => undefined)
     return session
@@ -174,6 +193,7 @@ interface Progress {
 interface SignedIn {
   readonly person: Person
   readonly expiresAt: number
+  readonly originJti: string | undefined
   readonly refreshToken: string | undefined
   readonly identityProvider: string
 }

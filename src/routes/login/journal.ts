@@ -11,8 +11,8 @@ export interface Journal {
   reached(step: Step, stage: LoginStage, facts?: LoginFacts): void
   /** Its session is set; whether the browser keeps the cookie, the next request shows. */
   signedIn(step: KnownStep, sessionId: string): void
-  /** It came back and was not needed any more. */
-  left(step: KnownStep, result: 'restarted' | 'signed_in_before'): void
+  /** It came back and led somewhere else. */
+  left(step: KnownStep, result: keyof typeof LEFT): void
   /** It ended in an error, which is counted once however often it is told. */
   failed(step: Step, stage: LoginStage, error: unknown): void
 }
@@ -40,9 +40,15 @@ const TOLD: ReadonlySet<LoginStage> = new Set(['started', 'came_back'])
 
 // Counted from 0: of a counter that appears with its first event, no rate ever shows that event.
 const USUAL_FAILURES = (
-  'attempt_expired code_malformed cookie_blocked cookie_too_large idp_error login_loop nonce pool_error state_mismatch state_missing ' +
-  'store token_exchange user_denied'
+  'attempt_expired code_malformed cookie_blocked cookie_too_large idp_error login_loop nonce pool_error revoked state_mismatch ' +
+  'state_missing store token_exchange user_denied'
 ).split(' ')
+
+const LEFT = {
+  restarted: 'begun again',
+  signed_in_before: 'signed in before',
+  sent_back: 'sent back for the password',
+} as const satisfies Partial<Record<LoginResult, string>>
 
 export function createJournal({ book, metrics, log, now, pool }: JournalParts): Journal {
   const told = new WeakSet<Error>()
@@ -85,11 +91,11 @@ export function createJournal({ book, metrics, log, now, pool }: JournalParts): 
       book.awaitCookie(sessionId, note(step, 'session_set', 'signed_in', {}))
       metrics.count('logins_total', { pool, result: 'signed_in', reason: '' })
       metrics.observe('login_duration_seconds', (now() - step.attempt.startedAt) / 1000, {})
-      log.info(lineOf('signed_in', step), 'signed in')
+      log.info({ ...lineOf('signed_in', step), session: sessionId }, 'signed in')
     },
     left(step, result) {
       note(step, 'came_back', result, {})
-      log.info(lineOf(`sign_in_${result}`, step), result === 'restarted' ? 'begun again' : 'signed in before')
+      log.info(lineOf(`sign_in_${result}`, step), LEFT[result])
     },
     failed(step, stage, error) {
       if (!(error instanceof Error) || told.has(error)) return

@@ -57,7 +57,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       throw error
     }
     if (page === 'sign-in' && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)) {
-      if (query.has('leave')) return leaveFirst(parts, returnTo, { request, reply })
+      if (query.has('leave')) return leaveFirst(parts, { returnTo }, { request, reply })
       const href = `${endpoints.prefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
       return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
     }

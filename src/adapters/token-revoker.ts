@@ -1,0 +1,74 @@
+import type { Logger } from 'pino'
+import type { Session } from '../domain/session.ts'
+import type { CognitoClient } from './cognito-client.ts'
+import type { Refresher } from './refresher.ts'
+
+/** Ends the refresh tokens of sessions that are over. */
+export interface TokenRevoker {
+  /**
+   * Waits for a running refresh, then revokes the newest token of the session. Best effort: resolves when that is done or after a moment, never
+   * rejects, and is tried again for a while where Cognito is away.
+   */
+  revoke(session: Session, requestId: string): Promise<void>
+  close(): void
+}
+
+export interface TokenRevokerOptions {
+  readonly cognito: Pick<CognitoClient, 'revoke'>
+  readonly refresher: Pick<Refresher, 'settle'>
+  readonly log: Logger
+  /** How long after each failure the next try comes. */
+  readonly pausesMs?: readonly number[]
+}
+
+/** Nobody waits longer than this for their sign-out because Cognito is slow. */
+const PATIENCE_MS = 700
+const PAUSES_MS = [2_000, 15_000, 120_000, 600_000]
+/** Beyond so many that wait for their next try, what fails ends with its own life. */
+const MAX_WAITING = 1_000
+
+export function createTokenRevoker(options: TokenRevokerOptions): TokenRevoker {
+  const { cognito, refresher, log, pausesMs = PAUSES_MS } = options
+  const waiting = new Set<NodeJS.Timeout>()
+
+  async function attempt(refreshToken: string, requestId: string, failures = 0): Promise<void> {
+    try {
+      await cognito.revoke(refreshToken)
+    } catch {
+      const pauseMs = waiting.size < MAX_WAITING ? pausesMs[failures] : undefined
+      if (pauseMs === undefined) {
+        log.warn({ event: 'revoke_failed', requestId }, 'the refresh token was not revoked; it ends with its own life')
+        return
+      }
+      log.warn(
+        { event: 'revoke_delayed', requestId, againInSeconds: pauseMs / 1000 },
+        'the refresh token is not revoked yet',
+      )
+      const timer = setTimeout(() => {
+        waiting.delete(timer)
+        void attempt(refreshToken, requestId, failures + 1)
+      }, pauseMs).unref()
+      waiting.add(timer)
+    }
+  }
+
+  async function settleAndRevoke(session: Session, requestId: string): Promise<void> {
+    const { refreshToken } = await refresher.settle(session)
+    if (refreshToken !== undefined) await attempt(refreshToken, requestId)
+  }
+
+  return {
+    async revoke(session, requestId) {
+      await Promise.race([settleAndRevoke(session, requestId), pause(PATIENCE_MS)])
+    },
+    close() {
+      for (const timer of waiting) clearTimeout(timer)
+    },
+  }
+}
+
+async function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds).unref()
+  })
+}
