@@ -16,6 +16,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'What many routes, sessions, connections, streams and WebSockets cost, and how long a start takes.',
     load: async () => (await import('./scale.ts')).scale,
   },
+  sessions: {
+    summary: 'What 50,000 sessions in Redis take there, and how long a lookup waits.',
+    load: async () => (await import('./sessions.ts')).sessions,
+  },
   soak: {
     summary: 'Whether memory, descriptors and latency stay flat under minutes of steady load of every kind.',
     load: async () => (await import('./soak.ts')).soak,

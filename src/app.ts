@@ -85,7 +85,8 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     cookieBindings: parts.cookieBindings,
     metrics,
     log,
-    signedOutUrl: `${settings.publicUrl}${prefix}/signed_out`,
+    publicUrl: settings.publicUrl,
+    ownPrefix: prefix,
   })
   await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })

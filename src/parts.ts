@@ -26,8 +26,9 @@ import { createRevocations, type Revocations } from './adapters/revocations.ts'
 import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
-import { createSessionRefresh, refreshReason, type Hold, type RefreshAtPool } from './adapters/session-refresh.ts'
+import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
 import type { SessionStore } from './adapters/session-store.ts'
+import { createSessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
@@ -162,6 +163,7 @@ export function createParts(options: PartsOptions): Parts {
   metrics.set('circuit_open', 0, { target: `pool/${pool.name}` })
   const { issuer, domain, clientId, scopes } = pool
   let { clientSecret } = pool
+  let levelAsSet = settings.log.level
   const cognito = createCognitoClient({
     issuer,
     domain,
@@ -207,9 +209,6 @@ export function createParts(options: PartsOptions): Parts {
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const revocations = openRevocations({ settings, now, ticks, log, redis, keys: redisKeys }, streams, shared)
-  const atPool = observed(createSessionRefresh({ cognito, verifier, pool, keepClaims, now }), { metrics, log })
-  const sealed = createSeal(keys, 'refresh', context)
-  const refresher = createRefresherOf(shared ?? together(atPool, { redis, keys: redisKeys, seal: sealed }), ticks)
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
@@ -220,7 +219,30 @@ export function createParts(options: PartsOptions): Parts {
     settings.session.store === 'redis'
       ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, revocations, now, ticks, onWritten })
       : createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
-
+  const atPool = createSessionRefresh({
+    cognito,
+    verifier,
+    pool,
+    keepClaims,
+    now,
+    onOutcome(result, reason) {
+      metrics.count('token_refreshes_total', { result, reason })
+      if (FOREIGN.has(reason)) log.error({ event: 'refresh_foreign', reason }, 'tokens of somebody or something else')
+    },
+  })
+  const refresher = createRefresherOf(
+    shared ??
+      together(atPool, {
+        settings,
+        redis,
+        keys: redisKeys,
+        seal,
+        answerSeal: createSeal(keys, 'refresh', context),
+        now,
+        ticks,
+      }),
+    ticks,
+  )
   const tokenRevoker = createTokenRevoker({ cognito, refresher, log })
 
   return {
@@ -272,7 +294,9 @@ export function createParts(options: PartsOptions): Parts {
     adopt(changed) {
       keys.replace(placedKeys(changed))
       clientSecret = changed.pools[0]?.clientSecret
-      log.level = changed.log.level
+      // Only a setting that was changed: somebody may have set the level on the control port meanwhile.
+      if (changed.log.level !== levelAsSet) log.level = changed.log.level
+      levelAsSet = changed.log.level
       revokeAsSet(changed, revocations)
     },
     async close() {
@@ -395,33 +419,28 @@ function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[]
   return [...new Set([...asked, ...told])]
 }
 
-/** Counts each refresh at the user pool; tokens that belong to something else are told aloud, because nothing harmless brings them about. */
-function observed(atPool: RefreshAtPool, { metrics, log }: { readonly metrics: Metrics; readonly log: Logger }) {
-  return async (session: Session, hold?: Hold): Promise<RefreshOutcome> => {
-    const outcome = await atPool(session, hold).catch((cause: unknown): RefreshOutcome => ({
-      kind: 'unavailable',
-      cause,
-    }))
-    const reason = refreshReason(outcome)
-    metrics.count('token_refreshes_total', { result: outcome.kind, reason })
-    if (reason === 'tokens_foreign' || reason === 'other_person')
-      log.error(
-        { event: 'refresh_foreign', reason },
-        'a refresh brought tokens that are not of this session; it has ended',
-      )
-    return outcome
-  }
-}
-
-/** Where there is a Redis, replicas refresh a session once for all of them. */
-function together(atPool: RefreshAtPool, { redis, keys, seal }: Together): SharedRefresh {
-  if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
-  const answers = createRefreshAnswers({ redis, key: (id) => keys.refreshed(id), seal })
-  return createSharedRefresh({ redis, lockKey: (id) => keys.refreshing(id), answers, atPool })
-}
-
 interface Together {
+  readonly settings: Settings
   readonly redis: Redis | null
   readonly keys: RedisKeys
   readonly seal: Seal
+  readonly answerSeal: Seal
+  readonly now: () => number
+  readonly ticks: () => number
+}
+
+/** Where there is a Redis, replicas refresh a session once for all of them. */
+function together(atPool: RefreshAtPool, { settings, redis, answerSeal, ...rest }: Together): SharedRefresh {
+  if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
+  const { keys, ticks } = rest
+  return createSharedRefresh({
+    redis,
+    keys,
+    answers: createRefreshAnswers({ redis, keys, seal: answerSeal }),
+    atPool,
+    ticks,
+    ...(settings.session.store === 'redis'
+      ? { records: createSessionRecords({ ...rest, redis, limits: settings.session }) }
+      : {}),
+  })
 }

@@ -104,3 +104,13 @@ t.test('Ctrl-C stops a benchmark with all that it has started', { skip }, async 
   t.same(processesOf(folder), [])
   t.same(readdirSync(folder), [])
 })
+
+t.test('sessions in Redis are measured', { skip: missingPrograms('redis-server', 'taskset') ?? false }, async (t) => {
+  const file = join(folderFor(t), 'sessions.json')
+  const run = runCommand(t, ['sessions', '--sessions', '300', '--json', file], { script })
+  t.equal(await run.ended, 0, run.err())
+  const { count, bytesPerSession, asked, crowded } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, any>
+  t.equal(count, 300)
+  t.ok(bytesPerSession > 1_000 && bytesPerSession < 20_000, String(bytesPerSession))
+  t.ok(asked.p50 > 0 && asked.p99 >= asked.p50 && crowded.perSecond > 0)
+})

@@ -9,6 +9,8 @@ import { foldPath } from '../src/domain/request-target.ts'
 import { alice } from './helpers/people.ts'
 import { root } from './helpers/process.ts'
 import { sendRaw } from './helpers/raw-http.ts'
+import { noRedis, startRedis } from './helpers/redis.ts'
+import { until } from './helpers/until.ts'
 import { startWorld } from './helpers/world.ts'
 
 const sources = (folder: string): ReadonlyMap<string, string> =>
@@ -182,17 +184,34 @@ t.test('7. Everything that can be wrong with the settings is said at start, all 
   }
 })
 
-t.test('8. A fault of Cognito never signs a person out', async (t) => {
-  const { url, pool, clock, client } = await startWorld(t)
-  const browser = client()
-  await browser.signIn(`${url}/`)
-  const { host } = new URL(url)
-  for (const fault of [{ status: 500 }, { status: 429 }, { reset: true }, { status: 200, rawBody: 'garbage' }]) {
-    pool.faults.push({ on: 'token', times: 3, ...fault })
-    clock.advance(310)
-    const answer = await browser.ask(`${url}/page`)
-    t.equal(answer.status, 200, JSON.stringify(fault))
-    t.ok(browser.jarOf(host).has('__Host-gateway'))
-    pool.faults.length = 0
-  }
-})
+t.test(
+  '8. A fault of Cognito or of the session store never signs a person out',
+  { skip: noRedis ?? false },
+  async (t) => {
+    const { url, pool, clock, client } = await startWorld(t)
+    const browser = client()
+    await browser.signIn(`${url}/`)
+    const { host } = new URL(url)
+    for (const fault of [{ status: 500 }, { status: 429 }, { reset: true }, { status: 200, rawBody: 'garbage' }]) {
+      pool.faults.push({ on: 'token', times: 3, ...fault })
+      clock.advance(310)
+      const answer = await browser.ask(`${url}/page`)
+      t.equal(answer.status, 200, JSON.stringify(fault))
+      t.ok(browser.jarOf(host).has('__Host-gateway'))
+      pool.faults.length = 0
+    }
+
+    const redis = await startRedis(t)
+    const other = await startWorld(t, { redisUrl: redis.url, session: { store: 'redis' } })
+    const person = other.client()
+    await until(async () => (await person.signIn(`${other.url}/`)).status === 200)
+    redis.freeze()
+    for (const away of [6, 600]) {
+      other.clock.advance(away)
+      t.equal((await person.ask(`${other.url}/page`)).status, away < 300 ? 200 : 503)
+      t.ok(person.jarOf(new URL(other.url).host).has('__Host-gateway'))
+    }
+    redis.thaw()
+    await until(async () => (await person.ask(`${other.url}/page`)).status === 200)
+  },
+)

@@ -131,7 +131,7 @@ export const metricTable = {
   },
   circuit_open: {
     kind: 'gauge',
-    help: "1 while nothing is sent there, because it keeps failing or no address of it is healthy: an application, or a user pool's token endpoint as pool/NAME.",
+    help: "1 while nothing is sent there, because it keeps failing or no address of it is healthy: an application, or a user pool's token endpoint as pool/NAME; and while Redis does not do what it is asked, as session_store.",
     labels: ['target'],
     aggregate: 'max',
   },

@@ -202,7 +202,8 @@ function createChannel({ address, ca, probeKey, onCommand, onChange, onEviction 
       if (isSilent || kind === WRONG_ANSWER) distrust(kind)
       // A command that could not even be sent fails for what is wrong with the connection.
       const failure = new StoreError(operation, kind === DISCONNECTED ? lastFault : kind)
-      health.failed(failure.kind)
+      // That there is too much to ask says nothing about who is asked.
+      if (!(error instanceof TooManyAtOnce)) health.failed(failure.kind)
       throw failure
     } finally {
       inFlight -= 1

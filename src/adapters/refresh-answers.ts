@@ -1,5 +1,6 @@
 import type { Session } from '../domain/session.ts'
 import type { Redis } from './redis.ts'
+import type { RedisKeys } from './redis-keys.ts'
 import type { Seal } from './seal.ts'
 import { sealSession, unsealSession } from './session-record.ts'
 
@@ -21,7 +22,7 @@ export interface RefreshAnswers {
 
 export interface RefreshAnswersOptions {
   readonly redis: Pick<Redis, 'get' | 'set'>
-  readonly key: (sessionId: string) => string
+  readonly keys: Pick<RedisKeys, 'refreshed'>
   /** Of a purpose of its own. */
   readonly seal: Seal
 }
@@ -43,7 +44,7 @@ interface Entry {
   readonly session?: string
 }
 
-export function createRefreshAnswers({ redis, key, seal }: RefreshAnswersOptions): RefreshAnswers {
+export function createRefreshAnswers({ redis, keys, seal }: RefreshAnswersOptions): RefreshAnswers {
   function answerIn(text: string, { id, person, claimsAt }: Session): RefreshAnswer | null {
     const opened = seal.open(text)
     const entry: unknown = opened === null ? null : JSON.parse(opened.plain.toString('utf8'))
@@ -57,7 +58,7 @@ export function createRefreshAnswers({ redis, key, seal }: RefreshAnswersOptions
 
   return {
     async read(session) {
-      const text = await redis.get(key(session.id))
+      const text = await redis.get(keys.refreshed(session.id))
       const answer = text === null ? null : answerIn(text, session)
       // What the browser holds instead of the session is not written down; whoever asks has it.
       return answer !== null && 'session' in answer
@@ -75,7 +76,7 @@ export function createRefreshAnswers({ redis, key, seal }: RefreshAnswersOptions
         ...('session' in answer ? { session: sealSession(answer.session, seal) } : {}),
       }
       const text = seal.seal(Buffer.from(JSON.stringify(entry)))
-      await redis.set(key(id), text, answer.kind === 'failed' ? FAILED_KEEP_MS : KEEP_MS)
+      await redis.set(keys.refreshed(id), text, answer.kind === 'failed' ? FAILED_KEEP_MS : KEEP_MS)
     },
   }
 }

@@ -7,7 +7,7 @@ import type { TokenVerifier } from './token-verifier.ts'
 
 /**
  * Asks the user pool for new tokens, once, and judges them. `hold` is given the session as soon as a new refresh token is there, because from
- * then on the old one may be worth nothing; nothing else happens until it is done. Rejects only with what went wrong on the way.
+ * then on the old one may be worth nothing; nothing else happens until it is done. Never rejects.
  */
 export type RefreshAtPool = (session: Session, hold?: Hold) => Promise<RefreshOutcome>
 
@@ -19,7 +19,12 @@ export interface SessionRefreshOptions {
   readonly pool: Pick<PersonSources, 'userPoolId' | 'trustEmailFrom'> & { readonly name: string }
   readonly keepClaims: readonly string[]
   readonly now: () => number
+  /** Told of each refresh, and of the reason in a word where it failed or was refused. */
+  readonly onOutcome: (kind: RefreshOutcome['kind'], reason: string) => void
 }
+
+/** Reasons that nothing harmless brings about: an operator must hear of them. */
+export const FOREIGN: ReadonlySet<string> = new Set(['tokens_foreign', 'other_person'])
 
 /** What Cognito answers where a refresh token is over, revoked, used up, or of somebody who is disabled. */
 const TOKEN_IS_OVER = 'invalid_grant'
@@ -27,9 +32,9 @@ const TOKEN_IS_OVER = 'invalid_grant'
 const OTHER_CLAIMS = 'OAUTH_JWT_CLAIM_COMPARISON_FAILED'
 
 export function createSessionRefresh(options: SessionRefreshOptions): RefreshAtPool {
-  const { cognito, now } = options
+  const { cognito, now, onOutcome } = options
 
-  return async (session, hold) => {
+  async function refresh(session: Session, hold: Hold | undefined): Promise<RefreshOutcome> {
     if (session.refreshToken === undefined) {
       return now() < session.accessExpiresAt
         ? { kind: 'renewed', session: { ...session, claimsAt: now() } }
@@ -46,10 +51,18 @@ export function createSessionRefresh(options: SessionRefreshOptions): RefreshAtP
       return { kind: 'unavailable', cause, session: held }
     }
   }
+
+  return async (session, hold) => {
+    const outcome = await refresh(session, hold).catch((cause: unknown): RefreshOutcome => ({
+      kind: 'unavailable',
+      cause,
+    }))
+    onOutcome(outcome.kind, reasonOf(outcome))
+    return outcome
+  }
 }
 
-/** Why a refresh failed or was refused, as a word for the metrics; empty where it was neither. */
-export function refreshReason(outcome: RefreshOutcome): string {
+function reasonOf(outcome: RefreshOutcome): string {
   if (outcome.kind === 'renewed') return ''
   if (outcome.kind === 'rejected') return outcome.reason
   return outcome.cause instanceof GatewayError ? (outcome.cause.reason ?? '') : ''

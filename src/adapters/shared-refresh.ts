@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Session } from '../domain/session.ts'
 import { StoreError, type Redis } from './redis.ts'
+import type { RedisKeys } from './redis-keys.ts'
 import type { RefreshAnswer, RefreshAnswers } from './refresh-answers.ts'
 import type { RefreshOutcome } from './refresher.ts'
+import type { SessionRecords } from './session-records.ts'
 import type { RefreshAtPool } from './session-refresh.ts'
 
 /**
@@ -18,21 +20,14 @@ export interface SharedRefresh {
 
 export interface SharedRefreshOptions {
   readonly redis: Pick<Redis, 'setIfAbsent' | 'deleteIf'>
-  /** The key of the lock of a session. */
-  readonly lockKey: (sessionId: string) => string
+  readonly keys: Pick<RedisKeys, 'refreshing'>
   readonly answers: RefreshAnswers
   readonly atPool: RefreshAtPool
-  /** Where the record of a session lives in Redis too; null where it is not there any more. */
-  readonly records?: SessionRecords | undefined
+  /** Where the sessions live in Redis too. */
+  readonly records?: Pick<SessionRecords, 'read' | 'write'> | undefined
+  readonly ticks: () => number
   readonly lockMs?: number
   readonly pollMs?: number
-}
-
-/** Both reject with `StoreError` where no answer came. */
-export interface SessionRecords {
-  /** The session as it stands in the store at this moment, from no memory. */
-  newest(session: Session): Promise<Session | null>
-  write(session: Session): Promise<unknown>
 }
 
 /** Longer than one call to the token endpoint may take. */
@@ -40,19 +35,26 @@ const LOCK_MS = 8_000
 const POLL_MS = 40
 
 export function createSharedRefresh(options: SharedRefreshOptions): SharedRefresh {
-  const { redis, lockKey, answers, atPool, records, lockMs = LOCK_MS, pollMs = POLL_MS } = options
+  const { redis, keys, answers, atPool, records, ticks, lockMs = LOCK_MS, pollMs = POLL_MS } = options
 
-  /** What others have made of this session: its result, or a newer session to begin with. */
+  /** What others have made of this session: its result, or the newest session to begin with. */
   async function madeByOthers(session: Session): Promise<RefreshOutcome | Session> {
     const answer = await answers.read(session)
     const outcome = answer === null ? null : outcomeIn(answer)
     if (outcome !== null) return outcome
-    const held = answer?.kind === 'held' ? answer.session : session
-    if (records === undefined) return held
-    const record = await records.newest(held)
-    if (record === null) return { kind: 'rejected', reason: 'signed_out' }
-    return record.claimsAt > session.claimsAt ? { kind: 'renewed', session: record } : record
+    const kept = await recordOf(session)
+    if (kept !== null && kept.claimsAt > session.claimsAt) return { kind: 'renewed', session: kept }
+    return answer?.kind === 'held' ? answer.session : (kept ?? session)
   }
+
+  /** Null where there is none to be had. That proves nothing: it may be on its way still, and if it was deleted nobody writes it again. */
+  async function recordOf({ id, handle }: Session): Promise<Session | null> {
+    const found = records === undefined ? 'none' : await records.read(id)
+    return typeof found === 'string' ? null : { ...found.session, handle }
+  }
+
+  const record = async (session: Session): Promise<unknown> =>
+    records?.write(session, { how: 'replace', confirmedAt: ticks() })
 
   async function together(session: Session, me: string): Promise<RefreshOutcome> {
     // Whoever held the lock for so long in turn has failed: nobody waits longer than a call to the pool may take.
@@ -60,7 +62,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
     for (;;) {
       const made = await madeByOthers(session)
       if ('kind' in made) return made
-      if (await redis.setIfAbsent(lockKey(session.id), me, lockMs)) return lead(session, me)
+      if (await redis.setIfAbsent(keys.refreshing(session.id), me, lockMs)) return lead(session, me)
       if (performance.now() > patience) return { kind: 'unavailable', cause: new Error('others refresh without end') }
       await wait(pollMs)
     }
@@ -71,19 +73,16 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
       // Somebody may have finished between the look and the lock.
       const made = await madeByOthers(session)
       if ('kind' in made) return made
-      const outcome = await atPool(made, async (held) => keep(session, held)).catch(faultOf)
+      const outcome = await atPool(made, async (held) => keep(session, held))
       return await published(session, outcome)
     } finally {
-      await redis.deleteIf(lockKey(session.id), me).catch(storeOnly)
+      await redis.deleteIf(keys.refreshing(session.id), me).catch(storeOnly)
     }
   }
 
   /** The new refresh token first of all: whoever comes after us must not use the old one again. */
   async function keep(session: Session, held: Session): Promise<void> {
-    await Promise.all([
-      records?.write(held).catch(storeOnly),
-      answers.write(session, { kind: 'held', session: held }).catch(storeOnly),
-    ])
+    await Promise.all([record(held), answers.write(session, { kind: 'held', session: held }).catch(storeOnly)])
   }
 
   async function published(session: Session, outcome: RefreshOutcome): Promise<RefreshOutcome> {
@@ -93,7 +92,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
       if (made === undefined) return unproven(outcome)
       if ('kind' in made && made.kind === 'renewed') return made
     }
-    if (outcome.kind === 'renewed') await records?.write(outcome.session).catch(storeOnly)
+    if (outcome.kind === 'renewed') await record(outcome.session)
     const answer = answerOf(outcome)
     if (answer !== null) await answers.write(session, answer).catch(storeOnly)
     return outcome
@@ -102,16 +101,15 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
   async function waited(session: Session): Promise<Session> {
     const me = randomUUID()
     const patience = performance.now() + lockMs + 2 * pollMs
-    while (!(await redis.setIfAbsent(lockKey(session.id), me, lockMs)) && performance.now() < patience)
+    while (!(await redis.setIfAbsent(keys.refreshing(session.id), me, lockMs)) && performance.now() < patience)
       await wait(pollMs)
     try {
       const answer = await answers.read(session)
-      const record = await records?.newest(session)
+      const found = answer !== null && 'session' in answer ? answer.session : await recordOf(session)
       await answers.write(session, { kind: 'refused', reason: 'signed_out' })
-      const found = answer !== null && 'session' in answer ? answer.session : record
-      return found !== null && found !== undefined && found.claimsAt >= session.claimsAt ? found : session
+      return found !== null && found.claimsAt >= session.claimsAt ? found : session
     } finally {
-      await redis.deleteIf(lockKey(session.id), me)
+      await redis.deleteIf(keys.refreshing(session.id), me)
     }
   }
 
@@ -124,7 +122,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
         } catch (error) {
           storeOnly(error)
           // One answer that did not come may be the lock's; without a second try a busy moment would cost a call to the pool.
-          await redis.deleteIf(lockKey(session.id), me).catch(storeOnly)
+          await redis.deleteIf(keys.refreshing(session.id), me).catch(storeOnly)
         }
       }
       return unproven(await atPool(session))
@@ -165,8 +163,6 @@ function unproven(outcome: RefreshOutcome): RefreshOutcome {
   if (outcome.kind !== 'rejected' || outcome.reason !== 'refresh_rejected') return outcome
   return { kind: 'unavailable', cause: new Error('refused while the store was away') }
 }
-
-const faultOf = (cause: unknown): RefreshOutcome => ({ kind: 'unavailable', cause })
 
 /** For what may fail because the store is away, and for no other reason. */
 function storeOnly(error: unknown): undefined {

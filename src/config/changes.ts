@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { keyText } from './faults.ts'
+import { keyText, pathOf } from './faults.ts'
 import type { Loaded } from './load.ts'
 import { isObject, type Path } from './marks.ts'
 
@@ -15,18 +15,24 @@ const LIVE = /^(session\.keys|session\.revokeAllBefore|log\.level|pools\.[^.]+\.
 
 /** What differs between two loadings of the settings, the content of secret files included. */
 export function changesBetween(before: Loaded, after: Loaded): Changes {
-  const names = new Set([
-    ...differences(before.draft.file, after.draft.file, []).map(keyText),
-    ...(isDeepStrictEqual(sessionKeys(before), sessionKeys(after)) ? [] : ['session.keys']),
-    ...after.settings.pools
-      .filter(({ clientSecret }, at) => clientSecret?.reveal() !== before.settings.pools[at]?.clientSecret?.reveal())
-      .map(({ name }) => keyText(['pools', name, 'clientSecret'])),
-  ])
+  const names = new Set(
+    [...differences(before.draft.file, after.draft.file, []), ...changedSecrets(before, after)].map(nameOf),
+  )
   const all = [...names]
   return { live: all.filter((name) => LIVE.test(name)), atRestart: all.filter((name) => !LIVE.test(name)) }
 }
 
-const sessionKeys = ({ settings }: Loaded): readonly string[] => settings.session.keys.map((key) => key.reveal())
+/** Which key stands where in the list is nobody's affair. */
+function nameOf(path: Path): string {
+  return keyText(path[0] === 'session' && path[1] === 'keys' ? path.slice(0, 2) : path)
+}
+
+function changedSecrets(before: Loaded, after: Loaded): readonly Path[] {
+  const ids = [...new Set([...before.secrets.keys(), ...after.secrets.keys()])]
+  return ids
+    .filter((id) => before.secrets.get(id)?.reveal() !== after.secrets.get(id)?.reveal())
+    .map((id) => pathOf(id))
+}
 
 /** A list counts as one setting. */
 function differences(before: unknown, after: unknown, path: Path): readonly Path[] {

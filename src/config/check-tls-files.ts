@@ -14,16 +14,26 @@ export interface TlsFindings {
   readonly warnings: readonly Finding[]
 }
 
-/** Reads the TLS files of every upstream. A finding names the file, never its content. */
+/** Reads the TLS files of every upstream and of Redis. A finding names the file, never its content. */
 export function checkTlsFiles(draft: Draft, folder: string): TlsFindings {
   const routes = draft.applications.flatMap(({ own, routes }) => (own.access === undefined ? routes : [own, ...routes]))
   // Most routes inherit their files: each place is read once.
   const distinct = new Map(routes.map((route) => [TLS_FILES.map((key) => placeOf(route, draft, key)).join(' '), route]))
   const all = [...distinct.values()].map((route) => checkRoute(route, draft, folder))
+  all.push({ faults: checkRedis(draft, folder), warnings: [] })
   return {
     faults: all.flatMap(({ faults }) => faults),
     warnings: all.flatMap(({ warnings }) => warnings),
   }
+}
+
+function checkRedis({ file }: Draft, folder: string): readonly Finding[] {
+  const caFile = file.session.redis?.caFile
+  if (caFile === undefined) return []
+  const { fault } = certificatesIn(resolve(folder, caFile))
+  return fault === undefined
+    ? []
+    : [atValue(['session', 'redis', 'caFile'], `file ${resolve(folder, caFile)} ${fault}`)]
 }
 
 function placeOf(route: DraftRoute, draft: Draft, key: TlsFile): string {

@@ -56,6 +56,12 @@ export function plainKey(key: string): string {
 
 export const pathId = (path: Path): string => JSON.stringify(path)
 
+/** The path of an id that `pathId` made. */
+export function pathOf(id: string): Path {
+  const path: unknown = JSON.parse(id)
+  return Array.isArray(path) ? path.filter((key) => typeof key === 'string' || typeof key === 'number') : []
+}
+
 /** Whether `path` is `other` or lies within it. */
 export function isWithin(path: Path, other: Path): boolean {
   return other.every((key, at) => path[at] === key)

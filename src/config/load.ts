@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path'
+import type { Secret } from '../domain/secret.ts'
 import { assemble } from './assemble.ts'
 import { checkCertificate } from './certificates.ts'
 import { checkTlsFiles } from './check-tls-files.ts'
@@ -30,6 +31,8 @@ export interface Loaded {
   readonly warnings: readonly Fault[]
   /** What was read: the file of the settings and every file that holds a secret. */
   readonly files: readonly string[]
+  /** Every secret by the id of its path. */
+  readonly secrets: ReadonlyMap<string, Secret>
   /** For printing: what the file says once every level and default is in place. */
   readonly draft: Draft
   /** Where a value of the file came from: `gateway.yaml:12` or a variable's name; undefined where nobody gave it. */
@@ -65,6 +68,7 @@ export function loadSettings({ file, environment, replicas = 1 }: LoadOptions): 
       [...findWarnings(draft, replicas), ...secrets.warnings, ...certificate.warnings, ...tls.warnings].map(place),
     ),
     files: [file, ...secrets.files],
+    secrets: secrets.at,
     draft,
     origin: (path) => originOf(path, source, overridden),
   }

@@ -11,6 +11,10 @@ export function expiredCookie(name: string): string {
   return ownCookie(name, '', 0)
 }
 
+export function hasCookie(header: string | undefined, name: string): boolean {
+  return header?.split(';').some((pair) => pair.trim().startsWith(`${name}=`)) ?? false
+}
+
 /** Where a session has ended and Cognito's own has not: the next sign-in ends that first, or it would be the same person, unasked. */
 export const SWITCH_COOKIE = '__Host-gateway-switch'
 /** Cognito's own session lasts an hour. */

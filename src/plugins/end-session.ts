@@ -15,8 +15,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** A person signs out: nothing of the session is good for anything any more, here, at Cognito and in the browser. */
     endSession(request: FastifyRequest, session: Session | null): Promise<void>
-    /** Where the browser goes next, so that Cognito's own session ends too. */
+    /** Cognito's sign-out, which ends its own session and comes back to the last page. */
     signOutUrl(): Promise<string>
+    /** The gateway's own, for whoever was signed out somewhere else. */
+    readonly signOutPath: string
   }
 }
 
@@ -27,12 +29,14 @@ export interface EndSessionOptions {
   readonly cookieBindings: CookieBindings
   readonly metrics: Metrics
   readonly log: Logger
-  /** The public page on which a sign-out ends, registered at Cognito. */
-  readonly signedOutUrl: string
+  readonly publicUrl: string
+  readonly ownPrefix: string
 }
 
 const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => {
-  const { cognito, store, tokenRevoker, cookieBindings, metrics, log, signedOutUrl } = options
+  const { cognito, store, tokenRevoker, cookieBindings, metrics, log, publicUrl, ownPrefix } = options
+  /** Registered at Cognito. */
+  const signedOutUrl = `${publicUrl}${ownPrefix}/signed_out`
 
   /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
   async function end(session: Session, requestId: string): Promise<void> {
@@ -49,6 +53,7 @@ const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => 
     dropCookies(request, cookieBindings)
   })
   app.decorate('signOutUrl', async () => cognito.signOutUrl(signedOutUrl).catch(() => signedOutUrl))
+  app.decorate('signOutPath', `${ownPrefix}/sign_out`)
   ready()
 }
 

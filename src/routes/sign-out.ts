@@ -1,14 +1,15 @@
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
 import type { Revocations } from '../adapters/revocations.ts'
 import { FORGET_PAGES } from '../domain/answer-headers.ts'
 import { isCrossOrigin } from '../domain/client-kind.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { switchCookie, SWITCH_COOKIE } from '../domain/own-cookies.ts'
+import { expiredCookie, hasCookie, switchCookie, SWITCH_COOKIE } from '../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
 import { confirmSignOutPage } from '../pages/confirm-sign-out-page.ts'
+import { leavingHeaders, leavingPage } from '../pages/leaving-page.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { signedOutPage } from '../pages/signed-out-page.ts'
 
@@ -30,6 +31,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
+    if (session === null && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)) return goOn(request, reply)
     return reply.headers(pageHeaders({ https, form: true })).send(
       confirmSignOutPage({
         who: session === null ? undefined : (session.person.email ?? session.person.username),
@@ -53,12 +55,24 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
     if (form['switch'] !== '1') return reply.redirect(await app.signOutUrl(), 303)
     request.setCookies.set(SWITCH_COOKIE, switchCookie())
-    return reply.redirect(`${ownPrefix}/start?rd=${encodeURIComponent(parseReturnTo(form['rd'], self))}`, 303)
+    return reply.redirect(`${ownPrefix}/start?leave=1&rd=${encodeURIComponent(parseReturnTo(form['rd'], self))}`, 303)
   })
 
   app.get(`${ownPrefix}/signed_out`, same, async (_request, reply) =>
     reply.headers(pageHeaders({ https })).send(signedOutPage({ signInHref: `${ownPrefix}/start` })),
   )
+
+  /** The application has signed out, and we with it: Cognito's own session is left. */
+  async function goOn(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const href = `${ownPrefix}/sign_out?leave=1`
+    if (!new URLSearchParams(request.target?.query ?? '').has('leave'))
+      return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
+    request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
+    return reply
+      .header(...FORGET_PAGES)
+      .header('cache-control', 'no-store')
+      .redirect(await app.signOutUrl(), 303)
+  }
 
   function requireOwnForm(request: FastifyRequest, session: Session, form: Fields): void {
     const foreign = isCrossOrigin(request.raw.headers, {

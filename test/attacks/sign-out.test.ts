@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { Reply } from '../helpers/client.ts'
 import { until } from '../helpers/until.ts'
 import { startWorld } from '../helpers/world.ts'
 
@@ -139,6 +140,9 @@ t.test('D07 the forms of the gateway take no large bodies', async (t) => {
   t.equal(answer.header('x-gateway-code'), 'GW_BODY_TOO_LARGE')
 })
 
+/** Where a page of ours goes on to by itself. */
+const refreshOf = (reply: Reply): string => /^0; url=(\/\S+)$/.exec(reply.header('refresh') ?? '')?.[1] ?? ''
+
 interface Asked {
   readonly method?: string
   readonly headers: Readonly<Record<string, string>>
@@ -147,37 +151,35 @@ const byPage = { ...page, 'sec-fetch-site': 'same-origin' }
 const byScript = { 'sec-fetch-dest': 'empty', 'sec-fetch-site': 'same-origin' }
 
 /** An application with a sign-out of its own, which answers as its query says. */
-async function startWithSignOut(t: Parameters<typeof startWorld>[0]) {
-  return startWorld(t, {
-    settings: {
-      applications: {
-        sample: {
-          upstream: '%UPSTREAM%',
-          access: 'signedIn',
-          bindCookies: ['APPSESSION'],
-          signOut: { paths: ['/logout'] },
-          allowInPath: ['matrixParams'],
-        },
+const withSignOut = await startWorld(t, {
+  settings: {
+    applications: {
+      sample: {
+        upstream: '%UPSTREAM%',
+        access: 'signedIn',
+        bindCookies: ['APPSESSION'],
+        signOut: { paths: ['/logout'] },
+        allowInPath: ['matrixParams'],
       },
     },
-    answer: ({ url = '' }, response) => {
-      if (/^\/logout/i.test(url)) {
-        response.statusCode = Number(/status=(\d+)/.exec(url)?.[1] ?? 302)
-        response.setHeader('location', '/login-page-of-the-application')
-        response.setHeader('set-cookie', ['APPSESSION=; Path=/; Max-Age=0', 'seen=yes; Path=/'])
-        response.end('goodbye')
-      } else {
-        response.setHeader('set-cookie', 'APPSESSION=of-this-person; Path=/; HttpOnly')
-        response.end('page')
-      }
-    },
-  })
-}
+  },
+  answer: ({ url = '' }, response) => {
+    if (/^\/logout/i.test(url)) {
+      response.statusCode = Number(/status=(\d+)/.exec(url)?.[1] ?? 302)
+      response.setHeader('location', '/login-page-of-the-application')
+      response.setHeader('set-cookie', ['APPSESSION=; Path=/; Max-Age=0', 'seen=yes; Path=/'])
+      response.end('goodbye')
+    } else {
+      response.setHeader('set-cookie', 'APPSESSION=of-this-person; Path=/; HttpOnly')
+      response.end('page')
+    }
+  },
+})
 
 t.test(
   "the application's own sign-out signs out here and at Cognito too, with the application's cookies",
   async (t) => {
-    const { url, pool, client, application, metrics } = await startWithSignOut(t)
+    const { url, pool, client, application, metrics } = withSignOut
     for (const path of ['/logout', '/Logout/', '/logout;jsessionid=1', '/logout?status=200', '/logout?status=403']) {
       const browser = client()
       await browser.signIn(`${url}/page`)
@@ -186,24 +188,28 @@ t.test(
       const answer = await browser.ask(url + path, { headers: byPage })
       t.equal(answer.status, 303, path)
       t.equal(application.last().url, path)
-      const to = new URL(answer.header('location') ?? '')
+      t.equal(answer.header('location'), '/oauth2/sign_out')
+      t.equal(answer.header('clear-site-data'), '"cache"')
+      t.equal(answer.header('cache-control'), 'no-store')
+      const between = await browser.ask(`${url}/oauth2/sign_out`, { headers: byPage })
+      const next = await browser.ask(`${url}${refreshOf(between)}`, { headers: byPage })
+      const to = new URL(next.header('location') ?? '')
       t.equal(to.origin + to.pathname, `${pool.url}/logout`)
       t.equal(to.searchParams.get('logout_uri'), `${url}/oauth2/signed_out`)
-      t.equal(answer.header('cache-control'), 'no-store')
-      t.equal(answer.header('clear-site-data'), '"cache"')
+      t.equal(next.header('clear-site-data'), '"cache"', 'now that the page of the application has been left')
       t.equal((pool.calls['revoke'] ?? 0) - revoked, 1)
       t.same([...browser.jarOf(new URL(url).host)], [['seen', 'yes']])
       const again = await client().ask(`${url}/page`, { headers: { cookie: `__Host-gateway=${copied}` } })
       t.equal(again.status, 401, 'a copied cookie is worth nothing')
     }
-    t.match(await metrics(), 'cognito_gateway_sign_outs_total 5')
+    t.match(await metrics(), 'cognito_gateway_sign_outs_total 5\n')
   },
 )
 
 t.test(
   "a script that asks for the application's sign-out gets the application's answer, and is signed out",
   async (t) => {
-    const { url, pool, client } = await startWithSignOut(t)
+    const { url, pool, client } = withSignOut
     for (const status of [200, 204, 302]) {
       const browser = client()
       await browser.signIn(`${url}/page`)
@@ -222,7 +228,7 @@ t.test(
         ],
       )
       t.equal((await browser.ask(`${url}/page`)).status, 401)
-      const form = await browser.visit(`${url}/page`)
+      const form = await browser.visit(`${url}${refreshOf(await browser.visit(`${url}/page`))}`)
       t.match(form.url, `${pool.url}/login`, "Cognito's own session ends before the next sign-in")
       t.equal((await browser.submit(form, { username: 'bob', password: 'Passw0rd!' })).url, `${url}/page`)
     }
@@ -230,7 +236,7 @@ t.test(
 )
 
 t.test('O01 nothing but the wish of the person signs out with the application', async (t) => {
-  const { url, client, application } = await startWithSignOut(t)
+  const { url, client, application } = withSignOut
   const browser = client()
   await browser.signIn(`${url}/page`)
   const refused: Readonly<Record<string, Asked>> = {
@@ -260,7 +266,7 @@ t.test('O01 nothing but the wish of the person signs out with the application', 
 })
 
 t.test('whoever could not sign out at the application is not signed out here either, and may try again', async (t) => {
-  const { url, client } = await startWithSignOut(t)
+  const { url, client } = withSignOut
   const browser = client()
   await browser.signIn(`${url}/page`)
   t.equal((await browser.ask(`${url}/logout?status=500`, { headers: byPage })).status, 500)

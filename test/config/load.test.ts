@@ -231,7 +231,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
     forwardAuth: { proxy: 'nginx' },
     outbound: { caFile: 'x' },
     assertion: { keys: [{ file: 'x' }] },
-    'pools.staff.requestsPerSecond': 5,
     'applications.wiki.authorization': 'drop',
     'applications.wiki.clientBasic': true,
     'applications.wiki.cors': { preflight: 'refuse' },

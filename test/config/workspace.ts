@@ -72,6 +72,7 @@ export function writeTlsFiles(
   return {
     COGNITO_GATEWAY__LISTEN__TLS__CERTFILE: listener.certFile,
     COGNITO_GATEWAY__LISTEN__TLS__KEYFILE: listener.keyFile,
+    COGNITO_GATEWAY__SESSION__REDIS__CAFILE: write('redis-ca.pem', authority.ca),
     [`${upstream}CAFILE`]: write('wiki-ca.pem', authority.ca),
     [`${upstream}CERTFILE`]: write('gateway.crt', readFileSync(certFile, 'utf8')),
     [`${upstream}KEYFILE`]: write('gateway.key', readFileSync(keyFile, 'utf8')),

@@ -88,7 +88,8 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     },
     'by a script of the application': async (page) => {
       await page.evaluate(async () => fetch('/logout', { method: 'POST', redirect: 'manual' }))
-      await page.goto(`${url}/oauth2/signed_out`)
+      await page.goto(`${url}/one`)
+      await page.getByLabel('Username').waitFor()
     },
     'in another tab': async (page) => {
       await page.goto(`${pool.url}/nothing`)
@@ -104,7 +105,7 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
       const page = await readSecrets(world, context)
       await leave(page)
       const seen = await allTheWayBack(page)
-      t.ok(seen.length >= 3, seen.join('\n'))
+      t.ok(seen.length >= 3)
       t.notMatch(seen.join('\n'), 'secret of')
       t.same(
         (await context.cookies(url)).filter(({ name }) => name === '__Host-gateway' || name === 'APPSESSION'),
@@ -123,7 +124,12 @@ t.test('in a real browser', { skip, timeout: 170_000 }, async (t) => {
     const asked = world.application.seen.length
     const seen = await allTheWayBack(page)
     t.equal(seen.filter((text) => text.includes('secret of alice@example.com')).length, 3)
-    t.equal(world.application.seen.length, asked, 'and nobody is asked for them')
+    const again = world.application.seen.slice(asked).map((one) => one.url)
+    t.same(
+      again.filter((one) => one !== '/favicon.ico'),
+      [],
+      'and nobody is asked for them',
+    )
     await context.close()
   })
 

@@ -107,7 +107,7 @@ t.test('RL11 while the user pool takes its time, only who signs in or renews wai
   const [fresh] = browsers
   world.clock.advance(301)
   await fresh?.ask(`${world.url}/page`)
-  world.pool.faults.push({ on: 'token', times: 'always', hang: true })
+  world.pool.faults.push({ on: 'token', times: 'always', delayMs: 2_500, status: 504, body: {} })
   const before = world.pool.calls['token'] ?? 0
   const slow = Promise.all(browsers.slice(1).map(async (browser) => browser.ask(`${world.url}/page`)))
   await until(() => (world.pool.calls['token'] ?? 0) === before + 9)

@@ -38,10 +38,8 @@ t.test('over TLS the server must be who its address says, by an authority that i
   const { certFile, keyFile } = authority.issue('redis', { names: 'DNS:localhost' })
   const port = await freePort()
   const user = 'gateway on >S3cr3t ~cognito-gateway:* +hello +get +set +del +eval +xadd +xrange'.split(' ')
-  await startRedis(t, [
-    ...['--tls-port', String(port), '--tls-cert-file', certFile, '--tls-key-file', keyFile],
-    ...['--tls-ca-cert-file', authority.caFile, '--tls-auth-clients', 'no', '--user', ...user],
-  ])
+  const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', authority.caFile]
+  await startRedis(t, ['--tls-port', String(port), ...files, '--tls-auth-clients', 'no', '--user', ...user])
   const connect = (host: string, ca?: string): Redis =>
     connectRedis(t, `rediss://gateway:S3cr3t@${host}:${port}`, { ca, probeKey: keys.probe })
   const right = connect('localhost', authority.ca)
@@ -127,7 +125,7 @@ t.test('RL14 in a cluster sessions stay where they can be reached', { skip }, as
   const [gone] = cluster.nodes
   await gone?.stop()
   const fresh = storeOver(connectRedis(t, cluster.url, { probeKey: keys.probe }))
-  const lost = all.filter((one) => homes.get(one) === gone)
+  const lost = all.filter((one) => homes.get(one) === gone).slice(0, 2)
   const left = all.filter((one) => homes.get(one) !== gone)
   for (const { handle = '' } of left) await until(async () => (await outcome(fresh, handle)) === 'a session')
   t.pass('what lies on the others can be read')

@@ -30,10 +30,10 @@ export interface RedisServer {
 
 /** A real Redis on a free port; it writes every change down, so that it comes back from `stop` as it was. */
 export async function startRedis(t: Teardown, args: readonly string[] = []): Promise<RedisServer> {
-  return startServer(t, ({ port, folder }) => [
-    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
-    ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'always', ...args],
-  ])
+  return startServer(t, ({ port, folder }) => {
+    const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder]
+    return [...place, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', ...args]
+  })
 }
 
 /** What watches over a master and puts another in its place when that was away for a second. */

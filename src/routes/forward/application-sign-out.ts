@@ -40,11 +40,8 @@ export async function signOutWith(
   const { request, reply, session, passage, bound } = errand
   if (answer.status > MAX_STATUS) return 'kept'
   await app.endSession(request, session)
-  if (clientKind(request.raw.headers) !== 'page') {
-    request.setCookies.set(SWITCH_COOKIE, switchCookie())
-    return 'signed-out'
-  }
-  const url = await app.signOutUrl()
+  request.setCookies.set(SWITCH_COOKIE, switchCookie())
+  if (clientKind(request.raw.headers) !== 'page') return 'signed-out'
   bound?.follow(answer.rawHeaders)
   const { headers } = answerHeaders(answer.rawHeaders, passage.rules, {
     identified: true,
@@ -59,6 +56,6 @@ export async function signOutWith(
   void reply
     .header(...FORGET_PAGES)
     .header('cache-control', 'no-store')
-    .redirect(url, 303)
+    .redirect(app.signOutPath, 303)
   return 'led-on'
 }

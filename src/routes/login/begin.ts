@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoClient, CognitoPage } from '../../adapters/cognito-client.ts'
 import type { LoginStates } from '../../adapters/login-states.ts'
+import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { expiredCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import type { SafePath } from '../../domain/return-to.ts'
 import type { Attempts } from './attempts.ts'
@@ -95,7 +96,10 @@ export async function leaveFirst(
   const state = states.write({ id, secret: '', pool, returnTo, startedAt: now(), restarted: false, renewed })
   const url = await cognito.switchUrl({ redirectUri: callbackUrl, state })
   request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
-  return reply.header('cache-control', 'no-store').redirect(url, 302)
+  return reply
+    .header(...FORGET_PAGES)
+    .header('cache-control', 'no-store')
+    .redirect(url, 302)
 }
 
 function random(bytes: number): string {

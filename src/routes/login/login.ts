@@ -3,8 +3,9 @@ import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { CognitoPage } from '../../adapters/cognito-client.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { SWITCH_COOKIE } from '../../domain/own-cookies.ts'
+import { hasCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
+import { leavingHeaders, leavingPage } from '../../pages/leaving-page.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
@@ -39,6 +40,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
   })
   const attempts = createAttempts(app, self)
+  const https = self.publicUrl.startsWith('https:')
   const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
   const loopGuard = createLoopGuard(options.now)
   const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
@@ -50,12 +52,15 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     const provider = query.get('idp') ?? undefined
     const hint = query.get('login_hint') ?? undefined
     if (loopGuard.isLoop(request)) {
-      const loop = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
-      parts.journal.failed({ request, attempt: null }, 'started', loop)
-      throw loop
+      const error = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
+      parts.journal.failed({ request, attempt: null }, 'started', error)
+      throw error
     }
-    if (page === 'sign-in' && request.cookies[SWITCH_COOKIE] !== undefined)
-      return leaveFirst(parts, { returnTo }, { request, reply })
+    if (page === 'sign-in' && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)) {
+      if (query.has('leave')) return leaveFirst(parts, { returnTo }, { request, reply })
+      const href = `${endpoints.prefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
+      return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
+    }
     return beginLogin(
       parts,
       attempts,
@@ -97,7 +102,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       href: link('start', `&idp=${encodeURIComponent(name)}`),
     }))
     return reply
-      .headers(pageHeaders({ https: self.publicUrl.startsWith('https:') }))
+      .headers(pageHeaders({ https }))
       .send(signInPage({ providers, signUpHref: link('sign_up'), forgotHref: link('forgot_password') }))
   })
 }
