@@ -114,9 +114,11 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
   const { paths, allowInPath, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
-  const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
+  const { identity, authorization, clientBasic, challenge } = keys
+  const { onUnauthenticated, signInBy, allowedOrigins, cors, showMissing } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
   const { only, rename, separator, max } = identity.groups
+  const takesBasic = clientBasic && (authorization === 'auto' || authorization === 'gateway')
   return [
     {
       name,
@@ -140,9 +142,13 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
         groups: { only, rename, separator, max },
         encoding: identity.encoding,
       },
+      authorization,
+      clientBasic: takesBasic,
+      challenge: takesBasic ? challenge : ['bearer'],
       onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
       signInBy,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
+      cors,
       showMissing,
       paths,
       allowInPath,

@@ -54,6 +54,13 @@ export interface Draft {
 /** Whether somebody gave this, in the file or the environment. */
 export const given = ({ values }: Draft, path: Path): boolean => valueAt(values, path) !== undefined
 
+/** Where a setting of a route may stand, the nearest place first. */
+export const levelsOf = ({ at, application }: DraftRoute): readonly Path[] => [
+  at,
+  ['applications', application],
+  ['defaults'],
+]
+
 /** The readable part of a file; undefined where nothing of it can be read. */
 export function createDraft(
   values: Readonly<Record<string, unknown>>,

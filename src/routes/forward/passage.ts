@@ -4,6 +4,7 @@ import type { Pin, Upstream, Upstreams } from '../../adapters/upstreams.ts'
 import type { HeaderChanges, RouteSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
 import type { AnswerRules } from '../../domain/answer-headers.ts'
+import { OWN_CORS_HEADERS } from '../../domain/cors.ts'
 import { foldHeaderName, withIdentity, type RequestChanges } from '../../domain/identity-headers.ts'
 import type { PublicAddress, RewrittenPath } from '../../domain/rewriting.ts'
 import type { BoundCookies } from './bound-cookies.ts'
@@ -60,6 +61,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
   const { limits } = route
   const upstream = options.upstreams.of(route.upstream)
   const changes = requestChanges(route.requestHeaders, reserved)
+  const withholdsAuthorization = route.authorization === 'gateway' || route.authorization === 'drop'
   return {
     upstream,
     isCrowded: (connected) => options.overload.reason === 'memory' || (connected && upstream.isCrowded()),
@@ -82,7 +84,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
         requestId: request.id,
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
         hop: request.hops + 1,
-        dropAuthorization: request.bearer !== null,
+        dropAuthorization: withholdsAuthorization || request.bearer !== null,
         changes,
         withheldCookies: bound?.withheld ?? null,
         ownConnection: pin !== null,
@@ -113,7 +115,13 @@ function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
     set: Object.entries(responseHeaders.set).flat(),
     setIfAbsent: Object.entries(responseHeaders.setIfAbsent).flat(),
     // What is set replaces what was there.
-    remove: new Set([...responseHeaders.remove, ...Object.keys(responseHeaders.set)].map((name) => name.toLowerCase())),
+    remove: new Set(
+      [
+        ...responseHeaders.remove,
+        ...Object.keys(responseHeaders.set),
+        ...(route.cors.preflight === 'answer' ? OWN_CORS_HEADERS : []),
+      ].map((name) => name.toLowerCase()),
+    ),
     cookies: { dropDomain: cookies.domain === 'drop', secure: cookies.secure },
   }
 }
