@@ -96,7 +96,7 @@ const values = {
         custom: { 'X-WEBAUTH-USER': 'user', 'X-Tenant': 'claim:custom:tenant' },
         basic: { password: { file: '/run/secrets/wiki-password' } },
       },
-      authorization: 'application',
+      authorization: 'auto',
       clientBasic: true,
       challenge: ['bearer', 'basic'],
       onUnauthenticated: 'auto',

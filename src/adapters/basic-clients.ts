@@ -60,7 +60,8 @@ export function createBasicClients(options: BasicClientsOptions): BasicClients {
     const before = underWay.get(pair)
     if (before !== undefined) return before
     // A pair that was right before does not wait behind those that are only being tried.
-    const exchange = kept.get(pair) === null ? inTurn(client.clientId, async () => ask(pair, client)) : ask(pair, client)
+    const exchange =
+      kept.get(pair) === null ? inTurn(client.clientId, async () => ask(pair, client)) : ask(pair, client)
     underWay.set(pair, exchange)
     try {
       return await exchange

@@ -166,7 +166,8 @@ function refusedGrant(error: unknown): GatewayError {
 }
 
 function refusedBearer(error: unknown): GatewayError {
-  if (error instanceof CognitoJwtInvalidTokenUseError) return new GatewayError('GW_TOKEN_USE', { detail: kindOf(error) })
+  if (error instanceof CognitoJwtInvalidTokenUseError)
+    return new GatewayError('GW_TOKEN_USE', { detail: kindOf(error) })
   return new GatewayError('GW_TOKEN_INVALID', { detail: kindOf(error), reason: reasonOf(error) })
 }
 

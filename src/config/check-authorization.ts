@@ -11,7 +11,8 @@ export function checkAuthorization(route: DraftRoute, { pool }: DraftApplication
   /** A contradiction is one where it is written; what is only inherited does nothing. */
   const contradicts = (key: string, other: string): boolean =>
     distance(key) < levels.length && distance(key) <= distance(other)
-  const finding = (key: string, message: string): Finding => atValue([...(levels[distance(key)] ?? route.at), key], message)
+  const finding = (key: string, message: string): Finding =>
+    atValue([...(levels[distance(key)] ?? route.at), key], message)
 
   const { authorization, clientBasic, challenge, allowedOrigins, cors } = route.keys
   const findings: Finding[] = []
@@ -23,7 +24,9 @@ export function checkAuthorization(route: DraftRoute, { pool }: DraftApplication
   if (clientBasic && pool !== undefined && knowsNoClient(pool, draft))
     findings.push(finding('clientBasic', `lets nobody in: list the app clients in pools.${pool}.bearerClients`))
   if (challenge.includes('basic') && !clientBasic && contradicts('challenge', 'clientBasic'))
-    findings.push(finding('challenge', 'must not offer basic without clientBasic: true: no password would let anybody in'))
+    findings.push(
+      finding('challenge', 'must not offer basic without clientBasic: true: no password would let anybody in'),
+    )
   if (cors.preflight === 'answer' && allowedOrigins.length === 0 && !leftOut(route, draft))
     findings.push(finding('cors', 'needs allowedOrigins: the origins whose scripts may send requests'))
   if (cors.credentials && cors.preflight === 'refuse')

@@ -53,7 +53,10 @@ export const routeKeys = {
         .describe(
           'Who answers a preflight; answer: the gateway, for allowedOrigins; refuse: nobody, the rule is asked as for every request.',
         ),
-      credentials: z.boolean().default(false).describe('Whether pages of allowedOrigins may send cookies and read the answers.'),
+      credentials: z
+        .boolean()
+        .default(false)
+        .describe('Whether pages of allowedOrigins may send cookies and read the answers.'),
     })
     .prefault({})
     .describe('How scripts of other origins are told what they may do.'),

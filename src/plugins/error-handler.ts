@@ -81,7 +81,8 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const reading = request.method === 'GET' || request.method === 'HEAD'
     const href = signInHref(placeOf(request, kind))
     if (kind === 'frame') return page(reply, framePage({ href }))
-    if (kind === 'page' && reading && request.sessionRefused) return page(reply, sessionRefusedPage({ reference, href }))
+    if (kind === 'page' && reading && request.sessionRefused)
+      return page(reply, sessionRefusedPage({ reference, href }))
     if (kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401') {
       if (route.signInBy === 'redirect') return reply.removeHeader('www-authenticate').redirect(href, 302)
       return page(reply, onwardPage({ reference, href, script }))

@@ -75,21 +75,24 @@ t.test('a Basic header is read as its client wrote it, and only those of listed 
   for (const header of strangers) t.equal(basic.clientIn(header), null, header)
 })
 
-t.test('id and secret are changed for a token once, whoever asks at the same time, and again when it ends', async (t) => {
-  const { clock, asked, verdict, pool } = await startClients(t)
-  t.same(new Set(await Promise.all(Array.from({ length: 20 }, async () => verdict()))), new Set(['batch']))
-  t.equal(asked(), 1)
-  t.equal(await verdict(SECRET, 'other'), 'other', 'the same secret of another client is another pair')
-  t.equal(asked(), 2)
-  clock.advance(560)
-  pool.faults.push({ on: 'token', reset: true, times: 'always' })
-  t.equal(await verdict(), 'batch', 'an outage of the pool does not matter while the token lasts')
-  clock.advance(20)
-  t.equal(await verdict(), 'pool_error', 'and is no refusal afterwards')
-  pool.faults.length = 0
-  clock.advance(4)
-  t.equal(await verdict(), 'batch')
-})
+t.test(
+  'id and secret are changed for a token once, whoever asks at the same time, and again when it ends',
+  async (t) => {
+    const { clock, asked, verdict, pool } = await startClients(t)
+    t.same(new Set(await Promise.all(Array.from({ length: 20 }, async () => verdict()))), new Set(['batch']))
+    t.equal(asked(), 1)
+    t.equal(await verdict(SECRET, 'other'), 'other', 'the same secret of another client is another pair')
+    t.equal(asked(), 2)
+    clock.advance(560)
+    pool.faults.push({ on: 'token', reset: true, times: 'always' })
+    t.equal(await verdict(), 'batch', 'an outage of the pool does not matter while the token lasts')
+    clock.advance(20)
+    t.equal(await verdict(), 'pool_error', 'and is no refusal afterwards')
+    pool.faults.length = 0
+    clock.advance(4)
+    t.equal(await verdict(), 'batch')
+  },
+)
 
 t.test('a wrong secret costs one question in ten seconds', async (t) => {
   const { clock, asked, verdict } = await startClients(t)
@@ -111,20 +114,27 @@ t.test('secrets of one client are tried one after the other, and a known one doe
   const before = asked()
   const guesses = Array.from({ length: 25 }, async (_, nth) => verdict(`guess-${nth}`))
   await until(() => asked() > before)
-  t.same(await Promise.all(guesses.slice(20)), Array.from({ length: 5 }, () => 'client_secrets'), 'too many wait')
+  t.same(
+    await Promise.all(guesses.slice(20)),
+    Array.from({ length: 5 }, () => 'client_secrets'),
+    'too many wait',
+  )
   t.equal(await verdict(), 'batch')
   t.equal(await verdict(SECRET, 'other'), 'other', 'nor does another client')
   t.equal(asked() - before, 3, 'one guess, and those two')
 })
 
-t.test('C07 a revoked client is asked for its secret anew, and the user pool says whether it still counts', async (t) => {
-  const { clock, asked, revocations, verdict } = await startClients(t)
-  t.equal(await verdict(), 'batch')
-  clock.advance(5)
-  revocations.learn({ kind: 'person', pool: 'p', subject: 'batch', before: clock.now() })
-  clock.advance(2)
-  t.equal(await verdict(), 'batch')
-  t.equal(asked(), 2, 'the token from before is dropped')
-  revocations.learn({ kind: 'person', pool: 'p', subject: 'batch', before: clock.now() + 60_000 })
-  t.equal(await verdict(), 'token_revoked', 'no token is new enough')
-})
+t.test(
+  'C07 a revoked client is asked for its secret anew, and the user pool says whether it still counts',
+  async (t) => {
+    const { clock, asked, revocations, verdict } = await startClients(t)
+    t.equal(await verdict(), 'batch')
+    clock.advance(5)
+    revocations.learn({ kind: 'person', pool: 'p', subject: 'batch', before: clock.now() })
+    clock.advance(2)
+    t.equal(await verdict(), 'batch')
+    t.equal(asked(), 2, 'the token from before is dropped')
+    revocations.learn({ kind: 'person', pool: 'p', subject: 'batch', before: clock.now() + 60_000 })
+    t.equal(await verdict(), 'token_revoked', 'no token is new enough')
+  },
+)

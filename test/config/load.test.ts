@@ -84,9 +84,13 @@ t.test('the least settings load, with every default in place', async (t) => {
             groups: { only: undefined, rename: {}, separator: ',', max: undefined },
             encoding: 'percent',
           },
+          authorization: 'auto',
+          clientBasic: false,
+          challenge: ['bearer'],
           onUnauthenticated: 'auto',
           signInBy: 'redirect',
           allowedOrigins: [],
+          cors: { preflight: 'refuse', credentials: false },
           showMissing: false,
           paths: 'strict',
           allowInPath: [],
@@ -246,7 +250,10 @@ t.test('what Authorization and other origins may do is checked where it is writt
   const listed = { 'pools.staff.bearerClients': ['batch'] }
   const cases: readonly (readonly [Readonly<Record<string, unknown>>, RegExp])[] = [
     [{ [`${wiki}.clientBasic`]: true }, /wiki\.clientBasic: lets nobody in: list the app clients in pools\.staff/],
-    [{ ...listed, [`${wiki}.clientBasic`]: true, [`${wiki}.authorization`]: 'drop' }, /clientBasic: needs authorization/],
+    [
+      { ...listed, [`${wiki}.clientBasic`]: true, [`${wiki}.authorization`]: 'drop' },
+      /clientBasic: needs authorization/,
+    ],
     [{ [`${wiki}.challenge`]: ['bearer', 'basic'] }, /wiki\.challenge: must not offer basic without clientBasic/],
     [{ [`${wiki}.cors`]: { preflight: 'answer' } }, /wiki\.cors: needs allowedOrigins/],
     [{ 'defaults.cors': { credentials: true } }, /defaults\.cors: has credentials that nobody may send/],

@@ -61,12 +61,11 @@ t.test('H31 an Authorization header decides alone, or proves nothing and is pass
     const who = told['x-forwarded-email'] ?? told['x-forwarded-user'] ?? 'nobody'
     return `${String(who)}, ${told.authorization === authorization ? 'passed' : (told.authorization ?? 'taken')}`
   }
-  const outcomes = async (asker: typeof browser, path: string) =>
-    Object.fromEntries(
-      await Promise.all(
-        Object.entries(headers).map(async ([name, value]) => [name, await outcome(asker, path, value)] as const),
-      ),
-    )
+  const outcomes = async (asker: typeof browser, path: string) => {
+    const found: Record<string, string> = {}
+    for (const [name, value] of Object.entries(headers)) found[name] = await outcome(asker, path, value)
+    return found
+  }
   const each = (value: string, others: Record<string, string> = {}) => ({
     ...Object.fromEntries(Object.keys(headers).map((name) => [name, value])),
     ...others,
@@ -92,7 +91,10 @@ t.test('H31 an Authorization header decides alone, or proves nothing and is pass
     t.same(await outcomes(stranger, '/drop/x'), each('401'))
   })
   await t.test('on public routes nobody is asked', async (t) => {
-    t.same(await outcomes(browser, '/auto/open/x'), each('nobody, passed', { own: 'nobody, taken', broken: 'nobody, taken' }))
+    t.same(
+      await outcomes(browser, '/auto/open/x'),
+      each('nobody, passed', { own: 'nobody, taken', broken: 'nobody, taken' }),
+    )
     t.same(await outcomes(browser, '/gateway/open/x'), each('nobody, taken'))
     t.same(await outcomes(browser, '/application/open/x'), each('nobody, passed'))
     t.same(await outcomes(browser, '/drop/open/x'), each('nobody, taken'))
@@ -169,10 +171,7 @@ t.test('programs that know only Basic, and what programs are told', async (t) =>
     const authorization = `Bearer ${await machineToken(world)}`
     const lacking = await ask('/writes/x', { authorization })
     t.equal(lacking.status, 403)
-    t.equal(
-      lacking.header('www-authenticate'),
-      'Bearer error="insufficient_scope", scope="orders/write orders/read"',
-    )
+    t.equal(lacking.header('www-authenticate'), 'Bearer error="insufficient_scope", scope="orders/write orders/read"')
     t.equal((await ask('/people/x', { authorization })).header('www-authenticate'), undefined)
     const refused = await ask('/v2/', { authorization: `${authorization.slice(0, -8)}AAAAAAAA` })
     t.same(refused.headers['www-authenticate'], [
@@ -191,8 +190,9 @@ t.test('programs that know only Basic, and what programs are told', async (t) =>
   })
 
   await t.test('the commands that README shows for the command line work', { skip: await lacks('curl') }, async (t) => {
-    const [, section = ''] = readFileSync(join(root, 'README.md'), 'utf8').split('### Programs and the command line\n')
-    const blocks = [...section.split('\n### ', 1)[0].matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
+    const readme = readFileSync(join(root, 'README.md'), 'utf8')
+    const [, section = ''] = /### Programs and the command line\n([\s\S]*?)\n### /.exec(readme) ?? []
+    const blocks = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
     t.equal(blocks.length, 2)
     const folder = mkdtempSync(join(tmpdir(), 'readme-'))
     t.teardown(() => rmSync(folder, { recursive: true }))
