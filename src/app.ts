@@ -77,7 +77,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
-  await app.register(bearer, { bearers: parts.bearers })
+  await app.register(bearer, { bearers: parts.bearers, basicClients: parts.basicClients })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
     cognito,
@@ -89,7 +89,14 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     publicUrl: settings.publicUrl,
     ownPrefix: prefix,
   })
-  await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
+  await app.register(authenticate, {
+    bearers: parts.bearers,
+    basicClients: parts.basicClients,
+    refresher,
+    limits: settings.session,
+    metrics,
+    now,
+  })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
 
   // What the gateway answers itself
