@@ -281,6 +281,18 @@ function remembered(identity: Identity, rule: IdentityHeaders): readonly string[
   return pairs
 }
 
+/** Every header in which this rule may tell something of somebody. */
+export function identityHeaderNames({ headers }: IdentityHeaders): readonly string[] {
+  return headers.length === 0 ? [] : FORWARDED_FAMILY
+}
+
+const FORWARDED_FAMILY = [
+  'x-forwarded-user',
+  'x-forwarded-preferred-username',
+  'x-forwarded-email',
+  'x-forwarded-groups',
+] as const
+
 function identityPairs(identity: Identity, rule: IdentityHeaders): readonly string[] {
   const person = identity.kind === 'person' ? identity : undefined
   const values: readonly (readonly [string, string | undefined])[] = [
