@@ -35,8 +35,8 @@ export async function createForwardAuth(
 }
 
 /** Proxies announce their clients' connections so, and not their own questions. */
-const withoutProxyProtocol = ({ believed }: Parts['trustedProxies']): Parts['trustedProxies'] => ({
-  believed,
+const withoutProxyProtocol = (proxies: Parts['trustedProxies']): Parts['trustedProxies'] => ({
+  believed: (address) => proxies.believed(address),
   proxyProtocol: false,
   speaksProxyProtocol: () => false,
 })

@@ -119,7 +119,7 @@ export async function startPublicServer(parts: Parts): Promise<PublicServer> {
   }
   lifecycle.listening = true
   // Who has nothing to ask at the moment may come back on another connection.
-  parts.overload.watch(servers.closeIdle)
+  parts.overload.watch(() => servers.closeIdle())
 
   return {
     port: portOf(servers.app),
@@ -135,9 +135,9 @@ export async function startPublicServer(parts: Parts): Promise<PublicServer> {
       await pause(delaySeconds * 1000)
       const patienceMs = settings.shutdown.shutdownTimeoutSeconds * 1000
       parts.streams.drain(patienceMs / 2)
-      const patience = setTimeout(servers.endConnections, patienceMs)
+      const patience = setTimeout(() => servers.endConnections(), patienceMs)
       // Closing ends connections that are idle now; one whose answer was under way becomes idle later, and would be waited for.
-      const sweep = setInterval(servers.closeIdle, SWEEP_MS)
+      const sweep = setInterval(() => servers.closeIdle(), SWEEP_MS)
       await servers.close()
       clearInterval(sweep)
       clearTimeout(patience)

@@ -1,5 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { existsSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -14,9 +14,15 @@ interface Teardown {
   teardown(fn: () => unknown): unknown
 }
 
+const ALICE = { email: 'alice@example.com', email_verified: 'true' }
+/** More than one cookie holds. */
+const MANY_GROUPS = Array.from({ length: 90 }, () => randomBytes(18).toString('base64url'))
+
 /** A gateway that the proxy asks, and the proxy at the public address, in front of the application. */
 async function startBehind(t: Teardown, proxy: InstalledProxy, application?: number): Promise<World> {
-  const world = await startWorld(t, { settings: askedBy(proxy.name), listen: { port: 0 } })
+  const person = (groups: string[]) => ({ password: 'Passw0rd!', groups, attributes: ALICE })
+  const users = { alice: person(['admins', 'ops']), bob: person([]), carol: person(MANY_GROUPS) }
+  const world = await startWorld(t, { settings: askedBy(proxy.name), listen: { port: 0 }, pool: { users } })
   await proxy.start(t, {
     public: world.port,
     gateway: world.gateway.port,
@@ -36,94 +42,118 @@ const FORGED = {
   'X-Auth-Request-User': 'mallory',
   'X-Amzn-Oidc-Data': 'mallory',
   'X-Original-URL': '/public/mallory',
-  'X-Gateway-User': 'mallory',
+  'X-Gateway-Jwt-Assertion': 'mallory',
 }
 
 const cookiesOf = (browser: Client, { url }: World) => browser.jarOf(new URL(url).host)
 
 for (const proxy of installedProxies) {
-  t.test(`${proxy.name} lets in whom the gateway permits, by our example of its configuration`, { skip: proxy.skip }, async (t) => {
-    const world = await startBehind(t, proxy)
-    const { url, port, application, clock } = world
-    const browser = world.client()
+  t.test(
+    `${proxy.name} lets in whom the gateway permits, by our example of its configuration`,
+    { skip: proxy.skip },
+    async (t) => {
+      const world = await startBehind(t, proxy)
+      const { url, port, application, clock } = world
+      const browser = world.client()
 
-    await t.test('people sign in through it, and the application learns who they are', async (t) => {
-      const landed = await browser.signIn(`${url}/page?x=%20y&z=1`)
-      t.equal(landed.status, 200)
-      t.equal(application.last().url, '/page?x=%20y&z=1')
-      t.match(application.last().headers, {
-        'x-forwarded-email': 'alice@example.com',
-        'x-forwarded-groups': 'admins,ops',
-        host: new URL(url).host,
+      await t.test('people sign in through it, and the application learns who they are', async (t) => {
+        const landed = await browser.signIn(`${url}/page?x=%20y&z=1`)
+        t.equal(landed.status, 200)
+        t.equal(application.last().url, '/page?x=%20y&z=1')
+        t.match(application.last().headers, {
+          'x-forwarded-email': 'alice@example.com',
+          'x-forwarded-groups': 'admins,ops',
+          host: new URL(url).host,
+        })
+        t.match(application.last().headers['x-forwarded-user'], /^[\w-]{20,}$/)
       })
-      t.match(application.last().headers['x-forwarded-user'], /^[\w-]{20,}$/)
-    })
 
-    await t.test('H01 H03 H06 forged headers and cookies of ours do not get through, on public routes neither', async (t) => {
-      cookiesOf(browser, world).set('theme', 'dark')
-      await browser.ask(`${url}/page`, { headers: FORGED })
-      t.notMatch(application.last().rawHeaders.join('\n'), /mallory|__Host-gateway/)
-      t.equal(application.last().headers.cookie, 'theme=dark')
-      t.equal(application.last().headers['x-forwarded-email'], 'alice@example.com')
-      const stranger = await world.client().ask(`${url}/public/x`, { headers: FORGED })
-      // HAProxy may refuse names that are none for it.
-      t.equal(stranger.status, 200)
-      t.notMatch(application.last().rawHeaders.join('\n'), /mallory/)
-      t.equal(application.last().url, '/public/x')
-    })
+      await t.test(
+        'H01 H03 H15 forged headers and cookies of ours do not get through, on public routes neither',
+        async (t) => {
+          cookiesOf(browser, world).set('theme', 'dark')
+          await browser.ask(`${url}/page`, { headers: FORGED })
+          t.notMatch(application.last().rawHeaders.join('\n'), /mallory|__Host-gateway/)
+          t.equal(application.last().headers.cookie, 'theme=dark')
+          t.equal(application.last().headers['x-forwarded-email'], 'alice@example.com')
+          const stranger = await world.client().ask(`${url}/public/x`, { headers: FORGED })
+          t.equal(stranger.status, 200)
+          t.notMatch(application.last().rawHeaders.join('\n'), /mallory/)
+          t.equal(application.last().url, '/public/x')
+        },
+      )
 
-    await t.test('who may not pass does not reach the application', async (t) => {
-      const before = application.seen.length
-      const bob = world.client()
-      await bob.signIn(`${url}/oauth2/start?rd=/admin/x`, 'bob')
-      t.equal((await bob.ask(`${url}/admin/x`)).status, 403)
-      const program = await world.client().ask(`${url}/api/orders/1`)
-      t.equal(program.status, 401)
-      t.match(program.header('www-authenticate'), 'Bearer')
-      const cookie = [...cookiesOf(browser, world)].map(([name, value]) => `${name}=${value}`).join('; ')
-      for (const path of ['/public/..%2fadmin/x', '/public/%2e%2e/admin/x', '/public//x', '/public/;/../admin'])
-        t.ok((await sendRaw(port, `GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)).status >= 400, path)
-      const evil = { origin: 'https://evil.example' }
-      t.equal((await browser.ask(`${url}/form`, { method: 'POST', headers: evil, body: 'a=1' })).status, 403)
-      const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
-      const lines = [`GET /ws HTTP/1.1`, `Host: localhost:${port}`, `Cookie: ${cookie}`, ...upgrade]
-      t.equal((await sendRaw(port, [...lines, 'Origin: https://evil.example', '', ''].join('\r\n'))).status, 403)
-      t.equal(application.seen.length, before)
-    })
+      await t.test('who may not pass does not reach the application', async (t) => {
+        const before = application.seen.length
+        const bob = world.client()
+        await bob.signIn(`${url}/oauth2/start?rd=/admin/x`, 'bob')
+        t.equal((await bob.ask(`${url}/admin/x`)).status, 403)
+        const program = await world.client().ask(`${url}/api/orders/1`)
+        t.equal(program.status, 401)
+        t.match(program.header('www-authenticate'), 'Bearer')
+        const cookie = [...cookiesOf(browser, world)].map(([name, value]) => `${name}=${value}`).join('; ')
+        for (const path of ['/public/..%2fadmin/x', '/public/%2e%2e/admin/x', '/public//x', '/public/;/../admin'])
+          t.ok((await sendRaw(port, `GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)).status >= 400, path)
+        const evil = { origin: 'https://evil.example' }
+        t.equal((await browser.ask(`${url}/form`, { method: 'POST', headers: evil, body: 'a=1' })).status, 403)
+        const upgrade = [
+          'Connection: Upgrade',
+          'Upgrade: websocket',
+          'Sec-WebSocket-Version: 13',
+          'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+        ]
+        const lines = [`GET /ws HTTP/1.1`, `Host: localhost:${port}`, `Cookie: ${cookie}`, ...upgrade]
+        t.equal((await sendRaw(port, [...lines, 'Origin: https://evil.example', '', ''].join('\r\n'))).status, 403)
+        t.equal(application.seen.length, before)
+      })
 
-    await t.test('bodies go to the application, and machines pass by their tokens', async (t) => {
-      const posted = await browser.ask(`${url}/form`, { method: 'POST', headers: { origin: url }, body: 'a=1&b=2' })
-      t.equal(posted.status, 200)
-      t.equal(application.last().body.toString(), 'a=1&b=2')
-      const authorization = `Bearer ${await machineToken(world)}`
-      t.equal((await world.client().ask(`${url}/api/orders/1`, { headers: { authorization } })).status, 200)
-      t.equal(application.last().headers['x-forwarded-user'], 'orders-batch')
-      t.notOk(application.last().headers.authorization, 'and the token goes no further')
-      const broken = await world.client().ask(`${url}/api/orders/1`, { headers: { authorization: `${authorization}x` } })
-      t.equal(broken.status, 401)
-    })
+      await t.test('bodies go to the application, and machines pass by their tokens', async (t) => {
+        const posted = await browser.ask(`${url}/form`, { method: 'POST', headers: { origin: url }, body: 'a=1&b=2' })
+        t.equal(posted.status, 200)
+        t.equal(application.last().body.toString(), 'a=1&b=2')
+        const authorization = `Bearer ${await machineToken(world)}`
+        t.equal((await world.client().ask(`${url}/api/orders/1`, { headers: { authorization } })).status, 200)
+        t.equal(application.last().headers['x-forwarded-user'], 'orders-batch')
+        t.notOk(application.last().headers.authorization, 'and the token goes no further')
+        const broken = await world
+          .client()
+          .ask(`${url}/api/orders/1`, { headers: { authorization: `${authorization}x` } })
+        t.equal(broken.status, 401)
+      })
 
-    await t.test('a renewed session reaches the browser, and a sign-out ends it', async (t) => {
-      clock.advance(310)
-      const before = cookiesOf(browser, world).get('__Host-gateway')
-      const renewed = await browser.ask(`${url}/page`)
-      t.equal(renewed.status, 200)
-      t.match([renewed.headers['set-cookie']].flat().join('\n'), /^__Host-gateway=[^;]+;.*HttpOnly/i)
-      t.not(cookiesOf(browser, world).get('__Host-gateway'), before)
-      t.equal((await browser.ask(`${url}/page`)).header('set-cookie'), undefined)
-      await browser.submit(await browser.visit(`${url}/oauth2/sign_out`), {})
-      const gone = await browser.ask(`${url}/page`, { headers: { accept: 'text/html' } })
-      t.equal(gone.status, 302)
-      t.match(gone.header('location'), `${url}/oauth2/start?rd=%2Fpage`)
-    })
+      await t.test('a renewed session reaches the browser, and a sign-out ends it', async (t) => {
+        clock.advance(310)
+        const before = cookiesOf(browser, world).get('__Host-gateway')
+        const renewed = await browser.ask(`${url}/page`)
+        t.equal(renewed.status, 200)
+        t.match([renewed.headers['set-cookie']].flat().join('\n'), /^__Host-gateway=[^;]+;.*HttpOnly/i)
+        t.not(cookiesOf(browser, world).get('__Host-gateway'), before)
+        t.equal((await browser.ask(`${url}/page`)).header('set-cookie'), undefined)
+        await browser.submit(await browser.visit(`${url}/oauth2/sign_out`), {})
+        const gone = await browser.ask(`${url}/page`, { headers: { accept: 'text/html' } })
+        t.equal(gone.status, 302)
+        t.match(gone.header('location'), `${url}/oauth2/start?rd=%2Fpage`)
+      })
 
-    await t.test('while the gateway is away nobody is let in', async (t) => {
-      const before = application.seen.length
-      await world.gateway.close()
-      t.ok((await world.client().ask(`${url}/public/x`)).status >= 500)
-      t.equal(application.seen.length, before)
-    })
-  })
+      await t.test('a session that fills two cookies comes back in both', async (t) => {
+        const carol = world.client()
+        t.equal((await carol.signIn(`${url}/page`, 'carol')).status, 200)
+        clock.advance(310)
+        const renewed = await carol.ask(`${url}/page`)
+        t.equal(renewed.status, 200)
+        const names = [renewed.headers['set-cookie'] ?? []].flat().map((cookie) => cookie.split('=', 1)[0])
+        t.same(names, ['__Host-gateway', '__Host-gateway.1'])
+        t.equal((await carol.ask(`${url}/page`)).status, 200)
+      })
+
+      await t.test('while the gateway is away nobody is let in', async (t) => {
+        const before = application.seen.length
+        await world.gateway.close()
+        t.ok((await world.client().ask(`${url}/public/x`)).status >= 500)
+        t.equal(application.seen.length, before)
+      })
+    },
+  )
 }
 
 const APACHE = '/usr/sbin/apache2'
@@ -134,7 +164,8 @@ async function startApache(t: Teardown): Promise<number> {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const port = await freePort()
   const file = join(folder, 'apache.conf')
-  mkdirSync(join(folder, 'root', 'admin'), { recursive: true })
+  // It serves as another user.
+  chmodSync(folder, 0o755)
   for (const place of ['.', 'admin', 'public']) {
     mkdirSync(join(folder, 'root', place), { recursive: true })
     writeFileSync(join(folder, 'root', place, 'index.txt'), `this is ${place}\n`)

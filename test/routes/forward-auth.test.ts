@@ -1,13 +1,24 @@
 import t from 'tap'
+import type { AskingProxy } from '../../src/domain/proxy-question.ts'
 import { ask, askedBy, cookieLine, machineToken, PROXIES } from '../helpers/questions.ts'
-import { startWorld } from '../helpers/world.ts'
+import { startWorld, type World } from '../helpers/world.ts'
 
 const PAGE = ['Sec-Fetch-Dest: document', 'Accept: text/html']
 const HEADERS = ['user', 'preferred-username', 'email', 'groups'].map((name) => `x-forwarded-${name}`)
 
+/** One gateway for each proxy, for the whole file. */
+const worlds = new Map<AskingProxy, World>()
+const keep = t
+const worldOf = (proxy: AskingProxy): World => {
+  const world = worlds.get(proxy)
+  if (world === undefined) throw new Error(`no gateway for ${proxy}`)
+  return world
+}
+
 for (const proxy of PROXIES) {
   t.test(`${proxy} asks in its own words, and hears what the gateway itself would have done`, async (t) => {
-    const world = await startWorld(t, { settings: askedBy(proxy) })
+    const world = await startWorld(keep, { settings: askedBy(proxy) })
+    worlds.set(proxy, world)
     const alice = await cookieLine(world, 'alice', 'theme=dark')
     const bob = await cookieLine(world, 'bob')
     const permitted = proxy === 'envoy' ? 200 : 202
@@ -45,7 +56,7 @@ for (const proxy of PROXIES) {
   })
 
   t.test(`${proxy} is told where a page signs in, and programs get 401`, async (t) => {
-    const world = await startWorld(t, { settings: askedBy(proxy) })
+    const world = worldOf(proxy)
     const signIn = `${world.url}/oauth2/start?rd=%2Fpage%3Fa%3D1%26b%3D2`
 
     const page = await ask(world, proxy, { target: '/page?a=1&b=2', headers: PAGE })
@@ -76,7 +87,7 @@ for (const proxy of PROXIES) {
 }
 
 t.test('a bearer token decides alone, and goes no further', async (t) => {
-  const world = await startWorld(t, { settings: askedBy('traefik') })
+  const world = worldOf('traefik')
   const token = await machineToken(world)
   const cookie = await cookieLine(world)
   const read = { target: '/api/orders/1', headers: [`Authorization: Bearer ${token}`, cookie] }
@@ -92,7 +103,7 @@ t.test('a bearer token decides alone, and goes no further', async (t) => {
 
 t.test('a renewed session comes back in the way that each proxy can carry it', async (t) => {
   for (const proxy of PROXIES) {
-    const world = await startWorld(t, { settings: askedBy(proxy) })
+    const world = worldOf(proxy)
     const cookie = await cookieLine(world)
     world.clock.advance(310)
     const renewed = await ask(world, proxy, { target: '/page', headers: [cookie] })
@@ -120,7 +131,7 @@ t.test('a session that only tells its last use is not written with what everybod
 })
 
 t.test('what another site sends with a person’s cookie is refused, a WebSocket too', async (t) => {
-  const world = await startWorld(t, { settings: askedBy('caddy') })
+  const world = worldOf('caddy')
   const cookie = await cookieLine(world)
   const evil = 'Origin: https://evil.example'
   const own = `Origin: ${world.url}`
@@ -149,7 +160,7 @@ t.test('a question is written down and counted as the request that it is about',
   t.notMatch(world.log.at(-1), 'forwardAuth', 'a request of our own is not')
 })
 
-t.test('while the user pool or the keys of a session are away, nobody is let in by that', async (t) => {
+t.test('while the user pool is away, nobody is let in by that', async (t) => {
   const world = await startWorld(t, { settings: askedBy('nginx') })
   const cookie = await cookieLine(world)
   world.pool.faults.push({ on: 'token', times: 100, status: 500 })
