@@ -27,6 +27,7 @@ export async function createForwardAuth(
     methods: FORWARDED_METHODS,
     proxy,
     upstreams: parts.upstreams,
+    proofs: parts.proofs,
     overload: parts.overload,
     publicUrl: settings.publicUrl,
     routes: parts.routes,

@@ -1,4 +1,4 @@
-import { foldHeaderName } from './identity-headers.ts'
+import { foldHeaderName } from './reserved-headers.ts'
 
 /** The proxies whose questions are understood; each has one place where it says what its client asked for. */
 export type AskingProxy = 'nginx' | 'traefik' | 'caddy' | 'haproxy' | 'envoy'

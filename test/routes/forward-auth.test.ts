@@ -86,6 +86,34 @@ for (const proxy of PROXIES) {
   })
 }
 
+t.test('every header that any route tells is told on every route, so that the proxy writes over it', async (t) => {
+  const applications = {
+    sample: {
+      upstream: 'http://127.0.0.1:9',
+      access: 'signedIn',
+      identity: { headers: ['remote'] },
+      requestHeaders: { set: { 'X-Env': 'live' } },
+      routes: {
+        public: { path: '/public/*', access: 'public' },
+        other: {
+          path: '/other/*',
+          identity: { headers: ['custom'], custom: { 'X-Tenant': 'claim:custom:tenant' } },
+          requestHeaders: { set: { 'X-Env': 'other' } },
+        },
+      },
+    },
+  }
+  const world = await startWorld(t, { settings: { ...askedBy('traefik'), applications } })
+  const headers = [await cookieLine(world), 'Remote-User: mallory', 'X-Tenant: evil', 'X-Env: forged']
+  const told = async (target: string) => {
+    const answer = await ask(world, 'traefik', { target, headers })
+    return ['remote-user', 'remote-email', 'x-tenant', 'x-env'].map((name) => answer.header(name))
+  }
+  t.same(await told('/page'), ['alice', 'alice@example.com', '', 'live'])
+  t.same(await told('/other/x'), ['', '', 'acme', 'other'])
+  t.same(await told('/public/x'), ['', '', '', 'live'])
+})
+
 t.test('a bearer token decides alone, and goes no further', async (t) => {
   const world = worldOf('traefik')
   const token = await machineToken(world)
