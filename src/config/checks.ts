@@ -3,6 +3,7 @@ import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
 import { hostsOverlap, isLocal } from './addresses.ts'
 import { checkAuthorization } from './check-authorization.ts'
+import { checkIdentity } from './check-identity.ts'
 import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
 import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
@@ -21,6 +22,7 @@ export function checkTogether(draft: Draft): readonly Finding[] {
     ...checkSamePlaces(draft),
     ...checkTable(draft),
     ...checkSignOut(draft),
+    ...checkIdentity(draft),
   ]
 }
 

@@ -42,6 +42,13 @@ export interface DraftApplication {
   readonly routes: readonly DraftRoute[]
 }
 
+/** Where settings of a route may have been given, the nearest place first. */
+export const levelsOf = ({ at, application }: DraftRoute): readonly Path[] => [
+  at,
+  ['applications', application],
+  ['defaults'],
+]
+
 /** What can be read of a file, right or wrong, for the checks across settings. */
 export interface Draft {
   readonly file: z.output<typeof DraftFile>
@@ -53,13 +60,6 @@ export interface Draft {
 
 /** Whether somebody gave this, in the file or the environment. */
 export const given = ({ values }: Draft, path: Path): boolean => valueAt(values, path) !== undefined
-
-/** Where a setting of a route may stand, the nearest place first. */
-export const levelsOf = ({ at, application }: DraftRoute): readonly Path[] => [
-  at,
-  ['applications', application],
-  ['defaults'],
-]
 
 /** The readable part of a file; undefined where nothing of it can be read. */
 export function createDraft(

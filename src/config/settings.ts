@@ -1,6 +1,6 @@
 import type { AccessRule } from '../domain/access.ts'
 import type { ChallengeScheme } from '../domain/challenge.ts'
-import type { IdentityHeaders } from '../domain/identity-headers.ts'
+import type { IdentityRule } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
 import type { PathWord } from '../domain/path-readings.ts'
 import type { Secret } from '../domain/secret.ts'
@@ -48,6 +48,8 @@ export interface Settings {
     readonly signInsPerMinutePerAddress: number | null
   }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
+  /** P-256 private keys as PEM; of each list the first signs, all are published. */
+  readonly assertion: { readonly keys: readonly Secret[]; readonly albKeys: readonly Secret[] }
   readonly applications: readonly ApplicationSettings[]
 }
 
@@ -121,7 +123,7 @@ export interface RouteSettings {
   readonly requestHeaders: HeaderChanges
   readonly responseHeaders: HeaderChanges
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
-  readonly identity: IdentityHeaders
+  readonly identity: IdentityRule
   /** Whose the Authorization header is. */
   readonly authorization: 'auto' | 'gateway' | 'application' | 'drop'
   /** Only with `auto` or `gateway`. */
