@@ -203,6 +203,7 @@ export interface Metrics {
   observe<N extends Named<'histogram'>>(name: N, value: number, labels: LabelsOf<N>): void
   /** One child with its labels, for those who count the same again and again: looking it up each time costs more than counting. */
   counter<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>): { inc(): void }
+  gauge<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>): { add(difference: number): void }
   histogram<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>): { observe(value: number): void }
   expose(): Promise<Exposition>
   /** Every value as it stands, to be summed up with those of other processes. */
@@ -254,6 +255,7 @@ export function createMetrics(): Metrics {
   for (const [name, series] of Object.entries(FROM_START)) for (const labels of series) found(tallies, name).of(labels)
   return {
     counter: (name, labels) => found(tallies, name).of(labels),
+    gauge: (name, labels) => found(tallies, name).of(labels),
     histogram: (name, labels) => found(distributions, name).of(labels),
     count: (name, labels) => found(tallies, name).of(labels).inc(),
     set(name, value, labels) {

@@ -37,6 +37,7 @@ export function assemble({ file, applications }: Draft, outside: Outside): Setti
     },
     admin,
     control: control === undefined ? undefined : { ...control, token: secrets.get(pathId(['control', 'token'])) },
+    forwardAuth: file.forwardAuth,
     trustedProxies: file.trustedProxies,
     pools: Object.entries(file.pools).map(([name, pool]) =>
       poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),

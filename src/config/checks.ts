@@ -27,16 +27,16 @@ export function checkTogether(draft: Draft): readonly Finding[] {
 }
 
 function checkListeners(draft: Draft): readonly Finding[] {
-  const { listen, admin, control } = draft.file
-  const findings = [
-    ...checkPorts(draft, ['listen', listen], ['admin', admin]),
-    ...(control === undefined
-      ? []
-      : [
-          ...checkPorts(draft, ['listen', listen], ['control', control]),
-          ...checkPorts(draft, ['admin', admin], ['control', control]),
-        ]),
+  const { listen, admin, control, forwardAuth } = draft.file
+  const listeners: readonly Listener[] = [
+    ['listen', listen],
+    ['admin', admin],
+    ...(control === undefined ? [] : [['control', control] as const]),
+    ...(forwardAuth === undefined ? [] : [['forwardAuth', forwardAuth] as const]),
   ]
+  const findings = listeners.flatMap((one, at) =>
+    listeners.slice(at + 1).flatMap((other) => checkPorts(draft, one, other)),
+  )
   const isOpen = control !== undefined && !isLocal(control.host) && control.token === undefined
   if (isOpen && !draft.leftOut(['control', 'token']) && !draft.leftOut(['control', 'host']))
     findings.push(
@@ -74,8 +74,15 @@ function checkPublicListener(draft: Draft): readonly Finding[] {
 }
 
 function checkTrustedProxies(draft: Draft): readonly Finding[] {
-  const { trustedProxies } = draft.file
+  const { trustedProxies, forwardAuth } = draft.file
   if (draft.leftOut(['trustedProxies'])) return []
+  if (forwardAuth !== undefined && trustedProxies.every(({ headers }) => headers.length === 0))
+    return [
+      atKey(
+        ['forwardAuth'],
+        'would answer nobody: list the proxy that asks in trustedProxies, such as { cidr: 127.0.0.1/32, headers: [for] }',
+      ),
+    ]
   return trustedProxies.flatMap(({ headers, proxyProtocol }, at) => {
     const path = ['trustedProxies', at]
     if (headers.length === 0 && !proxyProtocol)

@@ -3,6 +3,7 @@ import type { ChallengeScheme } from '../domain/challenge.ts'
 import type { IdentityRule } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
 import type { PathWord } from '../domain/path-readings.ts'
+import type { AskingProxy } from '../domain/proxy-question.ts'
 import type { Secret } from '../domain/secret.ts'
 
 /** The effective settings: everything merged, every default in place, every secret read, frozen. What the rest of the product reads. */
@@ -23,6 +24,8 @@ export interface Settings {
   readonly admin: { readonly host: string; readonly port: number }
   /** Undefined: there is no control port. */
   readonly control: { readonly host: string; readonly port: number; readonly token: Secret | undefined } | undefined
+  /** Undefined: no proxy may ask. */
+  readonly forwardAuth: { readonly host: string; readonly port: number; readonly proxy: AskingProxy } | undefined
   readonly trustedProxies: readonly TrustedProxySettings[]
   /** In the file's order; the first is the default. */
   readonly pools: readonly PoolSettings[]

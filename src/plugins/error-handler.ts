@@ -21,6 +21,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Where the person wants to be, once that is known to be safe; pages lead there. */
     returnTo: SafePath | null
+    /** How a page gets to the sign-in. By header: whoever asked leads it there, because no redirect of ours would reach it. */
+    leadsBy: 'redirect' | 'absoluteRedirect' | 'header'
   }
 }
 
@@ -33,14 +35,17 @@ export interface ErrorHandlerOptions {
   readonly signOutEndpoint: string
   /** Address of the script of our pages. */
   readonly script: string
+  /** What reaches whoever asks: some proxies know three answers only. Without it every status does. */
+  readonly statusFor?: ((status: number, request: FastifyRequest) => number) | undefined
 }
 
 /** The one place where a failure becomes an answer: a redirect to sign in, a page for people, JSON for programs. */
 const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready) => {
-  const { log, self, csrf, signInEndpoint, signOutEndpoint, script } = options
+  const { log, self, csrf, signInEndpoint, signOutEndpoint, script, statusFor = (status) => status } = options
   const methodsAt = ownMethods(app)
   const https = self.publicUrl.startsWith('https:')
   app.decorateRequest('returnTo', null)
+  app.decorateRequest('leadsBy', 'redirect')
 
   app.setNotFoundHandler((request) => {
     throw nothingAt(methodsAt(request.target?.rawPath ?? ''))
@@ -48,7 +53,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
 
   app.setErrorHandler(async (thrown, request, reply) => {
     const error = toGatewayError(thrown)
-    const { status } = catalogue[error.code]
+    const status = statusFor(catalogue[error.code].status, request)
     request.outcome.code = error.code
     request.outcome.reason = error.reason ?? request.outcome.reason
     logFault(request, error)
@@ -81,12 +86,15 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const reading = request.method === 'GET' || request.method === 'HEAD'
     const href = signInHref(placeOf(request, kind))
     if (kind === 'frame') return page(reply, framePage({ href }))
+    const leads = kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401'
+    if (leads && request.leadsBy === 'header') reply.header('x-gateway-sign-in', self.publicUrl + href)
     if (kind === 'page' && reading && request.sessionRefused)
       return page(reply, sessionRefusedPage({ reference, href }))
-    if (kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401') {
-      if (route.signInBy === 'redirect') return reply.removeHeader('www-authenticate').redirect(href, 302)
-      return page(reply, onwardPage({ reference, href, script }))
-    }
+    if (leads && route.signInBy === 'page') return page(reply, onwardPage({ reference, href, script }))
+    // Some proxies complete a relative address with that of the gateway.
+    if (leads && request.leadsBy === 'absoluteRedirect')
+      return reply.removeHeader('www-authenticate').redirect(self.publicUrl + href, 302)
+    if (leads && request.leadsBy === 'redirect') return reply.removeHeader('www-authenticate').redirect(href, 302)
     if (kind === 'page' && reading) return page(reply, signInRequiredPage({ reference, href, nothingSent: false }))
     if (kind === 'page') return page(reply, await formPage(request, href))
     return reply.send({

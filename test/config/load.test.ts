@@ -237,7 +237,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
   const workspace = createWorkspace(t)
   for (const [path, value] of Object.entries({
     include: ['more.yaml'],
-    forwardAuth: { proxy: 'nginx' },
     outbound: { caFile: 'x' },
     'applications.wiki.reportOnly': { until: '2027-01-01' },
     'applications.wiki.publicFiles': ['/favicon.ico'],
@@ -656,6 +655,26 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     'control on the port of the public listener is refused',
     { 'control.port': 8080 },
     /control\.port: must not be the port of listen/,
+  ],
+  [
+    'a listener for proxies on the port of the public listener is refused',
+    { forwardAuth: { proxy: 'nginx', port: 8080 }, trustedProxies: [{ cidr: '127.0.0.1/32', headers: ['for'] }] },
+    /forwardAuth\.port: must not be the port of listen/,
+  ],
+  [
+    'a listener for proxies that trusts none is refused',
+    { forwardAuth: { proxy: 'nginx' } },
+    /forwardAuth: would answer nobody: list the proxy that asks in trustedProxies/,
+  ],
+  [
+    'a listener for proxies that trusts only those who announce connections is refused',
+    { forwardAuth: { proxy: 'nginx' }, trustedProxies: [{ cidr: '127.0.0.1/32', proxyProtocol: true }] },
+    /forwardAuth: would answer nobody/,
+  ],
+  [
+    'a listener for proxies does not guess which proxy asks',
+    { forwardAuth: { port: 9093 } },
+    /forwardAuth\.proxy: .*one of nginx, traefik, caddy, haproxy, envoy/,
   ],
   [
     'control beyond this machine without a token is refused',

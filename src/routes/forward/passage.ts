@@ -93,10 +93,8 @@ function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageO
   const upstream = options.upstreams.of(route.upstream)
   const changes = requestChanges(route.requestHeaders, ours.names)
   const proofsOf = options.proofs.of(route)
-  const isAuthorizationKept =
-    route.authorization === 'gateway' ||
-    route.authorization === 'drop' ||
-    hostsOf(route.upstream).some((host) => ours.authorizedHosts.has(host))
+  const isAuthorizationOurs = hostsOf(route.upstream).some((host) => ours.authorizedHosts.has(host))
+  const withholdsAuthorization = route.authorization === 'gateway' || route.authorization === 'drop'
   return {
     upstream,
     isCrowded: (connected) => options.overload.reason === 'memory' || (connected && upstream.isCrowded()),
@@ -120,7 +118,7 @@ function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageO
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
         hop: request.hops + 1,
         proofs: proofsOf === null ? NOTHING : proofsOf(permit, { session, bearer: tokenOf(request) }),
-        dropAuthorization: isAuthorizationKept || request.bearer !== null,
+        dropAuthorization: isAuthorizationOurs || withholdsAuthorization || request.bearer !== null,
         changes,
         withheldCookies: bound?.withheld ?? null,
         ownConnection: pin !== null,
@@ -132,8 +130,6 @@ function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageO
 }
 
 const NOTHING: readonly string[] = []
-
-const tokenOf = ({ bearer }: FastifyRequest): string | null => (bearer?.kind === 'token' ? bearer.token : null)
 
 function hostFor(setting: string, upstreamHost: string, browserHost: string): string {
   if (setting === 'preserve') return browserHost
@@ -176,3 +172,6 @@ function publicAddress({ upstream, prefixes }: RouteSettings, publicUrl: string)
     upstreamPrefix: own[0]?.pathname.replace(/\/$/, '') ?? '',
   }
 }
+
+/** The token that the request brought; a client that showed its password has none to show. */
+const tokenOf = ({ bearer }: FastifyRequest): string | null => (bearer?.kind === 'token' ? bearer.token : null)
