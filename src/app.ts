@@ -87,7 +87,7 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
-  await app.register(bearer, { bearers: parts.bearers })
+  await app.register(bearer, { bearers: parts.bearers, basicClients: parts.basicClients })
   await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
     cognito,
@@ -99,7 +99,14 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     publicUrl: settings.publicUrl,
     ownPrefix: prefix,
   })
-  await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
+  await app.register(authenticate, {
+    bearers: parts.bearers,
+    basicClients: parts.basicClients,
+    refresher,
+    limits: settings.session,
+    metrics,
+    now,
+  })
   await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
 }
 

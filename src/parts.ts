@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
@@ -68,6 +69,7 @@ export interface Parts {
   readonly cognito: CognitoClient
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
+  readonly basicClients: BasicClients
   readonly store: SessionStore
   /** Null where the settings name none. */
   readonly redis: Redis | null
@@ -227,6 +229,15 @@ export function createParts(options: PartsOptions): Parts {
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const revocations = openRevocations({ settings, now, ticks, log, redis, keys: redisKeys }, streams, shared)
+  const bearers = createBearers({
+    verifier,
+    revocations,
+    pool: pool.name,
+    userPoolId: pool.userPoolId,
+    keepClaims,
+    now,
+    ticks,
+  })
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
@@ -279,15 +290,8 @@ export function createParts(options: PartsOptions): Parts {
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({
-      verifier,
-      revocations,
-      pool: pool.name,
-      userPoolId: pool.userPoolId,
-      keepClaims,
-      now,
-      ticks,
-    }),
+    bearers,
+    basicClients: createBasicClients({ clientIds: pool.bearerClients, cognito, bearers, ticks }),
     store,
     redis,
     revocations,

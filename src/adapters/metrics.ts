@@ -75,7 +75,7 @@ export const metricTable = {
   },
   token_verifications_total: {
     kind: 'counter',
-    help: 'Tokens verified, by kind and result.',
+    help: 'Tokens of programs, and names with secrets in their place (basic), by kind and result.',
     labels: ['kind', 'result'],
   },
   jwks_fetches_total: { kind: 'counter', help: "Fetches of the user pool's keys, by result.", labels: ['result'] },
@@ -189,7 +189,9 @@ const FROM_START: { readonly [N in Named<'counter'>]?: readonly LabelsOf<N>[] } 
     { result: 'unavailable', reason: '' },
     { result: 'rejected', reason: 'refresh_rejected' },
   ],
-  token_verifications_total: results('valid', 'refused').map(({ result }) => ({ kind: 'bearer', result })),
+  token_verifications_total: results('valid', 'refused').flatMap(({ result }) =>
+    ['bearer', 'basic'].map((kind) => ({ kind, result })),
+  ),
   jwks_fetches_total: results('fetched', 'failed'),
   config_reloads_total: results('applied', 'refused'),
 }

@@ -13,7 +13,7 @@ export interface SigningKeys {
 export interface SigningKey {
   readonly kid: string
   /** A signature in the form of JWS (RFC 7518 3.4), as base64url. */
-  sign(input: string): string
+  readonly sign: (input: string) => string
 }
 
 export interface PublishedKey {

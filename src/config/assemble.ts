@@ -136,8 +136,10 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
   const { paths, allowInPath, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
-  const { onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
+  const { authorization, clientBasic, challenge } = keys
+  const { onUnauthenticated, signInBy, allowedOrigins, cors, showMissing } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
+  const takesBasic = clientBasic && (authorization === 'auto' || authorization === 'gateway')
   return [
     {
       name,
@@ -156,9 +158,13 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
       responseHeaders,
       cookies,
       identity: identitySettings(route, around),
+      authorization,
+      clientBasic: takesBasic,
+      challenge: takesBasic ? challenge : ['bearer'],
       onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
       signInBy,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
+      cors,
       showMissing,
       paths,
       allowInPath,

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
 import { hostsOverlap, isLocal } from './addresses.ts'
+import { checkAuthorization } from './check-authorization.ts'
 import { checkIdentity } from './check-identity.ts'
 import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
@@ -195,7 +196,8 @@ function checkApplication(application: DraftApplication, draft: Draft): readonly
       ),
     )
   const served = own.access === undefined ? routes : [own, ...routes]
-  for (const route of served) findings.push(...checkUpstream(route, draft))
+  for (const route of served)
+    findings.push(...checkUpstream(route, draft), ...checkAuthorization(route, application, draft))
   for (const route of routes) findings.push(...checkRoute(route, application, draft))
   return [...uniqueFindings(findings), ...checkPaths(application, served, draft)]
 }

@@ -1,4 +1,5 @@
 import type { AccessRule } from '../domain/access.ts'
+import type { ChallengeScheme } from '../domain/challenge.ts'
 import type { IdentityRule } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
 import type { PathWord } from '../domain/path-readings.ts'
@@ -126,10 +127,18 @@ export interface RouteSettings {
   readonly responseHeaders: HeaderChanges
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
   readonly identity: IdentityRule
+  /** Whose the Authorization header is. */
+  readonly authorization: 'auto' | 'gateway' | 'application' | 'drop'
+  /** Only with `auto` or `gateway`. */
+  readonly clientBasic: boolean
+  /** Basic only with clientBasic. */
+  readonly challenge: readonly ChallengeScheme[]
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
   /** How a page gets to the sign-in: at once, or by a page that takes the `#fragment` along. */
   readonly signInBy: 'redirect' | 'page'
   readonly allowedOrigins: readonly string[]
+  /** Beside `refuse` there are allowedOrigins, unless the application answers. */
+  readonly cors: { readonly preflight: 'refuse' | 'answer' | 'application'; readonly credentials: boolean }
   readonly showMissing: boolean
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'

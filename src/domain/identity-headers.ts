@@ -1,5 +1,5 @@
 import { encoded, percentEncoded, type HeaderEncoding } from './header-values.ts'
-import { CLIENT_CLAIM, EVERY_ATTRIBUTE, type Identity } from './identity.ts'
+import { CLIENT_CLAIM, EVERY_ATTRIBUTE, type Identity, type Person } from './identity.ts'
 import type { Secret } from './secret.ts'
 
 /** How a route tells its application who is there. */
@@ -151,12 +151,16 @@ export function factOf(identity: Identity, source: Exclude<ValueSource, 'user' |
       return identity.email
     case 'username':
       return identity.preferredUsername ?? identity.username
-    default: {
-      const name = source === 'name' ? 'name' : source.slice('claim:'.length)
-      const value = Object.hasOwn(identity.claims, name) ? identity.claims[name] : undefined
-      return value === undefined || Array.isArray(value) ? undefined : String(value)
-    }
+    case 'name':
+      return claimOf(identity, 'name')
+    default:
+      return claimOf(identity, source.slice('claim:'.length))
   }
+}
+
+function claimOf({ claims }: Person, name: string): string | undefined {
+  const value = Object.hasOwn(claims, name) ? claims[name] : undefined
+  return value === undefined || Array.isArray(value) ? undefined : String(value)
 }
 
 /** The groups that an application is told, by the names that it knows them under. */

@@ -218,38 +218,35 @@ t.test('public keys may be cached, are the same for everybody, and open to no ot
   t.equal((await client().ask(`${url}/oauth2/keys/unknown`)).status, 404)
 })
 
-t.test(
-  'Basic takes the place of whatever clients send, on all routes of that application',
-  async (t) => {
-    const basic = { headers: ['basic'], basic: { password } }
-    const world = await startWorld(t, {
-      settings: {
-        applications: {
-          sample: {
-            upstream: '%UPSTREAM%',
-            access: 'signedIn',
-            routes: { public: { path: '/public/*', access: 'public' }, old: { path: '/old/*', identity: basic } },
-          },
+t.test('Basic takes the place of whatever clients send, on all routes of that application', async (t) => {
+  const basic = { headers: ['basic'], basic: { password } }
+  const world = await startWorld(t, {
+    settings: {
+      applications: {
+        sample: {
+          upstream: '%UPSTREAM%',
+          access: 'signedIn',
+          routes: { public: { path: '/public/*', access: 'public' }, old: { path: '/old/*', identity: basic } },
         },
       },
-      pool: {
-        users: {
-          alice: { password: 'Passw0rd!', attributes: { email: 'alice@example.com', preferred_username: 'jürgen' } },
-          bob: { password: 'Passw0rd!', attributes: { email: 'bob@example.com', preferred_username: 'admin:x' } },
-        },
+    },
+    pool: {
+      users: {
+        alice: { password: 'Passw0rd!', attributes: { email: 'alice@example.com', preferred_username: 'jürgen' } },
+        bob: { password: 'Passw0rd!', attributes: { email: 'bob@example.com', preferred_username: 'admin:x' } },
       },
-    })
-    const { browser, told } = await startSignedIn(world)
-    const header = String((await told('/old/x', { authorization: 'Basic bWFsbG9yeTp4' }))['authorization'])
-    t.equal(Buffer.from(header.slice('Basic '.length), 'base64').toString('utf8'), `jürgen:${APPLICATION_PASSWORD}`)
-    t.equal((await told('/public/x', { authorization: 'Basic bWFsbG9yeTp4' }))['authorization'], undefined)
-    t.notOk(world.log.join('').includes(APPLICATION_PASSWORD))
-    const other = world.client()
-    await other.signIn(`${world.url}/public/../old/x`.replace('/public/..', ''), 'bob')
-    const refused = await other.ask(`${world.url}/old/x`)
-    t.equal(refused.status, 403, 'a user with a colon could be another user with a part of the password')
-    t.equal(refused.header('x-gateway-code'), 'GW_FORBIDDEN')
-    t.match(world.log.join(''), /"reason":"user_unusable"/)
-    t.equal((await browser.ask(`${world.url}/old/x`)).status, 200)
-  },
-)
+    },
+  })
+  const { browser, told } = await startSignedIn(world)
+  const header = String((await told('/old/x', { authorization: 'Basic bWFsbG9yeTp4' }))['authorization'])
+  t.equal(Buffer.from(header.slice('Basic '.length), 'base64').toString('utf8'), `jürgen:${APPLICATION_PASSWORD}`)
+  t.equal((await told('/public/x', { authorization: 'Basic bWFsbG9yeTp4' }))['authorization'], undefined)
+  t.notOk(world.log.join('').includes(APPLICATION_PASSWORD))
+  const other = world.client()
+  await other.signIn(`${world.url}/public/../old/x`.replace('/public/..', ''), 'bob')
+  const refused = await other.ask(`${world.url}/old/x`)
+  t.equal(refused.status, 403, 'a user with a colon could be another user with a part of the password')
+  t.equal(refused.header('x-gateway-code'), 'GW_FORBIDDEN')
+  t.match(world.log.join(''), /"reason":"user_unusable"/)
+  t.equal((await browser.ask(`${world.url}/old/x`)).status, 200)
+})
