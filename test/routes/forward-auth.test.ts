@@ -188,7 +188,7 @@ t.test('a question is written down and counted as the request that it is about',
   t.notMatch(world.log.at(-1), 'forwardAuth', 'a request of our own is not')
 })
 
-t.test('while the user pool is away, nobody is let in by that', async (t) => {
+t.test('A10 while the user pool is away, nobody is let in by that', async (t) => {
   const world = await startWorld(t, { settings: askedBy('nginx') })
   const cookie = await cookieLine(world)
   world.pool.faults.push({ on: 'token', times: 100, status: 500 })
