@@ -216,7 +216,7 @@ function challengeOf({ route, bearer, missing, raw }: FastifyRequest, code: Erro
   }
   if (!CHALLENGED.has(code)) return null
   const schemes = route === null || isFromBrowser(raw.headers) ? (['bearer'] as const) : route.challenge
-  const isTokenRefused = bearer?.kind === 'token' && code !== 'GW_SIGN_IN_REQUIRED'
+  const isTokenRefused = bearer !== null && bearer.kind !== 'client' && code !== 'GW_SIGN_IN_REQUIRED'
   return { schemes, realm, error: isTokenRefused ? 'invalid_token' : undefined }
 }
 
