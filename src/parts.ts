@@ -42,7 +42,7 @@ import type { Secret } from './domain/secret.ts'
 import { claimsTold } from './domain/identity-headers.ts'
 import type { KeptTokens, Session } from './domain/session.ts'
 import type { Logger } from 'pino'
-import { createRefresherOf, neededRedis, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
+import { createRefresherOf, openRecords, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
 
 /** Everything that the servers are made of, made once from the settings. */
 export interface Parts {
@@ -238,10 +238,11 @@ export function createParts(options: PartsOptions): Parts {
   })
   const seal = createSeal(keys, 'session', context)
   const onWritten = (session: Session): void => streams.renewed(session)
+  const inRedis = openRecords(settings, { redis, keys: redisKeys, seal, now })
   const store =
-    settings.session.store === 'redis'
-      ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, revocations, now, ticks, onWritten })
-      : createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
+    inRedis === null
+      ? createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
+      : createRedisStore({ ...inRedis, revocations, ticks, onWritten })
   const atPool = createSessionRefresh({
     cognito,
     verifier,
@@ -257,12 +258,10 @@ export function createParts(options: PartsOptions): Parts {
   const refresher = createRefresherOf(
     shared ??
       together(atPool, {
-        settings,
         redis,
+        records: inRedis?.records ?? null,
         keys: redisKeys,
-        seal,
         answerSeal: createSeal(keys, 'refresh', context),
-        now,
         ticks,
       }),
     ticks,
