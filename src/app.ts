@@ -89,7 +89,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     ownPrefix: prefix,
   })
   await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
-  await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
+  await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name, now })
 
   // What the gateway answers itself
   await app.register(refuse, { path: REFUSE_PATH, methods })

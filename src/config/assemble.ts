@@ -6,6 +6,7 @@ import type { Secret } from '../domain/secret.ts'
 import { endpointsOf, knowsClients } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
 import { pathId } from './faults.ts'
+import { dayStart } from './kinds.ts'
 import { USER_POOL_ID } from './schema-pool.ts'
 import type { ApplicationSettings, PoolSettings, RouteSettings, Settings, UpstreamSettings } from './settings.ts'
 
@@ -114,7 +115,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
   const { paths, allowInPath, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
-  const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
+  const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing, methodOverride } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
   const { only, rename, separator, max } = identity.groups
   return [
@@ -144,6 +145,8 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
       signInBy,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
       showMissing,
+      methodOverride,
+      reportOnlyUntil: reportOnlyUntil(keys),
       paths,
       allowInPath,
       bindCookies,
@@ -153,6 +156,12 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
 }
 
 const orNull = (value: number | 'off'): number | null => (value === 'off' ? null : value)
+
+/** The day named is the last one. */
+function reportOnlyUntil({ reportOnly }: DraftRoute['keys']): number | null {
+  const start = reportOnly === 'off' || reportOnly.until === undefined ? null : dayStart(reportOnly.until)
+  return start === null ? null : start + 86_400_000
+}
 
 function prefixesOf({ strip, replace = {} }: DraftRoute['keys']): RouteSettings['prefixes'] {
   const pairs = [...Object.entries(replace), ...(strip === undefined ? [] : [[strip, ''] as const])]

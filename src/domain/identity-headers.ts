@@ -32,6 +32,8 @@ export interface Forwarding {
   readonly changes: RequestChanges | null
   /** Pairs of the Cookie header that belong to another session than this one; null: none. */
   readonly withheldCookies: ReadonlySet<string> | null
+  /** Set where the rule was asked for the methods that override headers name, so that they may pass. */
+  readonly methodOverride: boolean
   /** Set where the connection to the application belongs to this one person, so that NTLM and Negotiate may pass. */
   readonly ownConnection: boolean
 }
@@ -44,6 +46,9 @@ export interface RequestChanges {
   readonly set: readonly string[]
   readonly setIfAbsent: readonly string[]
 }
+
+/** By these frameworks let a client say that it means another method than the one that it sends. */
+const METHOD_OVERRIDES = ['x-http-method', 'x-http-method-override', 'x-method-override']
 
 const HOP_BY_HOP = [
   'connection',
@@ -69,9 +74,7 @@ const RESERVED_NAMES = new Set([
   'x-client-ip',
   'x-cluster-client-ip',
   'x-override-url',
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
+  ...METHOD_OVERRIDES,
   'x-request-id',
   'traceparent',
   'tracestate',
@@ -134,6 +137,11 @@ export function isReservedHeader(name: string): boolean {
   return RESERVED_NAMES.has(folded) || RESERVED_FAMILIES.some((family) => folded.startsWith(family))
 }
 
+/** Whether an application may take the value for the method of the request. */
+export function isMethodOverride(name: string): boolean {
+  return METHOD_OVERRIDES.includes(foldHeaderName(name))
+}
+
 /** The client's headers without everything reserved, then ours from a permit; a flat list of names and values. */
 export function withIdentity(
   raw: readonly string[],
@@ -192,6 +200,7 @@ function clientsOwn(raw: readonly string[], forwarding: Forwarding, named?: Read
         if (named === undefined && namesHeaders(value)) return clientsOwn(raw, forwarding, namedByConnection(raw))
         break
       case 'drop':
+        if (forwarding.methodOverride && isMethodOverride(name)) out.push(name, value)
         break
     }
   }

@@ -13,7 +13,10 @@ export interface Person {
   /** Without the groups `{userPoolId}_{provider}` that Cognito makes by itself. */
   readonly groups: ReadonlySet<string>
   readonly scopes: ReadonlySet<string>
-  /** The claims of the ID token that a route names or a header emits; lists stay lists. */
+  /**
+   * The claims of the ID token that a route names or a header emits; lists stay lists. Two are read in another way where a rule needs them:
+   * CLIENT_CLAIM out of the access token, and of PROVIDERS_CLAIM the names only.
+   */
   readonly claims: Readonly<Record<string, ClaimValue>>
   /** When the person gave their password, in epoch seconds. */
   readonly authTime: number
@@ -25,6 +28,12 @@ export interface Machine {
   readonly clientId: string
   readonly scopes: ReadonlySet<string>
 }
+
+/** The app client that the access token is for. */
+export const CLIENT_CLAIM = 'client_id'
+/** The identity providers of a person; in `Person.claims` a list of their names, with OWN_PROVIDER alone for people who have none. */
+export const PROVIDERS_CLAIM = 'identities'
+const OWN_PROVIDER = 'COGNITO'
 
 export type ClaimValue = string | number | boolean | readonly string[]
 
@@ -75,7 +84,7 @@ function trustedEmail({ id, trustEmailFrom }: PersonSources): string | undefined
 
 /** The names in the `identities` claim: a list in tokens, a JSON text at userInfo (cognito.md 1.5, 3.3). */
 function providersOf(id: Claims): readonly string[] {
-  const identities: unknown = id['identities']
+  const identities: unknown = id[PROVIDERS_CLAIM]
   if (!Array.isArray(identities)) return []
   return identities.flatMap((one: unknown) => {
     const name = typeof one === 'object' && one !== null && 'providerName' in one ? text(one.providerName) : undefined
@@ -90,12 +99,23 @@ function ownGroups(groups: unknown, userPoolId: string): readonly string[] {
 
 function keptClaims({ id, access, keepClaims }: PersonSources): Record<string, ClaimValue> {
   const source = id ?? access
+  const valueOf = (name: string): ClaimValue | undefined => {
+    if (name === CLIENT_CLAIM) return text(access[name])
+    if (name === PROVIDERS_CLAIM) return id === undefined ? undefined : providerNames(id)
+    return Object.hasOwn(source, name) ? claimValue(source[name]) : undefined
+  }
   return Object.fromEntries(
     keepClaims.flatMap((name) => {
-      const value = Object.hasOwn(source, name) ? claimValue(source[name]) : undefined
+      const value = valueOf(name)
       return value === undefined ? [] : [[name, value]]
     }),
   )
+}
+
+function providerNames(id: Claims): readonly string[] {
+  const names = providersOf(id)
+  // A claim that is there and cannot be read names nobody; it does not make a native person.
+  return names.length === 0 && id[PROVIDERS_CLAIM] === undefined ? [OWN_PROVIDER] : names
 }
 
 function claimValue(value: unknown): ClaimValue | undefined {

@@ -4,10 +4,11 @@ import type { Logger } from 'pino'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
 import { clientKind, type ClientKind } from '../domain/client-kind.ts'
 import { catalogue, GatewayError, type ErrorCode } from '../domain/errors.ts'
-import type { Missing } from '../domain/access.ts'
+import type { AccessRule } from '../domain/access.ts'
+import type { Missing } from '../domain/conditions.ts'
 import { parseReturnTo, RESUME, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
 import { errorPage } from '../pages/error-page.ts'
-import { forbiddenPage } from '../pages/forbidden-page.ts'
+import { forbiddenPage, type MissingKind } from '../pages/forbidden-page.ts'
 import { framePage } from '../pages/frame-page.ts'
 import { keptFormPage } from '../pages/kept-form-page.ts'
 import { pageHeaders } from '../pages/layout.ts'
@@ -73,17 +74,17 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
   async function signInRequired(request: FastifyRequest, reply: FastifyReply, kind: ClientKind): Promise<FastifyReply> {
     const { route, id: reference } = request
     const reading = request.method === 'GET' || request.method === 'HEAD'
-    const href = signInHref(placeOf(request, kind))
+    const href = signInHref(placeOf(request, kind)) + againIn(request)
     if (kind === 'frame') return page(reply, framePage({ href }))
     if (kind === 'page' && reading && request.sessionRefused) {
-      reply.header('www-authenticate', 'Bearer')
+      reply.header('www-authenticate', challengeFor(request))
       return page(reply, sessionRefusedPage({ reference, href }))
     }
     if (kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401') {
       if (route.signInBy === 'redirect') return reply.redirect(href, 302)
       return page(reply, onwardPage({ reference, href, script }))
     }
-    reply.header('www-authenticate', 'Bearer')
+    reply.header('www-authenticate', challengeFor(request))
     if (kind === 'page' && reading) return page(reply, signInRequiredPage({ reference, href, nothingSent: false }))
     if (kind === 'page') return page(reply, await formPage(request, href))
     return reply.send({
@@ -100,7 +101,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const fate = await app.keepForm(request)
     if (fate.kind === 'lost')
       return signInRequiredPage({ reference, href: plainHref, nothingSent: true, why: fate.why })
-    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self))
+    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self)) + againIn(request)
     return keptFormPage({ reference, sealed: fate.sealed, href, plainHref, script })
   }
 
@@ -187,20 +188,38 @@ export function nothingAt(methods: readonly string[]): GatewayError {
 
 const KINDS = {
   scope_missing: 'scope',
+  client_unknown: 'client',
   group_missing: 'group',
   claim_mismatch: 'claim',
+  provider_mismatch: 'provider',
+  email_unverified: 'email',
+  email_mismatch: 'email',
+  address_mismatch: 'address',
+  sign_in_too_old: 'recent',
   person_required: 'person',
   foreign_pool: 'pool',
   no_rule: 'claim',
-} as const satisfies Record<Missing, 'group' | 'scope' | 'claim' | 'person' | 'pool'>
+} as const satisfies Record<Missing, MissingKind>
 
-function namesAsked(access: NonNullable<FastifyRequest['route']>['access']): readonly string[] {
+/** Networks and app clients stay out of it: nobody can do anything about those. */
+function namesAsked(access: AccessRule): readonly string[] {
   if (typeof access === 'string') return []
-  return [
-    ...new Set(
-      access.flatMap((entry) => [...(entry.groups ?? []), ...(entry.scopes ?? []), ...Object.keys(entry.claims ?? {})]),
-    ),
-  ]
+  const names = access.flatMap(({ groups, scopes, claims, identityProviders, emailDomains }) =>
+    [groups, scopes, Object.keys(claims ?? {}), identityProviders, emailDomains].flatMap((part) => part ?? []),
+  )
+  return [...new Set(names)]
+}
+
+/** Has Cognito ask for the password once more, where only that is missing. */
+function againIn({ signedInWithinSeconds }: FastifyRequest): string {
+  return signedInWithinSeconds === null ? '' : '&prompt=login'
+}
+
+/** To programs that bring tokens, in the words of RFC 9470. */
+function challengeFor({ signedInWithinSeconds }: FastifyRequest): string {
+  if (signedInWithinSeconds === null) return 'Bearer'
+  const why = 'error="insufficient_user_authentication", error_description="The person signed in too long ago"'
+  return `Bearer ${why}, max_age="${signedInWithinSeconds}"`
 }
 
 /** Everything that is thrown ends up in the catalogue; what is not ours by class is told apart by its status. */

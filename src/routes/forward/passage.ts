@@ -86,6 +86,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
         changes,
         withheldCookies: bound?.withheld ?? null,
         ownConnection: pin !== null,
+        methodOverride: route.methodOverride === 'both',
       })
       if (path.prefix !== null) headers.push('x-forwarded-prefix', path.prefix)
       return headers

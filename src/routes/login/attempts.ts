@@ -20,7 +20,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
   function open(text: string): LoginAttempt | null {
     const data: unknown = app.decodeSecureSession(text, undefined, 'loginAttempt')?.get('attempt')
     if (typeof data !== 'object' || data === null) return null
-    const { id, secret, nonce, verifier, returnTo, startedAt } = Object.fromEntries(Object.entries(data)) as Record<
+    const { id, secret, nonce, verifier, returnTo, startedAt, afresh } = Object.fromEntries(Object.entries(data)) as Record<
       string,
       unknown
     >
@@ -33,6 +33,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
       verifier: String(verifier),
       returnTo: parseReturnTo(String(returnTo), self),
       startedAt,
+      afresh: afresh === true,
     }
   }
 
