@@ -78,7 +78,8 @@ export async function beginLogin(
       verifier: attempt.verifier,
       identityProvider: beginning.identityProvider,
       loginHint: beginning.loginHint,
-      afresh: attempt.afresh,
+      // Cognito's own session was ended a moment ago: who it knows now has just given their password.
+      afresh: attempt.afresh && !renewed,
     })
     attempts.add(request, attempt)
     journal.reached(step, 'started', facts)
