@@ -411,9 +411,7 @@ function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void
 
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */
 function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[] {
-  const asked = routes.flatMap(({ access }) =>
-    typeof access === 'string' ? [] : access.flatMap(claimsAsked),
-  )
+  const asked = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
   const told = routes.flatMap(({ identity }) =>
     identity.user.startsWith('claim:') ? [identity.user.slice('claim:'.length)] : [],
   )

@@ -68,6 +68,6 @@ function read<S extends z.ZodType>(file: string, schema: S, what: string): { val
   )
 }
 
-function fail({ file, place }: Source, path: readonly (string | number)[], message: string): never {
-  throw new SettingsError([{ file, ...place(path, 'value'), key: keyText(path), message }])
+function fail(source: Source, path: readonly (string | number)[], message: string): never {
+  throw new SettingsError([{ file: source.file, ...source.place(path, 'value'), key: keyText(path), message }])
 }

@@ -19,16 +19,22 @@ const accessEntry = mark(
         ),
       clients: filledList(clientId())
         .optional()
-        .describe('The access token is for any one of these app clients. Machines pass only by an entry with scopes or clients.'),
+        .describe(
+          'The access token is for any one of these app clients. Machines pass only by an entry with scopes or clients.',
+        ),
       pools: filledList(plainText())
         .optional()
         .describe("Identities of these user pools, beside the application's own."),
       identityProviders: filledList(plainText())
         .optional()
-        .describe('People with an identity of any one of these providers in their ID token; COGNITO for those who have none.'),
+        .describe(
+          'People with an identity of any one of these providers in their ID token; COGNITO for those who have none.',
+        ),
       emailDomains: filledList(host())
         .optional()
-        .describe('People with a verified e-mail address in any one of these domains; example.com is not wiki.example.com.'),
+        .describe(
+          'People with a verified e-mail address in any one of these domains; example.com is not wiki.example.com.',
+        ),
       clientAddresses: filledList(network())
         .optional()
         .describe('Requests from any one of these networks, such as 10.0.0.0/8.'),

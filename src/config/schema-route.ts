@@ -64,7 +64,9 @@ export const routeKeys = {
   methodOverride: z
     .enum(['drop', 'both'])
     .default('drop')
-    .describe('Whether method override headers reach the application; both asks the rule for each method that they name.'),
+    .describe(
+      'Whether method override headers reach the application; both asks the rule for each method that they name.',
+    ),
   reportOnly: z
     .union([
       off(),

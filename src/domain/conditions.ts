@@ -104,10 +104,10 @@ function ofPeople(
     identity.kind === 'person' ? condition(entry, identity, circumstances) : null
 }
 
-function isEmpty({ scopes, groups, claims, clients, pools, ...more }: AccessEntry): boolean {
-  const { identityProviders, emailDomains, clientAddresses, signedInWithinSeconds } = more
-  const names = scopes ?? groups ?? claims ?? clients ?? pools
-  return (names ?? identityProviders ?? emailDomains ?? clientAddresses ?? signedInWithinSeconds) === undefined
+function isEmpty(entry: AccessEntry): boolean {
+  const names = entry.scopes ?? entry.groups ?? entry.claims ?? entry.clients ?? entry.pools
+  const more = entry.identityProviders ?? entry.emailDomains ?? entry.clientAddresses
+  return (names ?? more ?? entry.signedInWithinSeconds) === undefined
 }
 
 /** Machines pass only where they are meant: by scopes or by name. */

@@ -13,7 +13,8 @@ const ROUTES = 120
 const AT_ONCE = 16
 const HOUR = 3_600
 
-const some = (...values: readonly string[]) => fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 2 })
+const some = (...values: readonly string[]) =>
+  fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 2 })
 const entry = fc
   .record(
     {
@@ -77,8 +78,25 @@ t.test('explain and the running gateway say the same of every rule, token and re
     sender: fc.constantFrom(...senders),
     method: fc.constantFrom('GET', 'GET', 'GET', 'HEAD', 'POST', 'DELETE', 'PROPFIND'),
     route: fc.nat(ROUTES),
-    rest: fc.constantFrom('', '', '', '/', '/7/edit', '/7/EDIT', '/7', ';v=1', '/%37/edit', '/../x', '%2f', '?a=b', '/a%20b'),
-    host: fc.oneof({ weight: 12, arbitrary: fc.constant('localhost') }, { weight: 1, arbitrary: fc.constantFrom(...hosts) }),
+    rest: fc.constantFrom(
+      '',
+      '',
+      '',
+      '/',
+      '/7/edit',
+      '/7/EDIT',
+      '/7',
+      ';v=1',
+      '/%37/edit',
+      '/../x',
+      '%2f',
+      '?a=b',
+      '/a%20b',
+    ),
+    host: fc.oneof(
+      { weight: 12, arbitrary: fc.constant('localhost') },
+      { weight: 1, arbitrary: fc.constantFrom(...hosts) },
+    ),
     address: fc.constantFrom('10.1.2.3', '192.0.2.7', '192.0.2.200', '2001:db8::9', '::ffff:10.9.9.9', '203.0.113.1'),
   })
   const requests = fc.sample(request, { numRuns: RUNS, seed })
@@ -91,7 +109,7 @@ t.test('explain and the running gateway say the same of every rule, token and re
     for (const [at, { sender, method, route, rest, host, address }] of queue) {
       const path = `/${at % 3 === 0 ? 'R' : 'r'}${route}${rest}`
       const headers = { ...sender.headers, host, 'x-forwarded-for': address }
-      const answer = await pool.request({ path, method: method as 'GET', headers })
+      const answer = await pool.request({ path, method, headers })
       await answer.body.dump()
       const words = wordsOf(explainer.explain({ method, url: `http://${host}${path}`, address }, sender.asker))
       const what = `${method} ${host} ${path} from ${address} as ${sender.name}: ${words.join(' ')}`
@@ -110,14 +128,17 @@ t.test('explain and the running gateway say the same of every rule, token and re
     return asked.every(({ id }) => lines.has(id))
   })
   const differences = asked.filter(({ id, expected }) => lines.get(id) !== expected)
-  t.same(differences.slice(0, 5).map(({ id, what }) => `${what}, but ${lines.get(id)}`), [])
+  t.same(
+    differences.slice(0, 5).map(({ id, what }) => `${what}, but ${lines.get(id)}`),
+    [],
+  )
   const kinds = new Set(asked.map(({ expected }) => expected.replaceAll(/ ?sample\S*/g, '')))
   t.ok(kinds.size >= 15, `${kinds.size} different outcomes`)
 })
 
 /** What the log tells of a request, as a case would expect it. */
 function wordsIn(line: Readonly<Record<string, unknown>>): string {
-  const { code, reason, route, wouldDeny } = line
+  const { code, reason, route, wouldDeny } = line as Readonly<Record<string, string | undefined>>
   const found = route === 'none' ? null : route
   const words = [code === undefined ? 'allowed' : 'denied', code, code === undefined ? null : reason, found]
   return [...words, ...(wouldDeny === undefined ? [] : ['would_deny', wouldDeny])]
@@ -138,7 +159,10 @@ interface PersonShape {
 }
 
 const PEOPLE: Readonly<Record<string, PersonShape>> = {
-  alice: { groups: ['admins', 'ops'], attributes: { email: 'alice@example.com', email_verified: 'true', 'custom:tenant': 'acme' } },
+  alice: {
+    groups: ['admins', 'ops'],
+    attributes: { email: 'alice@example.com', email_verified: 'true', 'custom:tenant': 'acme' },
+  },
   bob: { groups: [], attributes: { email: 'bob@example.com', email_verified: 'true' } },
   carol: { groups: ['ops'], attributes: { email: 'carol@partner.example', email_verified: 'false' }, provider: 'Okta' },
   dave: {
@@ -154,14 +178,15 @@ async function sendersOf(world: World, explainer: Explainer): Promise<readonly S
   const { host } = new URL(url)
   for (const [name, { groups, attributes }] of Object.entries(PEOPLE))
     pool.setUser(name, { password: 'Passw0rd!', groups: [...groups], attributes })
-  const expired = String((await pool.issueTokens({ clientId: CLIENT_ID, username: 'alice' })).access_token)
+  const expired = (await pool.issueTokens({ clientId: CLIENT_ID, username: 'alice' })).access_token
   const browsers = new Map<string, ReturnType<World['client']>>()
   const claims = new Map<string, { access: Record<string, unknown>; id: Record<string, unknown> }>()
   const visit = async (name: string): Promise<void> => {
     const known = { access: {}, id: {} }
     const { provider } = PEOPLE[name] ?? {}
     pool.tamper = (kind, plain) => {
-      const told = kind === 'id' && provider !== undefined ? { ...plain, identities: [{ providerName: provider }] } : plain
+      const told =
+        kind === 'id' && provider !== undefined ? { ...plain, identities: [{ providerName: provider }] } : plain
       known[kind] = told
       claims.set(name, known)
       return { claims: told }

@@ -26,7 +26,7 @@ async function lastLine({ log }: World, path: string): Promise<Record<string, un
 
 const token = async ({ pool }: World, username?: string, more: { authTime?: number } = {}): Promise<string> => {
   const order = username === undefined ? { clientId: 'orders-batch' } : { clientId: CLIENT_ID, username }
-  return String((await pool.issueTokens({ ...order, ...more })).access_token)
+  return (await pool.issueTokens({ ...order, ...more })).access_token
 }
 
 t.test('A17 an address of the gateway is its own, whatever routes there are', async (t) => {
@@ -44,7 +44,9 @@ t.test('A17 an address of the gateway is its own, whatever routes there are', as
 })
 
 t.test('A18 a rule on addresses sees the client behind trusted proxies, and nobody else', async (t) => {
-  const routes = { office: { path: '/office', access: [{ clients: ['orders-batch'], clientAddresses: ['192.0.2.0/24'] }] } }
+  const routes = {
+    office: { path: '/office', access: [{ clients: ['orders-batch'], clientAddresses: ['192.0.2.0/24'] }] },
+  }
   const ask = async (world: World, forwardedFor: string): Promise<number> => {
     const headers = { authorization: `Bearer ${await token(world)}`, 'x-forwarded-for': forwardedFor }
     return (await world.client().ask(`${world.url}/office`, { headers })).status
@@ -98,7 +100,10 @@ t.test('A13 a token of an old sign-in is refused as RFC 9470 says, and never red
     [now - 590, 200],
     [now - 610, 401],
   ] as const) {
-    const headers = { authorization: `Bearer ${await token(world, 'alice', { authTime })}`, 'sec-fetch-dest': 'document' }
+    const headers = {
+      authorization: `Bearer ${await token(world, 'alice', { authTime })}`,
+      'sec-fetch-dest': 'document',
+    }
     const answer = await world.client().ask(`${world.url}/pay`, { headers })
     t.equal(answer.status, status)
     if (status === 401) t.match(answer.header('www-authenticate'), /insufficient_user_authentication.*max_age="600"/)
@@ -171,7 +176,11 @@ t.test('conditions on people are decided by what their session keeps', async (t)
     kind === 'id' ? { claims: { ...claims, identities: [{ providerName: 'Okta' }] } } : undefined
   world.clock.advance(61)
   const renewed = { native: 'provider_mismatch', okta: 200, mail: 'email_unverified', partner: 'email_unverified' }
-  t.same(await reasons(), { ...renewed, app: 200, machines: 'client_unknown' }, 'and follow every renewal of its claims')
+  t.same(
+    await reasons(),
+    { ...renewed, app: 200, machines: 'client_unknown' },
+    'and follow every renewal of its claims',
+  )
   const headers = { authorization: `Bearer ${await token(world)}` }
   t.equal((await world.client().ask(`${world.url}/machines`, { headers })).status, 200)
   t.equal((await world.client().ask(`${world.url}/app`, { headers })).status, 403)
@@ -189,46 +198,57 @@ t.test('a public file asks nobody, takes no other method, and opens nothing else
     (await world.client().ask(world.url + path, { method })).status
   for (const path of ['/favicon.ico', '/FAVICON.ico', '/static/manifest.json', '/favicon.ico?v=1'])
     t.equal(await status(path), 200, path)
-  for (const path of ['/favicon.ico/x', '/favicon', '/static/', '/static/manifest.json5']) t.equal(await status(path), 401, path)
+  for (const path of ['/favicon.ico/x', '/favicon', '/static/', '/static/manifest.json5'])
+    t.equal(await status(path), 401, path)
   t.equal(await status('/favicon.ico', 'POST'), 405)
-  t.equal(world.application.seen.every(({ headers }) => headers['x-forwarded-user'] === undefined), true)
+  t.equal(
+    world.application.seen.every(({ headers }) => headers['x-forwarded-user'] === undefined),
+    true,
+  )
   t.match(await world.metrics(), /requests_total\{route="sample\/publicFiles",method="GET",status="200"\} 4/)
 })
 
-t.test('P30 where override headers reach the application, the rule is asked for every method that they name', async (t) => {
-  const override = (methodOverride: string) => ({
-    read: { path: '/doc/*', methods: ['GET', 'POST'], access: 'signedIn', methodOverride },
-    write: { path: '/doc/*', methods: ['DELETE'], access: [{ groups: ['admins'] }] },
-  })
-  const world = await ruled(t, override('both'))
-  const { host, origin } = new URL(world.url)
-  const people = new Map<string, string>()
-  for (const name of ['alice', 'bob']) {
-    const browser = world.client()
-    await browser.signIn(`${world.url}/`, name)
-    people.set(name, browser.jarOf(host).get('__Host-gateway') ?? '')
-  }
-  const send = async (who: string, lines: readonly string[], method = 'POST') => {
-    const cookie = `Cookie: __Host-gateway=${people.get(who)}`
-    const head = [`${method} /doc/1 HTTP/1.1`, `Host: ${host}`, cookie, 'Content-Length: 0', ...lines]
-    return (await sendRaw(world.port, `${head.join('\r\n')}\r\n\r\n`)).status
-  }
-  const own = `Origin: ${origin}`
-  t.equal(await send('bob', [own]), 200)
-  t.equal(await send('bob', [own, 'X-HTTP-Method-Override: DELETE']), 403)
-  t.equal(await send('bob', [own, 'X_HTTP_Method_Override: delete']), 403, 'in every spelling')
-  t.equal(await send('bob', [own, 'X-HTTP-Method-Override: GET', 'X-Method-Override: DELETE']), 403, 'all of them')
-  t.equal(await send('bob', [own, 'X-HTTP-Method-Override: GET, DELETE']), 400)
-  t.equal(await send('bob', [own, 'X-HTTP-Method: PUT']), 405)
-  t.equal(await send('alice', [own, 'X-HTTP-Method-Override: DELETE']), 200)
-  t.equal(world.application.last().headers['x-http-method-override'], 'DELETE')
-  t.equal(await send('alice', ['Origin: https://evil.example', 'X-HTTP-Method-Override: DELETE'], 'GET'), 403)
-  t.equal((await lastLine(world, '/doc/1'))['reason'], 'cross_origin', 'a GET that means another method is no reading')
+t.test(
+  'P30 where override headers reach the application, the rule is asked for every method that they name',
+  async (t) => {
+    const override = (methodOverride: string) => ({
+      read: { path: '/doc/*', methods: ['GET', 'POST'], access: 'signedIn', methodOverride },
+      write: { path: '/doc/*', methods: ['DELETE'], access: [{ groups: ['admins'] }] },
+    })
+    const world = await ruled(t, override('both'))
+    const { host, origin } = new URL(world.url)
+    const people = new Map<string, string>()
+    for (const name of ['alice', 'bob']) {
+      const browser = world.client()
+      await browser.signIn(`${world.url}/`, name)
+      people.set(name, browser.jarOf(host).get('__Host-gateway') ?? '')
+    }
+    const send = async (who: string, lines: readonly string[], method = 'POST') => {
+      const cookie = `Cookie: __Host-gateway=${people.get(who)}`
+      const head = [`${method} /doc/1 HTTP/1.1`, `Host: ${host}`, cookie, 'Content-Length: 0', ...lines]
+      return (await sendRaw(world.port, `${head.join('\r\n')}\r\n\r\n`)).status
+    }
+    const own = `Origin: ${origin}`
+    t.equal(await send('bob', [own]), 200)
+    t.equal(await send('bob', [own, 'X-HTTP-Method-Override: DELETE']), 403)
+    t.equal(await send('bob', [own, 'X_HTTP_Method_Override: delete']), 403, 'in every spelling')
+    t.equal(await send('bob', [own, 'X-HTTP-Method-Override: GET', 'X-Method-Override: DELETE']), 403, 'all of them')
+    t.equal(await send('bob', [own, 'X-HTTP-Method-Override: GET, DELETE']), 400)
+    t.equal(await send('bob', [own, 'X-HTTP-Method: PUT']), 405)
+    t.equal(await send('alice', [own, 'X-HTTP-Method-Override: DELETE']), 200)
+    t.equal(world.application.last().headers['x-http-method-override'], 'DELETE')
+    t.equal(await send('alice', ['Origin: https://evil.example', 'X-HTTP-Method-Override: DELETE'], 'GET'), 403)
+    t.equal(
+      (await lastLine(world, '/doc/1'))['reason'],
+      'cross_origin',
+      'a GET that means another method is no reading',
+    )
 
-  const strict = await ruled(t, override('drop'))
-  const browser = strict.client()
-  await browser.signIn(`${strict.url}/`, 'bob')
-  const headers = { origin: strict.url, 'x-http-method-override': 'DELETE' }
-  t.equal((await browser.ask(`${strict.url}/doc/1`, { method: 'POST', headers })).status, 200)
-  t.equal(strict.application.last().headers['x-http-method-override'], undefined, 'else none reaches it')
-})
+    const strict = await ruled(t, override('drop'))
+    const browser = strict.client()
+    await browser.signIn(`${strict.url}/`, 'bob')
+    const headers = { origin: strict.url, 'x-http-method-override': 'DELETE' }
+    t.equal((await browser.ask(`${strict.url}/doc/1`, { method: 'POST', headers })).status, 200)
+    t.equal(strict.application.last().headers['x-http-method-override'], undefined, 'else none reaches it')
+  },
+)

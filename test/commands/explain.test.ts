@@ -30,7 +30,11 @@ const settings = {
         admin: { path: '/admin/*', access: [{ groups: ['admins'] }, { clients: ['batch'], scopes: ['wiki/admin'] }] },
         pay: { path: '/pay', methods: ['POST'], access: [{ signedInWithinSeconds: 600 }] },
         office: { path: '/office', access: [{ clients: ['batch'], clientAddresses: ['192.0.2.0/24'] }] },
-        pilot: { path: '/pilot', access: [{ groups: ['pilots'] }], reportOnly: { until: new Date().toISOString().slice(0, 10) } },
+        pilot: {
+          path: '/pilot',
+          access: [{ groups: ['pilots'] }],
+          reportOnly: { until: new Date().toISOString().slice(0, 10) },
+        },
         open: { path: '/open', access: 'public' },
       },
     },
@@ -71,7 +75,10 @@ const jwt = (claims: object): string =>
 
 t.test('explain says the route, what its rule asks, what the identity has, and the verdict', async (t) => {
   const { run } = inFolder(t, {
-    'alice.yaml': { access: { ...alice, 'cognito:groups': ['ops'] }, id: { email: 'a@example.com', email_verified: true } },
+    'alice.yaml': {
+      access: { ...alice, 'cognito:groups': ['ops'] },
+      id: { email: 'a@example.com', email_verified: true },
+    },
   })
   const denied = await run('GET', 'https://apps.example.com/Admin/x?y', '--claims', '@alice.yaml')
   t.equal(denied.code, 1)
@@ -94,7 +101,10 @@ t.test('explain says the route, what its rule asks, what the identity has, and t
 })
 
 t.test('explain has every refusal in the words of log, metric and page', async (t) => {
-  const { run } = inFolder(t, { 'alice.yaml': { access: alice, id: {} }, 'batch.yaml': { access: { sub: 'batch', client_id: 'batch' } } })
+  const { run } = inFolder(t, {
+    'alice.yaml': { access: alice, id: {} },
+    'batch.yaml': { access: { sub: 'batch', client_id: 'batch' } },
+  })
   const cases: readonly (readonly [readonly string[], string])[] = [
     [['GET', '/'], '401 GW_SIGN_IN_REQUIRED (no_session)'],
     [['GET', '/open'], 'allowed'],
@@ -107,7 +117,10 @@ t.test('explain has every refusal in the words of log, metric and page', async (
     [['GET', '/office', '--claims', '@batch.yaml'], '403 GW_FORBIDDEN (address_mismatch)'],
     [['GET', '/office', '--claims', '@batch.yaml', '--address', '::ffff:192.0.2.1'], 'allowed'],
     [['GET', '/', '--claims', '@batch.yaml'], '403 GW_FORBIDDEN (person_required)'],
-    [['GET', '/pilot', '--claims', '@alice.yaml'], 'allowed, because the route only reports: the rule refuses (group_missing)'],
+    [
+      ['GET', '/pilot', '--claims', '@alice.yaml'],
+      'allowed, because the route only reports: the rule refuses (group_missing)',
+    ],
   ]
   for (const [args, expected] of cases) {
     const { code, out } = await run(...args)
@@ -119,7 +132,15 @@ t.test('explain has every refusal in the words of log, metric and page', async (
 
 t.test('explain reads a token as the gateway would, but for its signature', async (t) => {
   const now = Math.floor(Date.now() / 1000)
-  const batch = { iss: ISSUER, sub: 'batch', client_id: 'batch', token_use: 'access', scope: 'wiki/admin', iat: now, exp: now + 60 }
+  const batch = {
+    iss: ISSUER,
+    sub: 'batch',
+    client_id: 'batch',
+    token_use: 'access',
+    scope: 'wiki/admin',
+    iat: now,
+    exp: now + 60,
+  }
   const { run } = inFolder(t, {
     good: jwt(batch),
     expired: jwt({ ...batch, exp: now - 60 }),
@@ -143,7 +164,10 @@ t.test('explain reads a token as the gateway would, but for its signature', asyn
 
 t.test('a file of cases is a test of rules: it says what is not as expected, and where', async (t) => {
   const cases = {
-    identities: { alice: { access: { ...alice, 'cognito:groups': ['admins'] }, id: {} }, batch: { access: { sub: 'batch', client_id: 'batch' } } },
+    identities: {
+      alice: { access: { ...alice, 'cognito:groups': ['admins'] }, id: {} },
+      batch: { access: { sub: 'batch', client_id: 'batch' } },
+    },
     cases: [
       { request: 'GET /admin/', identity: 'alice', expect: 'allowed wiki/admin' },
       { request: 'GET /admin/', expect: 'GW_SIGN_IN_REQUIRED' },
@@ -152,10 +176,18 @@ t.test('a file of cases is a test of rules: it says what is not as expected, and
       { request: 'GET /admin/', identity: 'batch', expect: 'allowed' },
     ],
   }
-  const { run, folder } = inFolder(t, { 'cases.yaml': cases, 'good.yaml': { ...cases, cases: cases.cases.slice(0, 4) } })
+  const { run, folder } = inFolder(t, {
+    'cases.yaml': cases,
+    'good.yaml': { ...cases, cases: cases.cases.slice(0, 4) },
+  })
   const { code, out } = await run('--cases', '@cases.yaml')
   t.equal(code, 1)
-  t.match(out, new RegExp(`^${folder}/cases\\.yaml:\\d+: GET /admin/ as batch: expected allowed, got denied GW_FORBIDDEN person_required wiki/admin\n4 as expected, 1 not$`))
+  t.match(
+    out,
+    new RegExp(
+      `^${folder}/cases\\.yaml:\\d+: GET /admin/ as batch: expected allowed, got denied GW_FORBIDDEN person_required wiki/admin\n4 as expected, 1 not$`,
+    ),
+  )
   t.same(await run('--cases', '@good.yaml'), { code: 0, out: '4 as expected, 0 not', err: '' })
   const json = JSON.parse((await run('--cases', '@cases.yaml', '--json')).out)
   t.match(json, { ok: false, cases: [{ passed: true }, {}, {}, {}, { passed: false, who: 'batch' }] })
@@ -181,7 +213,14 @@ t.test('what explain cannot read is said with its place, and ends with 2', async
   t.match(claims.err, /bad-claims\.yaml:1:1 acess: unknown key; did you mean access\?/)
   t.match((await run('--cases', '@bad-cases.yaml')).err, /cases\[0\]\.identity: must be one of identities/)
   t.equal((await run('--cases', '@no-cases.yaml')).code, 2)
-  for (const args of [['GET'], [], ['--cases', 'x', 'GET', '/'], ['GET', 'ftp://x/'], ['GET', '/', '--address', 'here'], ['GET', '/', '--token-file', 'x', '--claims', 'y']])
+  for (const args of [
+    ['GET'],
+    [],
+    ['--cases', 'x', 'GET', '/'],
+    ['GET', 'ftp://x/'],
+    ['GET', '/', '--address', 'here'],
+    ['GET', '/', '--token-file', 'x', '--claims', 'y'],
+  ])
     t.ok((await run(...args).catch((error: unknown) => error)) instanceof UsageError, args.join(' '))
 })
 

@@ -909,7 +909,9 @@ t.test('warnings of rules say who gets in that nobody may think of', async (t) =
   const workspace = createWorkspace(t)
   const rule = (entry: object, more: object = {}): string =>
     minimalWith({ 'applications.wiki.access': [entry], ...more })
-  t.match(workspace.warnings(rule({ clients: ['4example23456789'] })), [/access\[0\]: lets every person of the pool in/])
+  t.match(workspace.warnings(rule({ clients: ['4example23456789'] })), [
+    /access\[0\]: lets every person of the pool in/,
+  ])
   t.same(workspace.warnings(rule({ clients: ['7machine'] })), [])
   t.match(workspace.warnings(rule({ clientAddresses: ['10.0.0.0/8'] })), [
     /clientAddresses: is asked of whoever speaks TLS in front/,
@@ -929,7 +931,8 @@ t.test('reportOnly ends within ninety days, and its end is warned about', async 
   const workspace = createWorkspace(t)
   const inDays = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)
   const report = (until: unknown): string => minimalWith({ 'applications.wiki.reportOnly': { until } })
-  const untilOf = (text: string) => workspace.load(text).settings.applications[0]?.routes.map((one) => one.reportOnlyUntil)
+  const untilOf = (text: string) =>
+    workspace.load(text).settings.applications[0]?.routes.map((one) => one.reportOnlyUntil)
   t.same(untilOf(report(inDays(30))), [Date.parse(inDays(31))], 'the day named is the last one')
   t.same(untilOf(minimalWith({})), [null])
   const routes = { a: { path: '/a' }, b: { path: '/b', reportOnly: 'off' } }
@@ -973,9 +976,10 @@ t.test('publicFiles are routes of their own, at paths of the application', async
     /publicFiles\[0\]: .*both answer/,
   ])
   t.match(workspace.faults(files(['/oauth2/x'])), [/publicFiles\[0\]: is within endpoints\.prefix/])
-  t.match(workspace.faults(minimalWith({ 'defaults.publicFiles': ['/favicon.ico'], 'applications.wiki.path': '/wiki' })), [
-    /defaults\.publicFiles\[0\]: must begin with/,
-  ])
+  t.match(
+    workspace.faults(minimalWith({ 'defaults.publicFiles': ['/favicon.ico'], 'applications.wiki.path': '/wiki' })),
+    [/defaults\.publicFiles\[0\]: must begin with/],
+  )
 })
 
 t.test('RL15 check warns where replicas, store and rotation do not fit', async (t) => {

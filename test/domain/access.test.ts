@@ -105,7 +105,12 @@ t.test('every other condition refuses where what it asks for is missing', async 
     ['a recent sign-in', { signedInWithinSeconds: 60 }, alice({ authTime: secondsAgo(60) }), 'permit'],
     ['an old sign-in', { signedInWithinSeconds: 60 }, alice({ authTime: secondsAgo(61) }), 'again 60'],
     ['a sign-in of unknown age', { signedInWithinSeconds: 60 }, alice({ authTime: 0 }), 'again 60'],
-    ['a machine never signed in', { scopes: ['orders/read'], signedInWithinSeconds: 60 }, machine(), 'deny person_required'],
+    [
+      'a machine never signed in',
+      { scopes: ['orders/read'], signedInWithinSeconds: 60 },
+      machine(),
+      'deny person_required',
+    ],
   ]
   for (const [what, entry, identity, expected] of cases) t.equal(verdict([entry], identity), expected, what)
 })
@@ -127,8 +132,15 @@ t.test('an e-mail domain is compared letter by letter, and never with what only 
     'a@e\u212aample.com',
     '',
   ])
-    t.equal(verdict([{ emailDomains: ['example.com'] }], alice({ email })), 'deny email_mismatch', JSON.stringify(email))
-  t.equal(verdict([{ emailDomains: ['kampus.example'] }], alice({ email: 'a@\u212aampus.example' })), 'deny email_mismatch')
+    t.equal(
+      verdict([{ emailDomains: ['example.com'] }], alice({ email })),
+      'deny email_mismatch',
+      JSON.stringify(email),
+    )
+  t.equal(
+    verdict([{ emailDomains: ['kampus.example'] }], alice({ email: 'a@\u212aampus.example' })),
+    'deny email_mismatch',
+  )
   t.equal(verdict([{ emailDomains: ['xn--bcher-kva.example'] }], alice({ email: 'a@xn--bcher-kva.example' })), 'permit')
 })
 

@@ -14,7 +14,12 @@ const reporting = async (t: Parameters<typeof startWorld>[0], days = 30): Promis
           upstream: '%UPSTREAM%',
           access: 'signedIn',
           routes: {
-            admin: { path: '/admin', access: [{ groups: ['admins'] }], reportOnly: { until: inDays(days) }, methods: ['GET', 'POST'] },
+            admin: {
+              path: '/admin',
+              access: [{ groups: ['admins'] }],
+              reportOnly: { until: inDays(days) },
+              methods: ['GET', 'POST'],
+            },
             orders: { path: '/orders', access: [{ scopes: ['orders/write'] }], reportOnly: { until: inDays(days) } },
           },
         },
@@ -29,7 +34,11 @@ t.test('a route that only reports lets its person through, and writes down what 
   const world = await reporting(t)
   const browser = world.client()
   t.equal((await browser.signIn(`${world.url}/admin`, 'bob')).status, 200)
-  t.equal(world.application.last().headers['x-forwarded-email'], 'bob@example.com', 'and tells the application who it is')
+  t.equal(
+    world.application.last().headers['x-forwarded-email'],
+    'bob@example.com',
+    'and tells the application who it is',
+  )
   await until(() => linesOf(world, '/admin').some(({ status }) => status === 200))
   t.equal(linesOf(world, '/admin').at(-1)?.['wouldDeny'], 'group_missing')
   const metrics = await world.metrics()
@@ -49,14 +58,18 @@ t.test('sign-in, token, method, host, guard and origin refuse on a route that on
     browser.ask(world.url + path, options)
   t.equal((await world.client().ask(`${world.url}/admin`)).status, 401, 'sign-in')
   const { access_token: own } = await world.pool.issueTokens({ clientId: 'orders-batch' })
-  const headers = { authorization: `Bearer ${String(own).slice(0, -4)}AAAA` }
+  const headers = { authorization: `Bearer ${own.slice(0, -4)}AAAA` }
   t.equal((await ask('/orders', { headers })).status, 401, 'token')
   t.equal((await ask('/admin', { method: 'DELETE' })).status, 405, 'method')
   t.equal((await ask('/admin', { headers: { host: 'other.example' } })).status, 421, 'host')
   t.equal((await ask('/%61dmin%2f')).status, 400, 'guard')
   t.equal((await ask('/admin', { method: 'POST', headers: { origin: 'https://evil.example' } })).status, 403, 'origin')
   t.equal((await ask('/admin', { method: 'POST', headers: { origin: world.url } })).status, 200)
-  t.equal((await ask('/orders', { headers: { authorization: `Bearer ${own}` } })).status, 200, 'while the rule is lifted')
+  t.equal(
+    (await ask('/orders', { headers: { authorization: `Bearer ${own}` } })).status,
+    200,
+    'while the rule is lifted',
+  )
 })
 
 t.test('after its last day it refuses again, without a restart', async (t) => {

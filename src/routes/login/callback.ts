@@ -73,7 +73,13 @@ export function createCallback(
         return beginLogin(
           parts,
           attempts,
-          { page: 'sign-in', returnTo: state.returnTo, insteadOf: state.id, renewed: state.renewed, afresh: state.afresh },
+          {
+            page: 'sign-in',
+            returnTo: state.returnTo,
+            insteadOf: state.id,
+            renewed: state.renewed,
+            afresh: state.afresh,
+          },
           { request, reply },
         )
       case 'cookies-blocked':
@@ -107,7 +113,8 @@ export function createCallback(
     const signedIn = await personIn(tokens, attempt.nonce)
     const { person, identityProvider } = signedIn
     reached('verified', { sub: person.subject, email: person.email, identityProvider })
-    if (revocations.coversSignIn(person)) return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'revoked' })
+    if (revocations.coversSignIn(person))
+      return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'revoked' })
     if (isStale(attempt, person.authTime))
       return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'sign_in_too_old' })
     const before = request.signedInSession ?? request.lapsedSession
