@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
@@ -12,6 +13,7 @@ import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
+import { createIdentityProofs, type IdentityProofs } from './adapters/identity-proofs.ts'
 import { createJwksFetch } from './adapters/jwks-fetch.ts'
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
 import type { OnPoolRequest } from './adapters/pool-fetch.ts'
@@ -28,6 +30,7 @@ import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
 import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
 import type { SessionStore } from './adapters/session-store.ts'
+import { createSigningKeys, type SigningKeys } from './adapters/signing-keys.ts'
 import { createSessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
@@ -42,7 +45,9 @@ import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Revocation } from './domain/revocation.ts'
-import type { Session } from './domain/session.ts'
+import type { Secret } from './domain/secret.ts'
+import { claimsTold } from './domain/identity-headers.ts'
+import type { KeptTokens, Session } from './domain/session.ts'
 import type { Logger } from 'pino'
 
 /** Everything that the servers are made of, made once from the settings. */
@@ -65,6 +70,7 @@ export interface Parts {
   readonly cognito: CognitoClient
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
+  readonly basicClients: BasicClients
   readonly store: SessionStore
   /** Null where the settings name none. */
   readonly redis: Redis | null
@@ -80,6 +86,9 @@ export interface Parts {
   readonly cookieBindings: CookieBindings
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
+  readonly keepTokens: KeptTokens
+  readonly proofs: IdentityProofs
+  readonly signingKeys: SignersOfIdentity
   readonly routes: readonly RouteSettings[]
   readonly streams: OpenStreams
   readonly overload: Overload
@@ -94,6 +103,12 @@ export interface Parts {
   /** Takes over what of new settings may change while the process runs. */
   adopt(changed: Settings): void
   close(): Promise<void>
+}
+
+/** Apart from each other, and from the session keys: what is made with one must not pass for another. */
+export interface SignersOfIdentity {
+  readonly assertion: SigningKeys
+  readonly alb: SigningKeys
 }
 
 /** Where the process is in its life; the servers read it, the command moves it on. */
@@ -156,6 +171,11 @@ export function createParts(options: PartsOptions): Parts {
   // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
   const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
   const keepClaims = claimsWorthKeeping(routes)
+  const keepTokens = tokensWorthKeeping(routes)
+  const signingKeys = {
+    assertion: createSigningKeys(pemsOf(settings.assertion.keys), 'thumbprint'),
+    alb: createSigningKeys(pemsOf(settings.assertion.albKeys), 'uuid'),
+  }
 
   const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
@@ -210,6 +230,15 @@ export function createParts(options: PartsOptions): Parts {
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const revocations = openRevocations({ settings, now, ticks, log, redis, keys: redisKeys }, streams, shared)
+  const bearers = createBearers({
+    verifier,
+    revocations,
+    pool: pool.name,
+    userPoolId: pool.userPoolId,
+    keepClaims,
+    now,
+    ticks,
+  })
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
@@ -225,6 +254,7 @@ export function createParts(options: PartsOptions): Parts {
     verifier,
     pool,
     keepClaims,
+    keepTokens,
     now,
     onOutcome(result, reason) {
       metrics.count('token_refreshes_total', { result, reason })
@@ -261,15 +291,8 @@ export function createParts(options: PartsOptions): Parts {
     callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
-    bearers: createBearers({
-      verifier,
-      revocations,
-      pool: pool.name,
-      userPoolId: pool.userPoolId,
-      keepClaims,
-      now,
-      ticks,
-    }),
+    bearers,
+    basicClients: createBasicClients({ clientIds: pool.bearerClients, cognito, bearers, ticks }),
     store,
     redis,
     revocations,
@@ -283,6 +306,15 @@ export function createParts(options: PartsOptions): Parts {
     cookieBindings: createCookieBindings(createSeal(keys, 'bound', context)),
     attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
+    keepTokens,
+    signingKeys,
+    proofs: createIdentityProofs({
+      assertionKeys: signingKeys.assertion,
+      albKeys: signingKeys.alb,
+      publicUrl: settings.publicUrl,
+      pools: settings.pools,
+      now,
+    }),
     routes,
     streams,
     overload,
@@ -294,6 +326,8 @@ export function createParts(options: PartsOptions): Parts {
     watchKeys: async () => keyWatch.start(),
     adopt(changed) {
       keys.replace(placedKeys(changed))
+      signingKeys.assertion.replace(pemsOf(changed.assertion.keys))
+      signingKeys.alb.replace(pemsOf(changed.assertion.albKeys))
       clientSecret = changed.pools[0]?.clientSecret
       // Only a setting that was changed: somebody may have set the level on the control port meanwhile.
       if (changed.log.level !== levelAsSet) log.level = changed.log.level
@@ -412,11 +446,21 @@ function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */
 function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[] {
   const asked = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
-  const told = routes.flatMap(({ identity }) =>
-    identity.user.startsWith('claim:') ? [identity.user.slice('claim:'.length)] : [],
-  )
+  const told = routes.flatMap(({ identity }) => claimsTold(identity))
   return [...new Set([...asked, ...told])]
 }
+
+/** Tokens that a route passes on; all others stay out of the session. */
+function tokensWorthKeeping(routes: readonly RouteSettings[]): KeptTokens {
+  return {
+    accessToken: routes.some(
+      ({ identity }) => identity.authorization === 'accessToken' || identity.albSigner !== undefined,
+    ),
+    idToken: routes.some(({ identity }) => identity.authorization === 'idToken'),
+  }
+}
+
+const pemsOf = (secrets: readonly Secret[]): readonly string[] => secrets.map((secret) => secret.reveal())
 
 interface Together {
   readonly settings: Settings

@@ -8,7 +8,9 @@ import type { TokenVerifier } from './token-verifier.ts'
 /** Reads access tokens out of Authorization headers and says whose they are. */
 export interface Bearers {
   /** The token where the header holds one that claims to come from our pool; anything else is the application's own affair. */
-  ownTokenIn(authorization: string | undefined): string | null
+  ownTokenIn(authorization: string): string | null
+  /** The same for a header that is ours in any case: the token, whatever it claims. */
+  tokenIn(authorization: string): string | null
   /** A promise only where the token must be verified; it rejects with GW_TOKEN_INVALID, GW_TOKEN_USE or GW_POOL_UNAVAILABLE. */
   identityOf(token: string): Identity | Promise<Identity>
 }
@@ -85,12 +87,12 @@ export function createBearers(options: BearersOptions): Bearers {
 
   return {
     ownTokenIn(authorization) {
-      if (authorization === undefined) return null
       const remembered = rememberedIn(authorization)
       if (remembered !== null) return remembered
-      const token = BEARER.exec(authorization)?.groups?.['token']
-      return token !== undefined && verifier.claimsToBeOurs(token) ? token : null
+      const token = tokenIn(authorization)
+      return token !== null && verifier.claimsToBeOurs(token) ? token : null
     },
+    tokenIn: (authorization) => rememberedIn(authorization) ?? tokenIn(authorization),
     identityOf(token) {
       const known = memo.get(token)
       if (known === null || ticks() >= known.until || now() >= known.expiresAt) return verified(token)
@@ -99,8 +101,6 @@ export function createBearers(options: BearersOptions): Bearers {
   }
 }
 
-const revoked = (): GatewayError =>
-  new GatewayError('GW_TOKEN_INVALID', {
-    reason: 'token_revoked',
-    headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
-  })
+const tokenIn = (authorization: string): string | null => BEARER.exec(authorization)?.groups?.['token'] ?? null
+
+const revoked = (): GatewayError => new GatewayError('GW_TOKEN_INVALID', { reason: 'token_revoked' })

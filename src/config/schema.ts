@@ -100,15 +100,15 @@ export const GatewayFile = z.strictObject({
     })
     .optional()
     .describe('The private listener for looking up sign-ins and changing the log level; there is none without this.'),
-  forwardAuth: notYet(
-    z
-      .strictObject({
-        ...address(9092),
-        proxy: z.enum(['nginx', 'traefik', 'caddy', 'haproxy', 'envoy']).optional().describe('The proxy that asks.'),
-      })
-      .optional()
-      .describe('A listener that answers other proxies who may pass.'),
-  ),
+  forwardAuth: z
+    .strictObject({
+      ...address(9092),
+      proxy: z
+        .enum(['nginx', 'traefik', 'caddy', 'haproxy', 'envoy'])
+        .describe('The proxy that asks: each says in a place of its own what its client wants.'),
+    })
+    .optional()
+    .describe('A listener that tells a proxy in trustedProxies who may pass; there is none without this.'),
   trustedProxies: list(trustedProxy)
     .default([])
     .describe('Proxies in front whose X-Forwarded headers are believed; nobody by default.'),
@@ -152,16 +152,19 @@ export const GatewayFile = z.strictObject({
     })
     .prefault({})
     .describe('The log.'),
-  assertion: notYet(
-    z
-      .strictObject({
-        keys: list(secretSource())
-          .default([])
-          .describe('Files with the keys that sign; the first signs, all are published.'),
-      })
-      .optional()
-      .describe('Keys of the signed assertion that applications may ask for.'),
-  ),
+  assertion: z
+    .strictObject({
+      keys: list(secretSource())
+        .default([])
+        .describe(
+          'Keys of the signed assertion, each made by keygen assertion; the first signs, all are published at jwks.json.',
+        ),
+      albKeys: list(secretSource())
+        .default([])
+        .describe('The same for X-Amzn-Oidc-Data of identity headers alb; others than keys.'),
+    })
+    .prefault({})
+    .describe('Keys of what is signed for applications.'),
   include: notYet(
     list(plainText()).default([]).describe('More files with applications, such as applications.d/*.yaml.'),
   ),

@@ -1,7 +1,9 @@
 import type { AccessRule } from '../domain/access.ts'
-import type { IdentityHeaders } from '../domain/identity-headers.ts'
+import type { ChallengeScheme } from '../domain/challenge.ts'
+import type { IdentityRule } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
 import type { PathWord } from '../domain/path-readings.ts'
+import type { AskingProxy } from '../domain/proxy-question.ts'
 import type { Secret } from '../domain/secret.ts'
 
 /** The effective settings: everything merged, every default in place, every secret read, frozen. What the rest of the product reads. */
@@ -22,6 +24,8 @@ export interface Settings {
   readonly admin: { readonly host: string; readonly port: number }
   /** Undefined: there is no control port. */
   readonly control: { readonly host: string; readonly port: number; readonly token: Secret | undefined } | undefined
+  /** Undefined: no proxy may ask. */
+  readonly forwardAuth: { readonly host: string; readonly port: number; readonly proxy: AskingProxy } | undefined
   readonly trustedProxies: readonly TrustedProxySettings[]
   /** In the file's order; the first is the default. */
   readonly pools: readonly PoolSettings[]
@@ -47,6 +51,8 @@ export interface Settings {
     readonly signInsPerMinutePerAddress: number | null
   }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
+  /** P-256 private keys as PEM; of each list the first signs, all are published. */
+  readonly assertion: { readonly keys: readonly Secret[]; readonly albKeys: readonly Secret[] }
   readonly applications: readonly ApplicationSettings[]
 }
 
@@ -120,11 +126,19 @@ export interface RouteSettings {
   readonly requestHeaders: HeaderChanges
   readonly responseHeaders: HeaderChanges
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
-  readonly identity: IdentityHeaders
+  readonly identity: IdentityRule
+  /** Whose the Authorization header is. */
+  readonly authorization: 'auto' | 'gateway' | 'application' | 'drop'
+  /** Only with `auto` or `gateway`. */
+  readonly clientBasic: boolean
+  /** Basic only with clientBasic. */
+  readonly challenge: readonly ChallengeScheme[]
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
   /** How a page gets to the sign-in: at once, or by a page that takes the `#fragment` along. */
   readonly signInBy: 'redirect' | 'page'
   readonly allowedOrigins: readonly string[]
+  /** Beside `refuse` there are allowedOrigins, unless the application answers. */
+  readonly cors: { readonly preflight: 'refuse' | 'answer' | 'application'; readonly credentials: boolean }
   readonly showMissing: boolean
   readonly methodOverride: 'drop' | 'both'
   /** Epoch milliseconds, the moment after the last day; null where the rule refuses. */

@@ -8,9 +8,9 @@ import type { LenientPattern } from './path-readings.ts'
 /** What decides of a route who gets where. */
 export type RuledRoute = LenientPattern & Rule
 
-export interface Question extends AskedAddress, Circumstances {
-  /** Who asks; a token that is refused before any rule is asked stands for nobody. */
-  readonly identity: Identity | GatewayError | null
+export interface Question<R> extends AskedAddress, Circumstances {
+  /** Who asks, at a route that reads what they bring; an error where their token is refused before any rule is asked. */
+  readonly identityAt: (route: R) => Identity | GatewayError | null
 }
 
 /** What becomes of a request and why, in the words of answers, log and metrics. */
@@ -34,7 +34,7 @@ export interface Explanation<R> {
 /** Asks the very functions that the running gateway asks, of a request that has a session's or a token's identity and no foreign origin. */
 export function explain<R extends RuledRoute>(
   served: ServedAddresses<R> & { readonly ownHosts: ReadonlySet<string> },
-  question: Question,
+  question: Question<R>,
 ): Explanation<R> {
   const located = locateRequest(served, question)
   if (located.kind === 'refused') return deniedBy<R>(null, located.error)
@@ -43,11 +43,11 @@ export function explain<R extends RuledRoute>(
     return deniedBy<R>(null, new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' }))
   }
   const { route } = located
+  const identity = question.identityAt(route)
   // Where nobody is asked no token is looked at.
-  if (question.identity instanceof GatewayError)
-    return route.access === 'public' ? allowed(route) : deniedBy(route, question.identity)
-  const decision = decide(route, question.identity, question)
-  const missing = question.identity === null ? [] : refusalsOf(route, question.identity, question)
+  if (identity instanceof GatewayError) return route.access === 'public' ? allowed(route) : deniedBy(route, identity)
+  const decision = decide(route, identity, question)
+  const missing = identity === null ? [] : refusalsOf(route, identity, question)
   if (decision.kind !== 'permit') {
     const { code, reason } = refusalOf(decision)
     return { ...deniedBy(route, new GatewayError(code, { reason })), missing }

@@ -1,5 +1,5 @@
 import { GatewayError } from './errors.ts'
-import { isMethodOverride } from './identity-headers.ts'
+import { isMethodOverride } from './reserved-headers.ts'
 
 /** Every method that override headers name, in capitals and once each. Throws where one could be read in more than one way. */
 export function methodsNamed(rawHeaders: readonly string[]): readonly string[] {

@@ -19,6 +19,25 @@ export interface Session {
   readonly claimsAt: number
   readonly accessExpiresAt: number
   readonly refreshToken: string | undefined
+  /** As they came last, where a route passes them on. */
+  readonly accessToken?: string | undefined
+  readonly idToken?: string | undefined
+}
+
+/** Which tokens a session keeps beside the refresh token. */
+export interface KeptTokens {
+  readonly accessToken: boolean
+  readonly idToken: boolean
+}
+
+export function tokensToKeep(
+  tokens: { readonly accessToken: string; readonly idToken: string | undefined },
+  kept: KeptTokens,
+): Pick<Session, 'accessToken' | 'idToken'> {
+  return {
+    accessToken: kept.accessToken ? tokens.accessToken : undefined,
+    idToken: kept.idToken ? tokens.idToken : undefined,
+  }
 }
 
 export interface SessionLimits {

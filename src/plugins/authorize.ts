@@ -4,6 +4,7 @@ import type { Metrics } from '../adapters/metrics.ts'
 import { decide, refusalOf, type Decision, type Permit, type Rule } from '../domain/access.ts'
 import { isCrossOrigin, isUpgrade } from '../domain/client-kind.ts'
 import type { Circumstances, Missing } from '../domain/conditions.ts'
+import { isAllowedOrigin } from '../domain/cors.ts'
 import { GatewayError } from '../domain/errors.ts'
 
 declare module 'fastify' {
@@ -53,8 +54,13 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
     }
     const circumstances = { address: request.peer.address, now: now() }
     if (overridden !== null) for (const other of overridden) permitBy(other, request, circumstances)
-    request.permit = permitBy(route ?? { access: request.access, pool: defaultPool }, request, circumstances)
+    request.permit = permitBy(ruleOf(request), request, circumstances)
     if (route !== null) metrics.count('decisions_total', { route: routeLabel, result: 'permit', reason: '' })
+  }
+
+  /** An own endpoint has no route, and a preflight not the rule of its route. */
+  function ruleOf({ route, access, isPreflight }: FastifyRequest): Rule {
+    return route === null || isPreflight ? { access, pool: route?.pool ?? defaultPool } : route
   }
 
   function permitBy(rule: Rule, request: FastifyRequest, circumstances: Circumstances): Permit {
@@ -85,15 +91,19 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
     }
   }
 
-  /** Only a cookie travels without the person's doing; a bearer token was put there by whoever sends it. */
+  /** Cookies travel without the person's doing, and so do passwords that a browser keeps; a bearer token was put there by whoever sends it. */
   function isForeign(request: FastifyRequest): boolean {
-    const { identity, bearer, route, overridden } = request
-    if (identity === null || bearer !== null || route === null) return false
+    const { route, identity, bearer, isPreflight, overridden } = request
     const { headers } = request.raw
-    const allowed = [publicOrigin, ...route.allowedOrigins]
+    if (route === null) return false
+    // Where the application answers preflights, it is the one to judge them.
+    if (isPreflight) return route.cors.preflight === 'answer' && !isAllowedOrigin(headers.origin, route)
+    if (identity === null || (bearer !== null && bearer.kind !== 'client')) return false
+    // Of clients with a password only browsers send an Origin.
+    const upgrade = isUpgrade(headers) && (bearer === null || headers.origin !== undefined)
     // An application that goes by override headers may change something whatever the method is.
     const method = overridden === null || overridden.length === 0 ? request.method : 'POST'
-    return isCrossOrigin(headers, { method, upgrade: isUpgrade(headers), allowed })
+    return isCrossOrigin(headers, { method, upgrade, allowed: [publicOrigin, ...route.allowedOrigins] })
   }
   ready()
 }

@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyReque
 import fp from 'fastify-plugin'
 import type { Logger } from 'pino'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
-import { clientKind, type ClientKind } from '../domain/client-kind.ts'
+import { challenges, type Challenge } from '../domain/challenge.ts'
+import { clientKind, isFromBrowser, type ClientKind } from '../domain/client-kind.ts'
+import { corsHeaders } from '../domain/cors.ts'
 import { catalogue, GatewayError, type ErrorCode } from '../domain/errors.ts'
 import type { AccessRule } from '../domain/access.ts'
 import type { Missing } from '../domain/conditions.ts'
@@ -20,6 +22,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Where the person wants to be, once that is known to be safe; pages lead there. */
     returnTo: SafePath | null
+    /** How a page gets to the sign-in. By header: whoever asked leads it there, because no redirect of ours would reach it. */
+    leadsBy: 'redirect' | 'absoluteRedirect' | 'header'
   }
 }
 
@@ -32,14 +36,17 @@ export interface ErrorHandlerOptions {
   readonly signOutEndpoint: string
   /** Address of the script of our pages. */
   readonly script: string
+  /** What reaches whoever asks: some proxies know three answers only. Without it every status does. */
+  readonly statusFor?: ((status: number, request: FastifyRequest) => number) | undefined
 }
 
 /** The one place where a failure becomes an answer: a redirect to sign in, a page for people, JSON for programs. */
 const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready) => {
-  const { log, self, csrf, signInEndpoint, signOutEndpoint, script } = options
+  const { log, self, csrf, signInEndpoint, signOutEndpoint, script, statusFor = (status) => status } = options
   const methodsAt = ownMethods(app)
   const https = self.publicUrl.startsWith('https:')
   app.decorateRequest('returnTo', null)
+  app.decorateRequest('leadsBy', 'redirect')
 
   app.setNotFoundHandler((request) => {
     throw nothingAt(methodsAt(request.target?.rawPath ?? ''))
@@ -47,12 +54,16 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
 
   app.setErrorHandler(async (thrown, request, reply) => {
     const error = toGatewayError(thrown)
-    const { status } = catalogue[error.code]
+    const status = statusFor(catalogue[error.code].status, request)
     request.outcome.code = error.code
     request.outcome.reason = error.reason ?? request.outcome.reason
     logFault(request, error)
     reply.code(status).headers(error.headers)
     reply.header('x-gateway-code', error.code).header('cache-control', 'no-store').header('x-request-id', request.id)
+    const challenge = challengeOf(request, error.code)
+    if (challenge !== null) reply.header('www-authenticate', challenges(challenge))
+    if (request.route !== null)
+      for (const [name, value] of corsHeaders(request.raw.headers.origin, request.route)) reply.header(name, value)
     return answer(request, reply, error.code)
   })
 
@@ -76,15 +87,15 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const reading = request.method === 'GET' || request.method === 'HEAD'
     const href = signInHref(placeOf(request, kind)) + againIn(request)
     if (kind === 'frame') return page(reply, framePage({ href }))
-    if (kind === 'page' && reading && request.sessionRefused) {
-      reply.header('www-authenticate', challengeFor(request))
+    const leads = kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401'
+    if (leads && request.leadsBy === 'header') reply.header('x-gateway-sign-in', self.publicUrl + href)
+    if (kind === 'page' && reading && request.sessionRefused)
       return page(reply, sessionRefusedPage({ reference, href }))
-    }
-    if (kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401') {
-      if (route.signInBy === 'redirect') return reply.redirect(href, 302)
-      return page(reply, onwardPage({ reference, href, script }))
-    }
-    reply.header('www-authenticate', challengeFor(request))
+    if (leads && route.signInBy === 'page') return page(reply, onwardPage({ reference, href, script }))
+    // Some proxies complete a relative address with that of the gateway.
+    if (leads && request.leadsBy === 'absoluteRedirect')
+      return reply.removeHeader('www-authenticate').redirect(self.publicUrl + href, 302)
+    if (leads && request.leadsBy === 'redirect') return reply.removeHeader('www-authenticate').redirect(href, 302)
     if (kind === 'page' && reading) return page(reply, signInRequiredPage({ reference, href, nothingSent: false }))
     if (kind === 'page') return page(reply, await formPage(request, href))
     return reply.send({
@@ -201,6 +212,30 @@ const KINDS = {
   no_rule: 'claim',
 } as const satisfies Record<Missing, MissingKind>
 
+const CHALLENGED: ReadonlySet<ErrorCode> = new Set(['GW_SIGN_IN_REQUIRED', 'GW_TOKEN_INVALID', 'GW_TOKEN_USE'])
+
+/** What a refusal says in `WWW-Authenticate`; null where it says nothing. */
+function challengeOf(request: FastifyRequest, code: ErrorCode): Challenge | null {
+  const { route, bearer, missing, raw, signedInWithinSeconds } = request
+  const realm = route?.application ?? 'gateway'
+  if (code === 'GW_FORBIDDEN' && bearer?.kind === 'token' && missing?.includes('scope_missing') === true) {
+    const scopes = route?.showMissing === true ? scopesAsked(route.access) : undefined
+    return { schemes: [], realm, error: 'insufficient_scope', scopes }
+  }
+  if (!CHALLENGED.has(code)) return null
+  const schemes = route === null || isFromBrowser(raw.headers) ? (['bearer'] as const) : route.challenge
+  if (signedInWithinSeconds !== null)
+    return { schemes, realm, error: 'insufficient_user_authentication', maxAgeSeconds: signedInWithinSeconds }
+  const isTokenRefused = bearer?.kind === 'token' && code !== 'GW_SIGN_IN_REQUIRED'
+  return { schemes, realm, error: isTokenRefused ? 'invalid_token' : undefined }
+}
+
+/** Scopes that let in by themselves; undefined where there are no such. */
+function scopesAsked(access: AccessRule): readonly string[] | undefined {
+  if (typeof access === 'string') return undefined
+  return access.find((entry) => entry.scopes !== undefined && Object.keys(entry).length === 1)?.scopes
+}
+
 /** Networks and app clients stay out of it: nobody can do anything about those. */
 function namesAsked(access: AccessRule): readonly string[] {
   if (typeof access === 'string') return []
@@ -213,13 +248,6 @@ function namesAsked(access: AccessRule): readonly string[] {
 /** Has Cognito ask for the password once more, where only that is missing. */
 function againIn({ signedInWithinSeconds }: FastifyRequest): string {
   return signedInWithinSeconds === null ? '' : '&prompt=login'
-}
-
-/** To programs that bring tokens, in the words of RFC 9470. */
-function challengeFor({ signedInWithinSeconds }: FastifyRequest): string {
-  if (signedInWithinSeconds === null) return 'Bearer'
-  const why = 'error="insufficient_user_authentication", error_description="The person signed in too long ago"'
-  return `Bearer ${why}, max_age="${signedInWithinSeconds}"`
 }
 
 /** Everything that is thrown ends up in the catalogue; what is not ours by class is told apart by its status. */

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { RouteSettings } from '../config/settings.ts'
 import type { AccessRule } from '../domain/access.ts'
+import { preflightMethod } from '../domain/cors.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { HOP_HEADER, MAX_HOPS, parseHops } from '../domain/hops.ts'
 import { locateRequest, type AskedAddress } from '../domain/locate-request.ts'
@@ -20,6 +21,8 @@ declare module 'fastify' {
     overridden: readonly RouteSettings[] | null
     /** What the route or the own endpoint asks. */
     access: AccessRule
+    /** A browser asks whether a script of another origin may send a request, and the route of that one says who answers. Nobody is asked who it is. */
+    isPreflight: boolean
     /** Path and query as the client sent them, once they were found unambiguous. */
     target: AcceptedTarget | null
     /** How many gateways it came through before this one. */
@@ -92,6 +95,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
   app.decorateRequest('route', null)
   app.decorateRequest('overridden', null)
   app.decorateRequest('access', 'signedIn')
+  app.decorateRequest('isPreflight', false)
   app.decorateRequest('target', null)
   app.decorateRequest('hops', 0)
   app.decorateRequest('routeLabel', {
@@ -127,8 +131,8 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
     }
     request.target = target
     requireSoundHeaders(request.raw)
-    if (request.raw.url === FORWARD_PATH) assign(request, routeOf(asked).route, asked)
-    else locateOwn(request, host)
+    if (request.raw.url !== FORWARD_PATH) locateOwn(request, host)
+    else if (!locatePreflight(request, asked)) assign(request, routeOf(asked).route, asked)
   }
 
   function locateOwn(request: FastifyRequest, host: string | null): void {
@@ -140,6 +144,17 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
     if (host === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'host_malformed' })
     if (!servedHosts.has(host)) throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
     request.access = config.access ?? 'public'
+  }
+
+  /** A preflight belongs to the request that it asks for, not to whoever takes OPTIONS at that path. */
+  function locatePreflight(request: FastifyRequest, asked: AskedAddress): boolean {
+    const method = preflightMethod(request.method, request.raw.headers)
+    const located = method === null ? null : locateRequest(served, { ...asked, method })
+    if (located?.kind !== 'route' || located.route.cors.preflight === 'refuse') return false
+    assign(request, located.route, asked)
+    request.isPreflight = true
+    request.access = 'public'
+    return true
   }
 
   function routeOf(asked: AskedAddress): { readonly route: RouteSettings; readonly target: AcceptedTarget } {

@@ -14,6 +14,8 @@ import { UsageError } from '../command.ts'
 export interface Asker {
   /** What the gateway makes of them: an error where a token is refused before any rule is asked. */
   readonly identity: Identity | GatewayError | null
+  /** They bring a token in an Authorization header, and whether its issuer is one of our pools. */
+  readonly bearer: 'ours' | 'foreign' | null
   readonly notes: readonly string[]
 }
 
@@ -55,26 +57,48 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
   }
 
   return {
-    nobody: { identity: null, notes: [] },
+    nobody: { identity: null, bearer: null, notes: [] },
     byClaims(given) {
       const pool = poolOf(pools, given)
       const access = { ...soundTimes(now()), token_use: 'access', ...given.access }
-      return { identity: identityIn(pool, { ...given, access }), notes: ['claims taken as given'] }
+      const bearer = given.id === undefined ? 'ours' : null
+      return { identity: identityIn(pool, { ...given, access }), bearer, notes: ['claims taken as given'] }
     },
     byToken(token) {
       const access = unverifiedClaims(token)
       if (access === undefined) throw new UsageError('--token-file holds no token.')
       const pool = pools.find(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
       if (pool === undefined)
-        return { identity: null, notes: ['the token comes from none of the pools: to the rules it is none'] }
-      return { identity: identityIn(pool, { access }), notes: ['signature not checked'] }
+        return { identity: null, bearer: 'foreign', notes: ['the token comes from none of the pools'] }
+      return { identity: identityIn(pool, { access }), bearer: 'ours', notes: ['signature not checked'] }
     },
-    explain({ method, url, address }, { identity }) {
+    explain({ method, url, address }, asker) {
       const { host, target } = addressIn(url, publicHost)
       const client = address === '' ? '' : parseAddress(address)
       if (client === null) throw new UsageError('The address must be one of IPv4 or IPv6.')
-      return explain(served, { host, method, target: parseTarget(target), identity, address: client, now: now() })
+      return explain(served, {
+        host,
+        method,
+        target: parseTarget(target),
+        identityAt: (route) => identityAt(route, asker),
+        address: client,
+        now: now(),
+      })
     },
+  }
+}
+
+/** Whose the Authorization header is, the route says. */
+function identityAt({ authorization }: RouteSettings, { identity, bearer }: Asker): Asker['identity'] {
+  if (bearer === null) return identity
+  switch (authorization) {
+    case 'application':
+    case 'drop':
+      return null
+    case 'auto':
+      return identity
+    case 'gateway':
+      return bearer === 'ours' ? identity : new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
   }
 }
 

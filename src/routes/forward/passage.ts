@@ -1,11 +1,16 @@
 import type { FastifyRequest } from 'fastify'
+import type { IdentityProofs } from '../../adapters/identity-proofs.ts'
 import type { Overload } from '../../adapters/overload.ts'
 import type { Pin, Upstream, Upstreams } from '../../adapters/upstreams.ts'
-import type { HeaderChanges, RouteSettings } from '../../config/settings.ts'
+import type { HeaderChanges, RouteSettings, UpstreamSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
 import type { AnswerRules } from '../../domain/answer-headers.ts'
-import { foldHeaderName, withIdentity, type RequestChanges } from '../../domain/identity-headers.ts'
+import { OWN_CORS_HEADERS } from '../../domain/cors.ts'
+import { identityHeaderNames } from '../../domain/identity-headers.ts'
+import { withIdentity, type RequestChanges } from '../../domain/request-headers.ts'
+import { foldHeaderName, isReservedHeader } from '../../domain/reserved-headers.ts'
 import type { PublicAddress, RewrittenPath } from '../../domain/rewriting.ts'
+import type { Session } from '../../domain/session.ts'
 import type { BoundCookies } from './bound-cookies.ts'
 import type { BodyRules } from './request-body.ts'
 
@@ -32,6 +37,8 @@ export interface ExchangeLimits {
 export interface Told {
   readonly request: FastifyRequest
   readonly permit: Permit
+  /** The session behind the permit; null where there is none. */
+  readonly session: Session | null
   readonly path: RewrittenPath
   readonly pin: Pin | null
   readonly bound: BoundCookies | null
@@ -39,6 +46,7 @@ export interface Told {
 
 export interface PassageOptions {
   readonly upstreams: Upstreams
+  readonly proofs: IdentityProofs
   readonly overload: Overload
   readonly publicUrl: string
   readonly routes: readonly RouteSettings[]
@@ -46,9 +54,8 @@ export interface PassageOptions {
 
 /** Makes the passages of all routes, and so the way to every application, and finds that of one. Throws where TLS files cannot be read. */
 export function createPassages(options: PassageOptions): (route: RouteSettings) => Passage {
-  // A header that some application is told by us is never told by a client to any.
-  const reserved = options.routes.flatMap(({ requestHeaders }) => Object.keys(requestHeaders.set).map(foldHeaderName))
-  const passages = new WeakMap(options.routes.map((route) => [route, createPassage(route, reserved, options)]))
+  const ours = ourHeaders(options.routes)
+  const passages = new WeakMap(options.routes.map((route) => [route, createPassage(route, ours, options)]))
   return (route) => {
     const passage = passages.get(route)
     if (passage === undefined) throw new TypeError(`${route.name} is no route of the settings`)
@@ -56,10 +63,38 @@ export function createPassages(options: PassageOptions): (route: RouteSettings) 
   }
 }
 
-function createPassage(route: RouteSettings, reserved: readonly string[], options: PassageOptions): Passage {
+/** What clients may not tell an application, because some route tells it; beside what is reserved in any case. */
+interface OurHeaders {
+  /** Folded. */
+  readonly names: readonly string[]
+  /** Hosts of applications that get an Authorization header of ours on some route. Most have one of their own, so it is left to the others. */
+  readonly authorizedHosts: ReadonlySet<string>
+}
+
+function ourHeaders(routes: readonly RouteSettings[]): OurHeaders {
+  const written = routes.map(({ requestHeaders, identity, upstream }) => ({
+    names: [...Object.keys(requestHeaders.set), ...identityHeaderNames(identity)].map(foldHeaderName),
+    hosts: hostsOf(upstream),
+  }))
+  const names = written.flatMap((route) => route.names)
+  return {
+    names: names.filter((name) => name !== 'authorization' && !isReservedHeader(name)),
+    authorizedHosts: new Set(written.flatMap((route) => (route.names.includes('authorization') ? route.hosts : []))),
+  }
+}
+
+/** Whatever else an address says: the server behind is the same. */
+function hostsOf({ urls }: UpstreamSettings): readonly string[] {
+  return urls.map((url) => (url.startsWith('unix:') ? (url.split(':')[1] ?? '') : new URL(url).host))
+}
+
+function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageOptions): Passage {
   const { limits } = route
   const upstream = options.upstreams.of(route.upstream)
-  const changes = requestChanges(route.requestHeaders, reserved)
+  const changes = requestChanges(route.requestHeaders, ours.names)
+  const proofsOf = options.proofs.of(route)
+  const isAuthorizationOurs = hostsOf(route.upstream).some((host) => ours.authorizedHosts.has(host))
+  const withholdsAuthorization = route.authorization === 'gateway' || route.authorization === 'drop'
   return {
     upstream,
     isCrowded: (connected) => options.overload.reason === 'memory' || (connected && upstream.isCrowded()),
@@ -70,7 +105,7 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
       totalSeconds: route.upstream.totalSeconds,
     },
     bodyRules: { maxBytes: limits.bodyBytes, ...limits.clientBody },
-    headersFor({ request, permit, path, pin, bound }, upstreamHost) {
+    headersFor({ request, permit, session, path, pin, bound }, upstreamHost) {
       const { peer } = request
       const trace = request.id.replaceAll('-', '')
       const headers = withIdentity(request.raw.rawHeaders, permit, route.identity, {
@@ -82,7 +117,8 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
         requestId: request.id,
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
         hop: request.hops + 1,
-        dropAuthorization: request.bearer !== null,
+        proofs: proofsOf === null ? NOTHING : proofsOf(permit, { session, bearer: tokenOf(request) }),
+        dropAuthorization: isAuthorizationOurs || withholdsAuthorization || request.bearer !== null,
         changes,
         withheldCookies: bound?.withheld ?? null,
         ownConnection: pin !== null,
@@ -93,6 +129,8 @@ function createPassage(route: RouteSettings, reserved: readonly string[], option
     },
   }
 }
+
+const NOTHING: readonly string[] = []
 
 function hostFor(setting: string, upstreamHost: string, browserHost: string): string {
   if (setting === 'preserve') return browserHost
@@ -114,7 +152,13 @@ function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
     set: Object.entries(responseHeaders.set).flat(),
     setIfAbsent: Object.entries(responseHeaders.setIfAbsent).flat(),
     // What is set replaces what was there.
-    remove: new Set([...responseHeaders.remove, ...Object.keys(responseHeaders.set)].map((name) => name.toLowerCase())),
+    remove: new Set(
+      [
+        ...responseHeaders.remove,
+        ...Object.keys(responseHeaders.set),
+        ...(route.cors.preflight === 'answer' ? OWN_CORS_HEADERS : []),
+      ].map((name) => name.toLowerCase()),
+    ),
     cookies: { dropDomain: cookies.domain === 'drop', secure: cookies.secure },
   }
 }
@@ -129,3 +173,6 @@ function publicAddress({ upstream, prefixes }: RouteSettings, publicUrl: string)
     upstreamPrefix: own[0]?.pathname.replace(/\/$/, '') ?? '',
   }
 }
+
+/** The token that the request brought; a client that showed its password has none to show. */
+const tokenOf = ({ bearer }: FastifyRequest): string | null => (bearer?.kind === 'token' ? bearer.token : null)
