@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { count, day, filledList, headerName, headerValue, httpOrigin, list, ownPath, seconds } from './kinds.ts'
-import { mark, notYet } from './marks.ts'
+import { mark } from './marks.ts'
 import { identity } from './schema-identity.ts'
 import { upstream } from './schema-upstream.ts'
 

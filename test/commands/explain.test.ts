@@ -36,6 +36,8 @@ const settings = {
           reportOnly: { until: new Date().toISOString().slice(0, 10) },
         },
         open: { path: '/open', access: 'public' },
+        own: { path: '/own', access: [{ clients: ['batch'] }], authorization: 'application' },
+        ours: { path: '/ours', access: [{ clients: ['batch'] }], authorization: 'gateway' },
       },
     },
   },
@@ -159,6 +161,11 @@ t.test('explain reads a token as the gateway would, but for its signature', asyn
   t.match(await verdictOf('id'), 'denied: 401 GW_TOKEN_USE')
   t.equal(await verdictOf('foreign'), 'denied: 401 GW_SIGN_IN_REQUIRED (no_session)')
   t.match((await run('GET', '/admin/', '--token-file', '@good')).out, 'signature not checked')
+  const at = async (path: string, name: string): Promise<string> =>
+    /verdict {3}(.*)/.exec((await run('GET', path, '--token-file', `@${name}`)).out)?.[1] ?? ''
+  t.match(await at('/own', 'good'), 'GW_SIGN_IN_REQUIRED', "an application's own token is nobody's")
+  t.equal(await at('/ours', 'good'), 'allowed')
+  t.match(await at('/ours', 'foreign'), 'GW_TOKEN_INVALID')
   await t.rejects(run('GET', '/', '--token-file', '@none'), { message: /holds no token/ })
 })
 
