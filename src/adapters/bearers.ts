@@ -9,8 +9,6 @@ import type { TokenVerifier } from './token-verifier.ts'
 export interface Bearers {
   /** The token where the header holds one that claims to come from our pool; anything else is the application's own affair. */
   ownTokenIn(authorization: string): string | null
-  /** The same for a header that is ours in any case: the token, whatever it claims. */
-  tokenIn(authorization: string): string | null
   /** A promise only where the token must be verified; it rejects with GW_TOKEN_INVALID, GW_TOKEN_USE or GW_POOL_UNAVAILABLE. */
   identityOf(token: string): Identity | Promise<Identity>
 }
@@ -89,10 +87,9 @@ export function createBearers(options: BearersOptions): Bearers {
     ownTokenIn(authorization) {
       const remembered = rememberedIn(authorization)
       if (remembered !== null) return remembered
-      const token = tokenIn(authorization)
-      return token !== null && verifier.claimsToBeOurs(token) ? token : null
+      const token = BEARER.exec(authorization)?.groups?.['token']
+      return token !== undefined && verifier.claimsToBeOurs(token) ? token : null
     },
-    tokenIn: (authorization) => rememberedIn(authorization) ?? tokenIn(authorization),
     identityOf(token) {
       const known = memo.get(token)
       if (known === null || ticks() >= known.until || now() >= known.expiresAt) return verified(token)
@@ -100,7 +97,5 @@ export function createBearers(options: BearersOptions): Bearers {
     },
   }
 }
-
-const tokenIn = (authorization: string): string | null => BEARER.exec(authorization)?.groups?.['token'] ?? null
 
 const revoked = (): GatewayError => new GatewayError('GW_TOKEN_INVALID', { reason: 'token_revoked' })

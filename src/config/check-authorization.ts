@@ -23,13 +23,14 @@ export function checkAuthorization(route: DraftRoute, { pool }: DraftApplication
     )
   if (clientBasic && pool !== undefined && knowsNoClient(pool, draft))
     findings.push(finding('clientBasic', `lets nobody in: list the app clients in pools.${pool}.bearerClients`))
-  if (challenge.includes('basic') && !clientBasic && contradicts('challenge', 'clientBasic'))
+  const isKnown = !leftOut(route, 'clientBasic', draft) && !leftOut(route, 'challenge', draft)
+  if (challenge.includes('basic') && !clientBasic && isKnown && contradicts('challenge', 'clientBasic'))
     findings.push(
       finding('challenge', 'must not offer basic without clientBasic: true: no password would let anybody in'),
     )
-  if (cors.preflight === 'answer' && allowedOrigins.length === 0 && !leftOut(route, draft))
+  if (cors.preflight === 'answer' && allowedOrigins.length === 0 && !leftOut(route, 'allowedOrigins', draft))
     findings.push(finding('cors', 'needs allowedOrigins: the origins whose scripts may send requests'))
-  if (cors.credentials && cors.preflight === 'refuse')
+  if (cors.credentials && cors.preflight === 'refuse' && !leftOut(route, 'cors', draft))
     findings.push(finding('cors', 'has credentials that nobody may send: write preflight: answer or application too'))
   return findings
 }
@@ -38,5 +39,5 @@ function knowsNoClient(pool: string, draft: Draft): boolean {
   return draft.file.pools[pool]?.bearerClients.length === 0 && !draft.leftOut(['pools', pool, 'bearerClients'])
 }
 
-const leftOut = (route: DraftRoute, draft: Draft): boolean =>
-  levelsOf(route).some((level) => draft.leftOut([...level, 'allowedOrigins']))
+const leftOut = (route: DraftRoute, key: string, draft: Draft): boolean =>
+  levelsOf(route).some((level) => draft.leftOut([...level, key]))

@@ -32,10 +32,10 @@ const hook: FastifyPluginCallback<BearerOptions> = (app, { bearers, basicClients
   function ownPartOf(authorization: string, { route }: FastifyRequest): Credentials | null {
     const rule = route ?? OWN_RULE
     if (rule.authorization === 'application' || rule.authorization === 'drop') return null
-    const isOurs = rule.authorization === 'gateway'
-    const token = isOurs ? bearers.tokenIn(authorization) : bearers.ownTokenIn(authorization)
+    const token = bearers.ownTokenIn(authorization)
     if (token !== null) return { kind: 'token', token }
-    return (rule.clientBasic ? basicClients.clientIn(authorization) : null) ?? (isOurs ? UNKNOWN : null)
+    const client = rule.clientBasic ? basicClients.clientIn(authorization) : null
+    return client ?? (rule.authorization === 'gateway' ? UNKNOWN : null)
   }
   ready()
 }

@@ -226,7 +226,7 @@ function challengeOf(request: FastifyRequest, code: ErrorCode): Challenge | null
   const schemes = route === null || isFromBrowser(raw.headers) ? (['bearer'] as const) : route.challenge
   if (signedInWithinSeconds !== null)
     return { schemes, realm, error: 'insufficient_user_authentication', maxAgeSeconds: signedInWithinSeconds }
-  const isTokenRefused = bearer?.kind === 'token' && code !== 'GW_SIGN_IN_REQUIRED'
+  const isTokenRefused = bearer !== null && bearer.kind !== 'client' && code !== 'GW_SIGN_IN_REQUIRED'
   return { schemes, realm, error: isTokenRefused ? 'invalid_token' : undefined }
 }
 

@@ -13,7 +13,7 @@ const worldOf = (proxy: AskingProxy): World => {
   return world
 }
 
-t.test('A20 who is not in trustedProxies gets no answer to a question, on this machine neither', async (t) => {
+t.test('H25 who is not in trustedProxies gets no answer to a question, on this machine neither', async (t) => {
   const trustedProxies = [
     { cidr: '192.0.2.0/24', headers: ['for'] },
     { cidr: '198.51.100.0/24', proxyProtocol: true },
