@@ -106,7 +106,7 @@ const values = {
       cors: { preflight: 'answer', credentials: true },
       showMissing: false,
       methodOverride: 'both',
-      reportOnly: { until: '2027-01-31' },
+      reportOnly: { until: '2026-01-31' },
       limits: { bodyBytes: 10000000, clientBody: { idleSeconds: 60, minBytesPerSecond: 500 } },
       webSocket: { allow: true, idleSeconds: 3600, maxPerSession: 50 },
       strip: '/wiki',
@@ -121,7 +121,7 @@ const values = {
       cookies: { domain: 'drop', secure: true },
       paths: 'strict',
       allowInPath: ['matrixParams'],
-      publicFiles: ['/favicon.ico'],
+      publicFiles: ['/wiki/favicon.ico'],
       bindCookies: ['JSESSIONID'],
       signOut: { paths: ['/wiki/logout'] },
       routes: {

@@ -34,6 +34,7 @@ import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-pr
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { claimsAsked } from './domain/conditions.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
@@ -354,9 +355,7 @@ function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void
 
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */
 function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[] {
-  const asked = routes.flatMap(({ access }) =>
-    typeof access === 'string' ? [] : access.flatMap((entry) => Object.keys(entry.claims ?? {})),
-  )
+  const asked = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
   const told = routes.flatMap(({ identity }) => claimsTold(identity))
   return [...new Set([...asked, ...told])]
 }

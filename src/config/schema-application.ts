@@ -16,11 +16,9 @@ const applicationKeys = {
   allowInPath: list(z.enum(PATH_WORDS))
     .default([])
     .describe('What strict paths let through for this application, where every reading leads to the same route.'),
-  publicFiles: notYet(
-    list(ownPathLike())
-      .default([])
-      .describe('Paths that browsers ask for without cookies, such as /favicon.ico: public.'),
-  ),
+  publicFiles: list(filePath())
+    .default([])
+    .describe('Paths that browsers ask for without cookies, such as /favicon.ico: whoever wants to may read them.'),
   bindCookies: list(cookieName())
     .default([])
     .describe("The application's own session cookies: withheld from any session but the one that they were set under."),
@@ -43,8 +41,14 @@ function cookieName() {
   })
 }
 
-function ownPathLike() {
-  return text({ expects: 'a path such as /favicon.ico', fault: pathPatternFault })
+function filePath() {
+  return text({
+    expects: 'a path such as /favicon.ico',
+    fault: (value) =>
+      /[*]|\/:/.test(value) || value === '/'
+        ? 'must be one file such as /favicon.ico; give folders a route with access: public'
+        : pathPatternFault(value),
+  })
 }
 
 const methods = () => filledList(text({ expects: 'a method in capitals, such as GET', fault: methodFault }))
@@ -117,16 +121,17 @@ function onlyPublicHost(value: unknown, file: unknown): boolean {
   )
 }
 
-export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }), {
+export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }).omit({ reportOnly: true }), {
   sameAs: 'applications.NAME',
   strangers: {
     access: 'never comes from defaults: state it at each application or route',
+    reportOnly: 'never comes from defaults: state it at each application or route',
     routes: 'belong to an application',
   },
 })
   .prefault({})
   .describe(
-    "What holds for every application that does not say otherwise: any of an application's settings but hosts, path, pool, access and routes.",
+    "What holds for every application that does not say otherwise: any of an application's settings but hosts, path, pool, access, reportOnly and routes.",
   )
 
 /** What holds for an application as a whole, after merging with `defaults`. */

@@ -34,10 +34,10 @@ const plugin: FastifyPluginCallback<KeepFormOptions> = (app, { forms, self, log,
   const { origin, hostname } = new URL(self.publicUrl)
 
   app.decorate('keepForm', async (request) => {
-    const { route, lapsedSession, target } = request
+    const { route, lapsedSession, signedInSession, target } = request
     const { headers } = request.raw
     // Whoever else posts here gets nothing that could be used, and nobody reads what they send.
-    const person = lapsedSession?.person
+    const person = (request.signedInWithinSeconds === null ? lapsedSession : signedInSession)?.person
     if (request.method !== 'POST' || route === null || target === null || person?.pool !== route.pool) return LOST
     if (!isSameOrigin(headers, origin) || parseHost(headers.host) !== hostname) return LOST
     const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()

@@ -20,10 +20,9 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
   function open(text: string): LoginAttempt | null {
     const data: unknown = app.decodeSecureSession(text, undefined, 'loginAttempt')?.get('attempt')
     if (typeof data !== 'object' || data === null) return null
-    const { id, secret, nonce, verifier, returnTo, startedAt } = Object.fromEntries(Object.entries(data)) as Record<
-      string,
-      unknown
-    >
+    const { id, secret, nonce, verifier, returnTo, startedAt, afresh } = Object.fromEntries(
+      Object.entries(data),
+    ) as Record<string, unknown>
     const texts = [id, secret, nonce, verifier, returnTo]
     if (!texts.every((text) => typeof text === 'string') || typeof startedAt !== 'number') return null
     return {
@@ -33,6 +32,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
       verifier: String(verifier),
       returnTo: parseReturnTo(String(returnTo), self),
       startedAt,
+      afresh: afresh === true,
     }
   }
 

@@ -29,14 +29,17 @@ export interface Beginning {
   readonly insteadOf?: string
   /** Cognito's own session was ended for it. */
   readonly renewed?: boolean
+  /** The person has to give their password, whoever Cognito knows. */
+  readonly afresh?: boolean
 }
 
 interface Leaving {
   readonly returnTo: SafePath
   /** Of the sign-in for which that is done, where there is one. */
   readonly id?: string
-  /** It was revoked before it came back, and would be again. */
+  /** What came back was revoked or too old, and would be again. */
   readonly renewed?: boolean
+  readonly afresh?: boolean
 }
 
 interface Visit {
@@ -61,6 +64,7 @@ export async function beginLogin(
     verifier: random(32),
     returnTo: beginning.returnTo,
     startedAt,
+    afresh: beginning.afresh === true,
   }
   const { insteadOf, renewed = false } = beginning
   const state = states.write({ ...attempt, pool, restarted: insteadOf !== undefined, renewed })
@@ -74,6 +78,8 @@ export async function beginLogin(
       verifier: attempt.verifier,
       identityProvider: beginning.identityProvider,
       loginHint: beginning.loginHint,
+      // Cognito's own session was ended a moment ago: who it knows now has just given their password.
+      afresh: attempt.afresh && !renewed,
     })
     attempts.add(request, attempt)
     journal.reached(step, 'started', facts)
@@ -90,10 +96,10 @@ export async function beginLogin(
  */
 export async function leaveFirst(
   { cognito, states, now, pool, callbackUrl }: BeginParts,
-  { id = random(6), returnTo, renewed = false }: Leaving,
+  { id = random(6), returnTo, renewed = false, afresh = false }: Leaving,
   { request, reply }: Visit,
 ): Promise<FastifyReply> {
-  const state = states.write({ id, secret: '', pool, returnTo, startedAt: now(), restarted: false, renewed })
+  const state = states.write({ id, secret: '', pool, returnTo, startedAt: now(), restarted: false, renewed, afresh })
   const url = await cognito.switchUrl({ redirectUri: callbackUrl, state })
   request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
   return reply

@@ -51,6 +51,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     request.returnTo = returnTo
     const provider = query.get('idp') ?? undefined
     const hint = query.get('login_hint') ?? undefined
+    const afresh = query.get('prompt') === 'login'
     if (loopGuard.isLoop(request)) {
       const error = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
       parts.journal.failed({ request, attempt: null }, 'started', error)
@@ -69,6 +70,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
         returnTo,
         identityProvider: provider !== undefined && identityProviders.includes(provider) ? provider : undefined,
         loginHint: hint !== undefined && hint.length <= MAX_HINT ? hint : undefined,
+        afresh,
       },
       { request, reply },
     )
@@ -95,8 +97,10 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
 
   app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)
-    const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), self))
-    const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${more}`
+    const query = new URLSearchParams(request.target?.query ?? '')
+    const rd = encodeURIComponent(returnToIn(query, self))
+    const again = query.get('prompt') === 'login' ? '&prompt=login' : ''
+    const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${again}${more}`
     const providers = identityProviders.map((name) => ({
       label: name === 'COGNITO' ? 'User name and password' : name,
       href: link('start', `&idp=${encodeURIComponent(name)}`),
