@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Pool } from 'undici'
-import { createExplainer, type Asker, type Explainer } from '../../src/commands/explain/explainer.ts'
 import { wordsOf } from '../../src/commands/explain/explanation-text.ts'
 import { loadSettings } from '../../src/config/load.ts'
+import { createExplainer, type Asker, type Explainer } from '../../src/explainer.ts'
 import { until } from '../helpers/until.ts'
 import { CLIENT_ID, startWorld, type World } from '../helpers/world.ts'
 

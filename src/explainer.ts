@@ -1,14 +1,13 @@
-import { bearerRefusal, unverifiedClaims } from '../../adapters/token-verifier.ts'
-import type { GivenClaims } from '../../config/explain-files.ts'
-import type { PoolSettings, RouteSettings, Settings } from '../../config/settings.ts'
-import { claimsAsked } from '../../domain/conditions.ts'
-import { parseAddress } from '../../domain/client-address.ts'
-import { GatewayError } from '../../domain/errors.ts'
-import { explain, type Explanation } from '../../domain/explain.ts'
-import { identityFromClaims, type Identity } from '../../domain/identity.ts'
-import { foldPath, parseTarget } from '../../domain/request-target.ts'
-import { buildRouteTable, parseHost } from '../../domain/route-table.ts'
-import { UsageError } from '../command.ts'
+import { bearerRefusal, unverifiedClaims } from './adapters/token-verifier.ts'
+import type { GivenClaims } from './config/explain-files.ts'
+import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { claimsAsked } from './domain/conditions.ts'
+import { parseAddress } from './domain/client-address.ts'
+import { GatewayError } from './domain/errors.ts'
+import { explain, type Explanation } from './domain/explain.ts'
+import { identityFromClaims, type Identity } from './domain/identity.ts'
+import { foldPath, parseTarget } from './domain/request-target.ts'
+import { buildRouteTable, parseHost, type RouteTable } from './domain/route-table.ts'
 
 /** Somebody who asks, and what of that is only taken as given. */
 export interface Asker {
@@ -27,22 +26,26 @@ export interface AskedRequest {
   readonly address: string
 }
 
-/** Asks rules about requests without a running gateway. */
+/** What is no request, no token or no known pool; the message says so to whoever asked, and quotes nothing but a pool's name. */
+export class QuestionError extends Error {}
+
+/** Asks rules about requests that nobody sends. */
 export interface Explainer {
   readonly nobody: Asker
   byClaims(given: GivenClaims): Asker
   /** A token as it stands in an Authorization header. */
   byToken(token: string): Asker
-  /** Throws a UsageError for what is no request. */
+  /** Throws a QuestionError for what is no request. */
   explain(request: AskedRequest, asker: Asker): Explanation<RouteSettings>
 }
 
-export function createExplainer(settings: Settings, now: () => number): Explainer {
+/** `table` where there is one already, of the same settings. */
+export function createExplainer(settings: Settings, now: () => number, table?: RouteTable<RouteSettings>): Explainer {
   const { publicUrl, pools, endpoints } = settings
   const routes = settings.applications.flatMap((application) => application.routes)
   const publicHost = new URL(publicUrl).hostname
   const served = {
-    table: buildRouteTable(routes),
+    table: table ?? buildRouteTable(routes),
     ownPrefix: foldPath(endpoints.prefix),
     ownHosts: new Set([publicHost]),
   }
@@ -66,7 +69,7 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
     },
     byToken(token) {
       const access = unverifiedClaims(token)
-      if (access === undefined) throw new UsageError('--token-file holds no token.')
+      if (access === undefined) throw new QuestionError('--token-file holds no token.')
       const pool = pools.find(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
       if (pool === undefined)
         return { identity: null, bearer: 'foreign', notes: ['the token comes from none of the pools'] }
@@ -75,7 +78,7 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
     explain({ method, url, address }, asker) {
       const { host, target } = addressIn(url, publicHost)
       const client = address === '' ? '' : parseAddress(address)
-      if (client === null) throw new UsageError('The address must be one of IPv4 or IPv6.')
+      if (client === null) throw new QuestionError('The address must be one of IPv4 or IPv6.')
       return explain(served, {
         host,
         method,
@@ -106,7 +109,7 @@ function identityAt({ authorization }: RouteSettings, { identity, bearer }: Aske
 function addressIn(url: string, publicHost: string): { readonly host: string | null; readonly target: string } {
   if (url.startsWith('/')) return { host: publicHost, target: url }
   const [, host, rest = ''] = /^https?:\/\/([^/?#]+)(.*)$/is.exec(url) ?? []
-  if (host === undefined) throw new UsageError('URL must begin with https://, http:// or a slash.')
+  if (host === undefined) throw new QuestionError('URL must begin with https://, http:// or a slash.')
   return { host: parseHost(host), target: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
@@ -115,7 +118,7 @@ function poolOf(pools: readonly PoolSettings[], { pool: name, access }: GivenCla
     name === undefined
       ? (pools.find(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss'])) ?? pools[0])
       : pools.find((one) => one.name === name)
-  if (pool === undefined) throw new UsageError(`The settings know no pool ${name ?? ''}.`)
+  if (pool === undefined) throw new QuestionError(`The settings know no pool ${name ?? ''}.`)
   return pool
 }
 
