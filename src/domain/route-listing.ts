@@ -118,7 +118,10 @@ function loosenedIn(route: ListableRoute, now: number): readonly Loosened[] {
   const marks: readonly (Loosened | false)[] = [
     reportOnlyUntil !== null && {
       setting: 'reportOnly',
-      says: `${now < reportOnlyUntil ? 'the rule refuses nobody until' : 'over, the rule refuses since'} ${new Date(reportOnlyUntil).toISOString().slice(0, 10)}`,
+      says:
+        now < reportOnlyUntil
+          ? `the rule refuses nobody through ${dayOf(reportOnlyUntil - 1)}`
+          : `over: the rule refuses since ${dayOf(reportOnlyUntil)}`,
     },
     paths === 'opaque' && { setting: 'paths', says: 'opaque' },
     allowInPath.length > 0 && { setting: 'allowInPath', says: allowInPath.join(', ') },
@@ -132,6 +135,8 @@ function loosenedIn(route: ListableRoute, now: number): readonly Loosened[] {
   ]
   return marks.filter((mark) => mark !== false)
 }
+
+const dayOf = (epochMs: number): string => new Date(epochMs).toISOString().slice(0, 10)
 
 /** Without path, query and whatever else may stand in an address. */
 function originOf(url: string): string {

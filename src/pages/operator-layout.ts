@@ -27,7 +27,8 @@ td ul { margin: 0; padding-left: 18px }
 .good { color: var(--good) }
 .bad { color: var(--bad) }
 .warn { color: var(--warn) }
-.warned { display: block; margin-top: 4px; font-size: .86rem; color: var(--warn) }
+.warned { display: block; margin-bottom: 4px; font-size: .86rem; color: var(--warn) }
+.warned strong { color: inherit }
 .filter { display: flex; flex-wrap: wrap; gap: 8px; margin: 18px 0 }
 input, textarea { width: 100%; padding: 9px 12px; border: 1px solid var(--line); border-radius: 10px; background: var(--ground); color: var(--text); font: inherit; font-weight: 400 }
 textarea { min-height: 150px; font: .88rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; resize: vertical }

@@ -17,8 +17,8 @@ const MAX_ROWS = 500
 const COLUMNS = [
   { title: 'Verdict', width: 14 },
   { title: 'Request', width: 36 },
-  { title: 'Why', width: 30 },
-  { title: 'Who may pass', width: 20 },
+  { title: 'Why', width: 20 },
+  { title: 'Who may pass', width: 30 },
 ]
 
 /** Who may reach what: a form, and the answer to what it asked. Neither the claims nor the token come back in it. */
@@ -62,12 +62,16 @@ function nobodyText(refused: ReachAnswer['refused']): string {
 }
 
 function identityText(who: Exclude<ReachAnswer['who'], null>): string {
-  const { kind, ...parts } = who.kind === 'person' ? { ...who, authTime: timeText(who.authTime) } : who
+  const { kind, ...parts } = who.kind === 'person' ? withTime(who) : who
   const facts = Object.entries(parts).flatMap(([name, value]: [string, unknown]) => {
     const text = factText(value)
     return text === '' ? [] : [`${escapeHtml(name)} ${code(text)}`]
   })
   return [`<strong>${kind}</strong>`, ...facts].join(' · ')
+}
+
+function withTime({ authTime, ...person }: Extract<Exclude<ReachAnswer['who'], null>, { kind: 'person' }>) {
+  return { ...person, 'password given': timeText(authTime) }
 }
 
 /** The claims are whatever somebody pasted: not every number is a time. */

@@ -7,7 +7,8 @@ interface Teardown {
 /** Text that would do something in a page that forgot to escape it. */
 export const HOSTILE = `"><img src=x onerror=alert(1)><script>alert('x')</script>`
 
-const soon = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10)
+/** The last day on which a route of it only reports. */
+export const LAST_DAY = new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10)
 
 /** Applications whose rules, paths and settings are of many kinds, with a control port. */
 export async function startOperatorWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
@@ -34,7 +35,7 @@ export async function startOperatorWorld(t: Teardown, options: WorldOptions = {}
                 { clients: ['orders-batch'], scopes: ['orders/read', 'orders/write'] },
               ],
             },
-            pilot: { path: '/pilot/*', access: [{ groups: [HOSTILE] }], reportOnly: { until: soon } },
+            pilot: { path: '/pilot/*', access: [{ groups: [HOSTILE] }], reportOnly: { until: LAST_DAY } },
             lab: { path: '/lab/*', access: [{ claims: { 'custom:team': [HOSTILE] } }] },
           },
         },
