@@ -115,16 +115,14 @@ function row({ verdict, methods, othersOnly, address, route, rule, ...why }: Rea
   ]
 }
 
-function whyText({ code: errorCode, status, reason, missing, wouldDeny }: Omit<Reached, RowKeys>): string {
-  if (wouldDeny !== null)
-    return `the route only reports: the rule refuses${small([code(wouldDeny)])}${small(missing.map(entryText))}`
-  if (errorCode === null) return ''
-  // The reason says it all.
-  const alone = missing.length === 1 && missing[0]?.length === 1
-  return `${code([status, errorCode, reason ?? []].flat().join(' '))}${small(alone ? [] : missing.map(entryText))}`
+function whyText({ code: errorCode, status, reason, missing, wouldDeny }: Why): string {
+  // Where the rule lacks one thing only, the reason says it all.
+  const entries = missing.length === 1 && missing[0]?.length === 1 ? [] : missing.map(entryText)
+  if (wouldDeny !== null) return `the route only reports: the rule refuses ${code(wouldDeny)}${small(entries)}`
+  return errorCode === null ? '' : `${code([status, errorCode, reason ?? []].flat().join(' '))}${small(entries)}`
 }
 
-type RowKeys = 'verdict' | 'methods' | 'othersOnly' | 'address' | 'route' | 'rule' | 'application'
+type Why = Pick<Reached, 'code' | 'status' | 'reason' | 'missing' | 'wouldDeny'>
 
 const small = (texts: readonly string[]): string => texts.map((text) => `<small>${text}</small>`).join('')
 

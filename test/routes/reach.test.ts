@@ -98,13 +98,13 @@ t.test('for pasted claims every route says allowed, denied or sign-in, and why',
 })
 
 t.test('a pasted token is verified as in a request, and its route says what became of it', async (t) => {
-  const { access_token: batch = '' } = await pool.issueTokens({ clientId: 'orders-batch' })
-  const machine = await reach({ token: `Bearer ${String(batch)}` })
+  const { access_token: batch } = await pool.issueTokens({ clientId: 'orders-batch' })
+  const machine = await reach({ token: `Bearer ${batch}` })
   t.match(machine, { who: { kind: 'machine', clientId: 'orders-batch', scopes: ['orders/read'] } })
   t.match(machine.notes[0], /signature, issuer, times, app client and revocation were checked/)
   t.match(verdicts(machine), { 'orders/read': 'allowed', wiki: 'denied GW_FORBIDDEN person_required' })
 
-  const [head = '', claims = '', signature = ''] = String(batch).split('.')
+  const [head = '', claims = '', signature = ''] = batch.split('.')
   const more = Buffer.from(JSON.stringify({ ...JSON.parse(atob(claims)), scope: 'orders/write' })).toString('base64url')
   const forged = await reach({ token: [head, more, signature].join('.') })
   t.match(forged, { who: null, refused: { code: 'GW_TOKEN_INVALID', reason: 'token_invalid' } })
@@ -118,12 +118,12 @@ t.test('a pasted token is verified as in a request, and its route says what beca
 })
 
 t.test('what was asked stands in no log line and no answer, and is kept by no browser', async (t) => {
-  const { access_token: token = '' } = await pool.issueTokens({ clientId: 'orders-batch' })
+  const { access_token: token } = await pool.issueTokens({ clientId: 'orders-batch' })
   const claims = { access: { sub: 'sub-to-hide', username: 'u', client_id: 'orders-batch', odd: 'claim-to-hide' } }
   const answers = [
     await ask({ token }),
     await ask({ claims: { ...claims, stray: 'stray-to-hide' } }),
-    await form({ control_token: CONTROL_TOKEN, token: String(token), q: 'wiki' }),
+    await form({ control_token: CONTROL_TOKEN, token: token, q: 'wiki' }),
     await form({ control_token: CONTROL_TOKEN, claims: JSON.stringify(claims) }),
     await form({ control_token: 'wrong-to-hide', claims: JSON.stringify(claims) }),
   ]
@@ -132,11 +132,11 @@ t.test('what was asked stands in no log line and no answer, and is kept by no br
     [200, 400, 200, 200, 401],
   )
   for (const answer of answers) t.equal(answer.headers.get('cache-control'), 'no-store')
-  const all = `${(await Promise.all(answers.map(async (answer) => answer.text()))).join('')}`
+  const all = (await Promise.all(answers.map(async (answer) => answer.text()))).join('')
   const log = world.log.join('')
   for (const secret of [
-    String(token),
-    String(token).split('.')[1] ?? '',
+    token,
+    token.split('.')[1] ?? '',
     'claim-to-hide',
     'stray-to-hide',
     CONTROL_TOKEN,
