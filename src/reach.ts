@@ -79,6 +79,6 @@ async function byToken(token: string, bearers: Bearers): Promise<Asker> {
     return { identity: await bearers.identityOf(own), bearer: 'ours', notes }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    return { identity: error, bearer: 'ours', notes: ['read as Authorization: Bearer, and refused'] }
+    return { identity: error, bearer: 'ours', notes: ['read as Authorization: Bearer, and not accepted'] }
   }
 }

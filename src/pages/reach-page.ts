@@ -58,7 +58,7 @@ function answerText({ who, refused, notes, routes }: ReachAnswer, filter: string
 
 function nobodyText(refused: ReachAnswer['refused']): string {
   if (refused === null) return '<strong>nobody</strong>'
-  return `<strong class="bad">The token is refused</strong>: ${code([refused.code, refused.reason ?? []].flat().join(' '))}`
+  return `<strong class="bad">The token is not accepted</strong>: ${code([refused.code, refused.reason ?? []].flat().join(' '))}`
 }
 
 function identityText(who: Exclude<ReachAnswer['who'], null>): string {
