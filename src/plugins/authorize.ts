@@ -1,9 +1,10 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
+import type { RouteSettings } from '../config/settings.ts'
 import { decide, refusalOf, type Decision, type Permit, type Rule } from '../domain/access.ts'
 import { isCrossOrigin, isUpgrade } from '../domain/client-kind.ts'
-import type { Circumstances, Missing } from '../domain/conditions.ts'
+import { LACKED, type Circumstances, type Missing } from '../domain/conditions.ts'
 import { isAllowedOrigin } from '../domain/cors.ts'
 import { GatewayError } from '../domain/errors.ts'
 
@@ -20,6 +21,7 @@ declare module 'fastify' {
 
 export interface AuthorizeOptions {
   readonly metrics: Metrics
+  readonly routes: readonly RouteSettings[]
   readonly publicOrigin: string
   /** The pool of the gateway's own endpoints. */
   readonly defaultPool: string
@@ -27,7 +29,14 @@ export interface AuthorizeOptions {
 }
 
 const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
-  const { metrics, publicOrigin, defaultPool, now } = options
+  const { metrics, routes, publicOrigin, defaultPool, now } = options
+  const permits = new Map(
+    routes.map(({ name }) => [name, metrics.counter('decisions_total', { route: name, result: 'permit', reason: '' })]),
+  )
+  for (const { name, reportOnlyUntil } of routes)
+    // There from the start, at 0: of a counter that appears with its first event, no rate ever shows that event.
+    if (reportOnlyUntil !== null)
+      for (const reason of LACKED) metrics.counter('would_deny_total', { route: name, reason })
   app.decorateRequest('permit', null)
   app.decorateRequest('missing')
   app.decorateRequest('signedInWithinSeconds', null)
@@ -47,7 +56,7 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
   })
 
   function authorize(request: FastifyRequest): void {
-    const { route, overridden, routeLabel } = request
+    const { overridden, routeLabel } = request
     if (isForeign(request)) {
       metrics.count('decisions_total', { route: routeLabel, result: 'deny', reason: 'cross_origin' })
       throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
@@ -55,7 +64,7 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
     const circumstances = { address: request.peer.address, now: now() }
     if (overridden !== null) for (const other of overridden) permitBy(other, request, circumstances)
     request.permit = permitBy(ruleOf(request), request, circumstances)
-    if (route !== null) metrics.count('decisions_total', { route: routeLabel, result: 'permit', reason: '' })
+    permits.get(routeLabel)?.inc()
   }
 
   /** An own endpoint has no route, and a preflight not the rule of its route. */
