@@ -227,6 +227,8 @@ t.test(
     const override = (methodOverride: string) => ({
       read: { path: '/doc/*', methods: ['GET', 'POST'], access: 'signedIn', methodOverride },
       write: { path: '/doc/*', methods: ['DELETE'], access: [{ groups: ['admins'] }] },
+      open: { path: '/open', methods: ['POST'], access: 'public', methodOverride },
+      'open-write': { path: '/open', methods: ['DELETE'], access: [{ groups: ['admins'] }] },
     })
     const world = await ruled(t, override('both'))
     const { host, origin } = new URL(world.url)
@@ -236,9 +238,9 @@ t.test(
       await browser.signIn(`${world.url}/`, name)
       people.set(name, browser.jarOf(host).get('__Host-gateway') ?? '')
     }
-    const send = async (who: string, lines: readonly string[], method = 'POST') => {
+    const send = async (who: string, lines: readonly string[], method = 'POST', path = '/doc/1') => {
       const cookie = `Cookie: __Host-gateway=${people.get(who)}`
-      const head = [`${method} /doc/1 HTTP/1.1`, `Host: ${host}`, cookie, 'Content-Length: 0', ...lines]
+      const head = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, cookie, 'Content-Length: 0', ...lines]
       return (await sendRaw(world.port, `${head.join('\r\n')}\r\n\r\n`)).status
     }
     const own = `Origin: ${origin}`
@@ -256,6 +258,11 @@ t.test(
       'cross_origin',
       'a GET that means another method is no reading',
     )
+    const remove = [own, 'X-HTTP-Method-Override: DELETE']
+    t.equal(await send('nobody', [own], 'POST', '/open'), 200)
+    t.equal(await send('nobody', remove, 'POST', '/open'), 401, 'on a public route too')
+    t.equal(await send('bob', remove, 'POST', '/open'), 403)
+    t.equal(await send('alice', remove, 'POST', '/open'), 200, 'where the session is read for once')
 
     const strict = await ruled(t, override('drop'))
     const browser = strict.client()

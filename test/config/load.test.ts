@@ -927,6 +927,11 @@ t.test('warnings say what is legal but unwise', async (t) => {
   t.match(workspace.warnings(minimalWith({ 'applications.wiki': { upstream: 'http://w' } })), [
     /nothing can be reached/,
   ])
+  t.match(
+    workspace.warnings(minimalWith({ 'applications.site': { path: '/site', upstream: 'http://w' } })),
+    [/applications\.site: states no access and has no routes: nothing of it can be reached/],
+    'A01',
+  )
   t.match(workspace.warnings(minimalWith({ 'pools.staff.refreshTokenRotation': { graceSeconds: 0 } })), [
     /graceSeconds: is short/,
   ])
@@ -965,6 +970,9 @@ t.test('warnings of rules say who gets in that nobody may think of', async (t) =
     /access\[0\]: lets every person of the pool in/,
   ])
   t.same(workspace.warnings(rule({ clients: ['7machine'] })), [])
+  t.match(workspace.warnings(rule({ groups: ['ops', 'eu-west-1_AbCdEfGhI_CorpSaml'] })), [
+    /groups\[1\]: lets nobody in: .* write identityProviders/,
+  ])
   t.match(workspace.warnings(rule({ clientAddresses: ['10.0.0.0/8'] })), [
     /clientAddresses: is asked of whoever speaks TLS in front/,
   ])
