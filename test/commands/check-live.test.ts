@@ -64,7 +64,7 @@ t.test('a pool that fits the settings gets an answer to every question, and the 
   t.same(linesOf(out, 'wrong'), [])
   t.same(linesOf(out, 'ok'), [
     `discovery: the issuer is ${world.pool.issuer}`,
-    'clock: within a few seconds of the pool’s',
+    "clock: within a few seconds of the pool's",
     'keys: 2 RSA keys that can be used',
     `login domain: ${new URL(world.pool.url).host}`,
     `app client: there is a client ${CLIENT_ID}`,
@@ -277,6 +277,23 @@ for (const [what, change, found, remedy] of wrongs) {
     t.notMatch(out, CLIENT_SECRET, 'never a secret')
   })
 }
+
+t.test('one thing that is wrong does not hide the others', async (t) => {
+  const { out } = await checkWith({
+    client: { scopes: ['openid'], styled: false, logoutUrls: [], tokenRevocation: false },
+    pool: { identityProviders: ['Elsewhere'], bearerClients: ['nobody'] },
+  })
+  const questions = linesOf(out, 'wrong').map((line) => line.split(':')[0])
+  t.same(questions, [
+    'scopes',
+    'scopes',
+    'sign-in page',
+    'sign-out address',
+    'token revocation',
+    'bearer client',
+    'identity provider',
+  ])
+})
 
 t.test('a public app client without a secret in the settings is right', async (t) => {
   const { code, out } = await checkWith({ client: { secret: undefined }, pool: { clientSecret: null } })

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { CognitoPage } from '../../adapters/cognito-client.ts'
 import { isBusy, type Reply } from './ask.ts'
 import { shown, type Conversation } from './conversation.ts'
 
@@ -22,13 +23,14 @@ export interface Attempt {
   readonly identityProvider?: string
 }
 
-/** Where the gateway would send a person for this attempt. Rejects with GW_POOL_UNAVAILABLE where the pool's addresses cannot be found out. */
+/** Where the gateway would send a person to that page for this attempt. Rejects with GW_POOL_UNAVAILABLE where the pool's addresses cannot be found out. */
 export async function signInUrl(
   { cognito }: Conversation,
   { redirectUri, scopes, clientId, identityProvider }: Attempt,
+  page: CognitoPage = 'sign-in',
 ): Promise<URL> {
   const [state, nonce, verifier] = [unguessable(), unguessable(), unguessable()]
-  const url = new URL(await cognito.pageUrl('sign-in', { redirectUri, state, nonce, verifier, identityProvider }))
+  const url = new URL(await cognito.pageUrl(page, { redirectUri, state, nonce, verifier, identityProvider }))
   if (scopes !== undefined) url.searchParams.set('scope', scopes.join(' '))
   if (clientId !== undefined) url.searchParams.set('client_id', clientId)
   return url

@@ -85,7 +85,7 @@ async function* questions(conversation: Conversation, progress: Progress): Async
 
 async function* questionsToDomain(conversation: Conversation, progress: Progress): AsyncGenerator<readonly Finding[]> {
   progress('sign-in')
-  const { findings, reached, callback } = await askSignIn(conversation)
+  const { findings, reached, base } = await askSignIn(conversation)
   yield findings
   if (!reached) return
   progress('sign-out')
@@ -94,8 +94,8 @@ async function* questionsToDomain(conversation: Conversation, progress: Progress
   yield [await askSecret(conversation), await askRevocation(conversation), askRotation(conversation)]
   progress('machines')
   yield await askBearerClients(conversation)
-  if (callback === undefined) return
+  if (base === undefined) return
   progress('identity providers, sign-up')
-  yield await askProviders(conversation, callback)
-  yield [await askSignUp(conversation, callback)]
+  yield await askProviders(conversation, base)
+  yield [await askSignUp(conversation, base)]
 }

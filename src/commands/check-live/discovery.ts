@@ -83,7 +83,7 @@ function clockFindings({ date }: Answer, at: number): readonly Finding[] {
   if (date === null) return [question.unknown('the answer carries no date')]
   const apart = at - date
   const seconds = (Math.abs(apart) / 1000).toFixed(0)
-  if (Math.abs(apart) <= CLOCK.fine) return [question.ok('within a few seconds of the pool’s')]
+  if (Math.abs(apart) <= CLOCK.fine) return [question.ok("within a few seconds of the pool's")]
   const found = `this machine is ${seconds} seconds ${apart > 0 ? 'ahead of' : 'behind'} the pool`
   const remedy = 'set the clock of this machine by NTP'
   return [Math.abs(apart) <= CLOCK.tolerated ? question.unwise(found, remedy) : question.wrong(found, remedy)]

@@ -1,21 +1,20 @@
-import { begin, outcomeText, unregistered } from './authorize.ts'
+import { begin, outcomeText, signInUrl, unregistered, type Attempt } from './authorize.ts'
 import { PLACES, type Conversation } from './conversation.ts'
 import { about, type Finding } from './finding.ts'
 
 const OWN_DIRECTORY = 'COGNITO'
 
 /** Whether each identity provider of the settings can be signed in at. The provider itself is not asked. */
-export async function askProviders(conversation: Conversation, redirectUri: string): Promise<readonly Finding[]> {
+export async function askProviders(conversation: Conversation, base: Attempt): Promise<readonly Finding[]> {
   const findings: Finding[] = []
-  for (const name of conversation.pool.identityProviders)
-    findings.push(await askProvider(conversation, name, redirectUri))
+  for (const name of conversation.pool.identityProviders) findings.push(await askProvider(conversation, name, base))
   return findings
 }
 
-async function askProvider(conversation: Conversation, name: string, redirectUri: string): Promise<Finding> {
+async function askProvider(conversation: Conversation, name: string, base: Attempt): Promise<Finding> {
   const question = about('identity provider')
   const remedy = `let the client have it, under this very name: ${PLACES.providers}`
-  const outcome = await begin(conversation, { redirectUri, identityProvider: name })
+  const outcome = await begin(conversation, { ...base, identityProvider: name })
   if (outcome.kind === 'provider') return question.ok(`${name} is at ${outcome.host}`)
   if (outcome.kind === 'error-page') return question.wrong(`${name}: ${outcomeText(outcome)}`, remedy)
   if (outcome.kind !== 'page') return question.unknown(`${name}: ${outcomeText(outcome)}`, remedy)
@@ -48,11 +47,10 @@ export async function askBearerClients(conversation: Conversation): Promise<read
 }
 
 /** Whether anybody can get an account. Then `signedIn` lets in anybody. */
-export async function askSignUp(conversation: Conversation, redirectUri: string): Promise<Finding> {
+export async function askSignUp(conversation: Conversation, base: Attempt): Promise<Finding> {
   const question = about('sign-up')
-  const { ask, cognito, pool, routes } = conversation
-  const url = await cognito.pageUrl('sign-up', { redirectUri, state: 'check', nonce: 'check', verifier: 'check' })
-  const reply = await ask(url)
+  const { ask, pool, routes } = conversation
+  const reply = await ask((await signInUrl(conversation, base, 'sign-up')).href)
   const lookUpSignUp = `aws cognito-idp describe-user-pool --user-pool-id ${pool.userPoolId} --query UserPool.AdminCreateUserConfig`
   if (reply.kind === 'nothing') return question.unknown(`no answer (${reply.reason})`, lookUpSignUp)
   const refused = reply.status === 400 || reply.location?.pathname === '/error'

@@ -2,14 +2,20 @@ import { begin, leadsOn, type Outcome } from './authorize.ts'
 import { PLACES, type Conversation } from './conversation.ts'
 import { about, type Finding } from './finding.ts'
 
+export interface ScopesAnswer {
+  readonly findings: readonly Finding[]
+  /** Those of the settings with which signing in goes on; perhaps none. */
+  readonly allowed: readonly string[]
+}
+
 /** Whether the app client may have every scope that sign-in asks for; Cognito refuses all for one, so each is asked alone. */
 export async function askScopes(
   conversation: Conversation,
   { redirectUri, outcome }: { readonly redirectUri: string; readonly outcome: Outcome },
-): Promise<readonly Finding[]> {
+): Promise<ScopesAnswer> {
   const question = about('scopes')
   const { scopes } = conversation.pool
-  if (leadsOn(outcome)) return [question.ok(scopes.join(', '))]
+  if (leadsOn(outcome)) return { findings: [question.ok(scopes.join(', '))], allowed: scopes }
   const isRefused = async (asked: readonly string[]): Promise<boolean> =>
     isScopeFault(await begin(conversation, { redirectUri, scopes: asked }))
   // E-mail and profile want openid beside them, if it may be had.
@@ -19,9 +25,16 @@ export async function askScopes(
     const isOne = scope === 'openid' ? beside.length === 0 : await isRefused([...beside, scope])
     if (isOne) refused.push(scope)
   }
-  return refused.length === 0
-    ? [question.wrong('Cognito refuses them, and none of them alone', `compare scopes with ${PLACES.scopes}`)]
-    : refused.map((scope) => question.wrong(`${scope} is not allowed, so Cognito refuses every sign-in`, remedy(scope)))
+  if (refused.length === 0) {
+    const found = 'Cognito refuses them, and none of them alone'
+    return { findings: [question.wrong(found, `compare scopes with ${PLACES.scopes}`)], allowed: [] }
+  }
+  return {
+    findings: refused.map((scope) =>
+      question.wrong(`${scope} is not allowed, so Cognito refuses every sign-in`, remedy(scope)),
+    ),
+    allowed: scopes.filter((scope) => !refused.includes(scope)),
+  }
 }
 
 export function isScopeFault(outcome: Outcome): boolean {

@@ -1,4 +1,4 @@
-import { begin, leadsOn, outcomeText, unregistered, type Outcome } from './authorize.ts'
+import { begin, leadsOn, outcomeText, unregistered, type Attempt, type Outcome } from './authorize.ts'
 import { PLACES, type Conversation } from './conversation.ts'
 import { LATER } from './discovery.ts'
 import { about, type Finding } from './finding.ts'
@@ -9,8 +9,8 @@ export interface SignIn {
   readonly findings: readonly Finding[]
   /** Whether the login domain answers, and knows the app client. */
   readonly reached: boolean
-  /** A callback address with which signing in goes on; undefined where there is none. */
-  readonly callback: string | undefined
+  /** With what signing in goes on; undefined where it never does. */
+  readonly base: Attempt | undefined
 }
 
 interface Tried {
@@ -28,7 +28,7 @@ export async function askSignIn(conversation: Conversation): Promise<SignIn> {
   }
   const first = tried[0]
   if (first === undefined || endsEverything(first.outcome))
-    return { findings: endings(conversation, first?.outcome), reached: false, callback: undefined }
+    return { findings: endings(conversation, first?.outcome), reached: false, base: undefined }
   const takesAny = leadsOn(await begin(conversation, { redirectUri: unregistered() }))
   const registered = tried.find(({ outcome }) => outcome.kind !== 'error-page' && outcome.kind !== 'unclear')
   const findings = [
@@ -36,26 +36,34 @@ export async function askSignIn(conversation: Conversation): Promise<SignIn> {
     about('app client').ok(`there is a client ${conversation.pool.clientId}`),
     ...tried.map((one) => callbackFinding(one, takesAny)),
   ]
-  if (registered === undefined) {
-    findings.push(about('sign-in').unknown('not asked further, because that takes a registered callback address'))
-    return { findings, reached: true, callback: undefined }
-  }
-  findings.push(...(await askFurther(conversation, registered)))
-  return { findings, reached: true, callback: leadsOn(registered.outcome) ? registered.redirectUri : undefined }
+  const further = registered === undefined ? NO_CALLBACK : await askFurther(conversation, registered)
+  return { findings: [...findings, ...further.findings], reached: true, base: further.base }
+}
+
+type Further = Pick<SignIn, 'findings' | 'base'>
+
+const NO_CALLBACK: Further = {
+  findings: [about('the rest of sign-in').unknown('not asked, because it takes a registered callback address')],
+  base: undefined,
 }
 
 /** With a callback address that is registered: flow, scopes, page. */
-async function askFurther(conversation: Conversation, { redirectUri, outcome }: Tried): Promise<readonly Finding[]> {
+async function askFurther(conversation: Conversation, { redirectUri, outcome }: Tried): Promise<Further> {
   const flow = about('code flow')
   if (outcome.kind === 'sent-back' && !isScopeFault(outcome)) {
     const allow = outcome.error === 'unauthorized_client' ? `allow it: ${PLACES.flows}` : `compare ${PLACES.flows}`
-    return [flow.wrong(outcomeText(outcome), allow)]
+    const rest = about('the rest of sign-in').unknown('not asked, because it takes the code flow')
+    return { findings: [flow.wrong(outcomeText(outcome), allow), rest], base: undefined }
   }
-  return [
-    flow.ok('allowed, and PKCE with S256 taken'),
-    ...(await askScopes(conversation, { redirectUri, outcome })),
-    ...(await askPage(conversation, outcome)),
-  ]
+  const { findings, allowed } = await askScopes(conversation, { redirectUri, outcome })
+  const flowAndScopes = [flow.ok('allowed, and PKCE with S256 taken'), ...findings]
+  if (allowed.length === 0) {
+    const rest = about('the rest of sign-in').unknown('not asked, because it takes a scope')
+    return { findings: [...flowAndScopes, rest], base: undefined }
+  }
+  const base = { redirectUri, scopes: allowed }
+  const leads = leadsOn(outcome) ? outcome : await begin(conversation, base)
+  return { findings: [...flowAndScopes, ...(await askPage(conversation, leads))], base }
 }
 
 function callbackFinding({ redirectUri, outcome }: Tried, takesAny: boolean): Finding {
@@ -77,7 +85,7 @@ function callbackFinding({ redirectUri, outcome }: Tried, takesAny: boolean): Fi
 async function askPage({ ask }: Conversation, outcome: Outcome): Promise<readonly Finding[]> {
   const question = about('sign-in page')
   if (outcome.kind === 'provider') return [question.ok(`none: people go on to ${outcome.host} at once`)]
-  if (outcome.kind !== 'page') return []
+  if (outcome.kind !== 'page') return [question.unknown(outcomeText(outcome))]
   const reply = await ask(outcome.url.href)
   if (reply.kind === 'nothing') return [question.unknown(`no answer (${reply.reason})`, LATER)]
   if (reply.status === 403)
