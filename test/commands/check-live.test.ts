@@ -178,7 +178,7 @@ const wrongs: readonly (readonly [string, Change, string, string])[] = [
   [
     'a client without a managed login style',
     { client: { styled: false } },
-    'sign-in page: managed login shows no page: 403',
+    'sign-in page: managed login shows none to a client without a style',
     'create-managed-login-branding',
   ],
   [
@@ -309,6 +309,7 @@ t.test('what an answer does not prove is called unknown, and is no reason to end
     ['token revocation', [{ on: 'revoke', status: 400, body: { error: 'unsupported_token_type' } }]],
     ['sign-out address', [{ on: 'logout', times: 'always', status: 503 }]],
     ['login domain', [{ on: 'authorize', times: 'always', status: 503 }]],
+    ['login domain', [{ on: 'authorize', times: 'always', status: 403, rawBody: 'Request blocked' }]],
   ]
   for (const [question, faults] of cases) {
     const { code, out } = await checkWith({ faults })
@@ -317,10 +318,20 @@ t.test('what an answer does not prove is called unknown, and is no reason to end
   }
 })
 
+t.test('an answer out of a cache is as old as it says, and the clock is right all the same', async (t) => {
+  const headers = { date: new Date(Date.now() - 120_000).toUTCString(), age: '120' }
+  const { out } = await checkWith({ faults: [{ on: 'discovery', times: 'always', headers }] })
+  t.match(linesOf(out, 'ok').join('\n'), /^clock: /m)
+})
+
 t.test('where any address is taken, it says nothing that ours are', async (t) => {
   const anywhere = { headers: { location: `${world.pool.url}/login` }, status: 302, times: 'always' as const }
   const { out } = await checkWith({ faults: [{ on: 'authorize', ...anywhere }] })
-  t.match(linesOf(out, 'unknown').join('\n'), /^callback address: .* so is an address that nobody registered$/m)
+  t.match(
+    linesOf(out, 'unknown').join('\n'),
+    /^login domain: it takes a callback address that nobody can have registered/m,
+  )
+  t.notMatch(linesOf(out, 'ok').join('\n'), /^(?:login domain|app client|callback address): /m)
 })
 
 t.test('check --live --json says the same to programs', async (t) => {

@@ -8,7 +8,7 @@ export interface Answer {
   readonly status: number
   /** Where it leads; null where it leads nowhere. */
   readonly location: URL | null
-  /** Its `Date`, in epoch milliseconds; null without a sound one. */
+  /** The time of day of whoever answered, in epoch milliseconds; null without a sound one. */
   readonly date: number | null
   /** Its beginning; never printed. */
   readonly body: string
@@ -58,8 +58,9 @@ function locationOf(response: Response, url: string): URL | null {
   return location !== null && URL.canParse(location, url) ? new URL(location, url) : null
 }
 
-function dateOf(response: Response): number | null {
-  const at = Date.parse(response.headers.get('date') ?? '')
+/** A cache on the way keeps the date of the answer and says how old it is. */
+function dateOf({ headers }: Response): number | null {
+  const at = Date.parse(headers.get('date') ?? '') + Number(headers.get('age') ?? 0) * 1000
   return Number.isNaN(at) ? null : at
 }
 

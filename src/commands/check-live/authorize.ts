@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { CognitoPage } from '../../adapters/cognito-client.ts'
-import { isBusy, type Reply } from './ask.ts'
+import { isBusy, type Answer, type Reply } from './ask.ts'
 import { shown, type Conversation } from './conversation.ts'
 
 /** What becomes of a request to sign in. */
@@ -12,7 +12,7 @@ export type Outcome =
   | { readonly kind: 'error-page'; readonly error: string }
   /** Cognito would send the person back to the gateway with an error. */
   | { readonly kind: 'sent-back'; readonly error: string }
-  /** It says nothing of the request; where Cognito is busy it may another time. */
+  /** It says nothing of the request; with `busy` because Cognito cannot or will not answer this machine now. */
   | { readonly kind: 'unclear'; readonly found: string; readonly busy: boolean }
   | { readonly kind: 'nothing'; readonly reason: string }
 
@@ -69,9 +69,13 @@ export function outcomeText(outcome: Outcome): string {
 function outcomeOf(reply: Reply, asked: URL, redirectUri: string): Outcome {
   if (reply.kind === 'nothing') return reply
   const { location, status } = reply
-  if (location === null && status === 200) return { kind: 'page', url: asked }
+  if (location === null && (status === 200 || isUnstyled(reply))) return { kind: 'page', url: asked }
   if (location === null)
-    return { kind: 'unclear', found: `the login domain answers ${status} and leads nowhere`, busy: isBusy(reply) }
+    return {
+      kind: 'unclear',
+      found: `the login domain answers ${status} and leads nowhere`,
+      busy: isBusy(reply) || status === 403,
+    }
   const back = new URL(redirectUri)
   if (location.origin === back.origin && location.pathname === back.pathname)
     return { kind: 'sent-back', error: errorSentBack(location.searchParams) }
@@ -79,6 +83,11 @@ function outcomeOf(reply: Reply, asked: URL, redirectUri: string): Outcome {
   if (location.pathname === '/error')
     return { kind: 'error-page', error: shown(location.searchParams.get('error') ?? 'without a word') }
   return { kind: 'page', url: location }
+}
+
+/** What managed login shows of an app client that has no style; a bare 403 comes from a firewall. */
+export function isUnstyled({ status, body }: Answer): boolean {
+  return status === 403 && body.includes('Login pages unavailable')
 }
 
 /** The documentation has invalid_scope as the error; the service tells it in the description of another. */

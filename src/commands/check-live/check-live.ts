@@ -42,12 +42,10 @@ export async function checkLive({ settings, onProgress, now }: CheckLiveOptions)
 const MAX_ANSWER_BYTES = 65_536
 
 function conversationWith(pool: PoolSettings, settings: Settings, now: () => number): Conversation {
-  const { publicUrl, endpoints, applications } = settings
   return {
     pool,
-    routes: applications.flatMap(({ routes }) => routes).filter((route) => route.pool === pool.name),
-    callbacks: [publicUrl + endpoints.callback],
-    signOuts: [`${publicUrl}${endpoints.prefix}/signed_out`],
+    routes: settings.applications.flatMap(({ routes }) => routes).filter((route) => route.pool === pool.name),
+    ...addressesIn(settings),
     ask: createAsk(createPoolFetch(() => undefined, { bytes: MAX_ANSWER_BYTES, beyond: 'is cut' })),
     cognito: createCognitoClient({
       issuer: pool.issuer,
@@ -62,6 +60,11 @@ function conversationWith(pool: PoolSettings, settings: Settings, now: () => num
     }),
     now,
   }
+}
+
+/** Where Cognito sends people back to. */
+function addressesIn({ publicUrl, endpoints }: Settings): Pick<Conversation, 'callbacks' | 'signOuts'> {
+  return { callbacks: [publicUrl + endpoints.callback], signOuts: [`${publicUrl}${endpoints.prefix}/signed_out`] }
 }
 
 type Progress = (subject: string) => void

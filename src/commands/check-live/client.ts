@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { errorIn, isBusy, type Reply } from './ask.ts'
-import { lookUp, PLACES, type Conversation } from './conversation.ts'
+import { loginDomain, lookUp, PLACES, type Conversation } from './conversation.ts'
 import { LATER } from './discovery.ts'
 import { about, type Finding } from './finding.ts'
 
@@ -37,7 +37,7 @@ async function wrongSecret(conversation: Conversation): Promise<Finding> {
 export async function askRevocation(conversation: Conversation): Promise<Finding> {
   const question = about('token revocation')
   const { ask, pool } = conversation
-  const reply = await ask(await endpoint(conversation, '/oauth2/revoke'), {
+  const reply = await ask(new URL('/oauth2/revoke', await loginDomain(conversation)).href, {
     ...credentials(conversation, pool.clientSecret?.reveal()),
     token: worthlessRefreshToken(),
   })
@@ -60,7 +60,7 @@ export function askRotation({ pool }: Conversation): Finding {
 
 /** Trades a code that nobody gave. */
 async function trade(conversation: Conversation, secret: string | undefined): Promise<Reply> {
-  return conversation.ask(await endpoint(conversation, '/oauth2/token'), {
+  return conversation.ask(new URL('/oauth2/token', await loginDomain(conversation)).href, {
     ...credentials(conversation, secret),
     grant_type: 'authorization_code',
     code: randomUUID(),
@@ -72,11 +72,6 @@ async function trade(conversation: Conversation, secret: string | undefined): Pr
 /** By post, as the gateway authenticates. */
 function credentials({ pool }: Conversation, secret: string | undefined): Readonly<Record<string, string>> {
   return { client_id: pool.clientId, ...(secret === undefined ? {} : { client_secret: secret }) }
-}
-
-/** On the host where people sign out: the pool's login domain. */
-async function endpoint({ cognito, signOuts }: Conversation, path: string): Promise<string> {
-  return new URL(path, await cognito.signOutUrl(signOuts[0] ?? '')).href
 }
 
 function refusalIn(reply: Reply): string | undefined {

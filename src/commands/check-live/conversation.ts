@@ -18,6 +18,11 @@ export interface Conversation {
   readonly now: () => number
 }
 
+/** An address at the pool's login domain. Rejects with GW_POOL_UNAVAILABLE where discovery does not tell it. */
+export async function loginDomain({ cognito, signOuts }: Conversation): Promise<URL> {
+  return new URL(await cognito.signOutUrl(signOuts[0] ?? ''))
+}
+
 /** Where things are in Cognito's console, with the parameter of `aws cognito-idp`. */
 export const PLACES = {
   callbacks: 'App clients › the client › Login pages › Allowed callback URLs (--callback-urls)',

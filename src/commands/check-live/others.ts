@@ -18,11 +18,11 @@ async function askProvider(conversation: Conversation, name: string, base: Attem
   if (outcome.kind === 'provider') return question.ok(`${name} is at ${outcome.host}`)
   if (outcome.kind === 'error-page') return question.wrong(`${name}: ${outcomeText(outcome)}`, remedy)
   if (outcome.kind !== 'page') return question.unknown(`${name}: ${outcomeText(outcome)}`, remedy)
-  if (name === OWN_DIRECTORY) return question.ok("COGNITO, the pool's own people")
   // At which address Cognito says so is not documented; its words are.
   const page = await conversation.ask(outcome.url.href)
   if (page.kind === 'answer' && (page.status >= 400 || page.body.includes('Login option is not available')))
     return question.wrong(`${name} is no provider of the client`, remedy)
+  if (name === OWN_DIRECTORY) return question.ok("COGNITO, the pool's own people")
   return outcome.url.pathname === '/login'
     ? question.unknown(`${name}: Cognito shows its own sign-in page`, remedy)
     : question.ok(`${name} is at ${outcome.url.host}`)

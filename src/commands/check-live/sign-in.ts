@@ -1,5 +1,5 @@
-import { begin, leadsOn, outcomeText, unregistered, type Attempt, type Outcome } from './authorize.ts'
-import { PLACES, type Conversation } from './conversation.ts'
+import { begin, isUnstyled, leadsOn, outcomeText, unregistered, type Attempt, type Outcome } from './authorize.ts'
+import { loginDomain, PLACES, type Conversation } from './conversation.ts'
 import { LATER } from './discovery.ts'
 import { about, type Finding } from './finding.ts'
 import { askScopes, isScopeFault } from './scopes.ts'
@@ -18,6 +18,8 @@ interface Tried {
   readonly outcome: Outcome
 }
 
+const KEPT_OUT = 'ask again later; see whether AWS WAF keeps this machine out'
+
 /** Whether people can sign in: domain, app client, flow, callback addresses, scopes and the page itself. */
 export async function askSignIn(conversation: Conversation): Promise<SignIn> {
   const tried: Tried[] = []
@@ -29,16 +31,25 @@ export async function askSignIn(conversation: Conversation): Promise<SignIn> {
   const first = tried[0]
   if (first === undefined || endsEverything(first.outcome))
     return { findings: endings(conversation, first?.outcome), reached: false, base: undefined }
-  const takesAny = leadsOn(await begin(conversation, { redirectUri: unregistered() }))
-  const registered = tried.find(({ outcome }) => outcome.kind !== 'error-page' && outcome.kind !== 'unclear')
+  if (leadsOn(await begin(conversation, { redirectUri: unregistered() })))
+    return { findings: IMPOSTOR, reached: false, base: undefined }
+  const registered = tried.find(({ outcome }) => leadsOn(outcome) || outcome.kind === 'sent-back')
   const findings = [
-    about('login domain').ok(await hostIn(conversation)),
+    about('login domain').ok((await loginDomain(conversation)).host),
     about('app client').ok(`there is a client ${conversation.pool.clientId}`),
-    ...tried.map((one) => callbackFinding(one, takesAny)),
+    ...tried.map(callbackFinding),
   ]
   const further = registered === undefined ? NO_CALLBACK : await askFurther(conversation, registered)
   return { findings: [...findings, ...further.findings], reached: true, base: further.base }
 }
+
+const IMPOSTOR: readonly Finding[] = [
+  about('login domain').unknown(
+    'it takes a callback address that nobody can have registered, as Cognito never does',
+    'find out who answers in its place',
+  ),
+  about('everything else').unknown('not asked, because whoever answers says yes to anything'),
+]
 
 type Further = Pick<SignIn, 'findings' | 'base'>
 
@@ -66,19 +77,21 @@ async function askFurther(conversation: Conversation, { redirectUri, outcome }: 
   return { findings: [...flowAndScopes, ...(await askPage(conversation, leads))], base }
 }
 
-function callbackFinding({ redirectUri, outcome }: Tried, takesAny: boolean): Finding {
+function callbackFinding({ redirectUri, outcome }: Tried): Finding {
   const question = about('callback address')
-  if (outcome.kind === 'error-page') {
-    const found = isMismatch(outcome.error) ? 'is not registered' : `is refused: ${outcomeText(outcome)}`
-    return question.wrong(`${redirectUri} ${found}`, `add it, the same letter by letter: ${PLACES.callbacks}`)
+  switch (outcome.kind) {
+    case 'page':
+    case 'provider':
+    case 'sent-back':
+      return question.ok(redirectUri)
+    case 'error-page': {
+      const found = isMismatch(outcome.error) ? 'is not registered' : `is refused: ${outcomeText(outcome)}`
+      return question.wrong(`${redirectUri} ${found}`, `add it, the same letter by letter: ${PLACES.callbacks}`)
+    }
+    case 'unclear':
+    case 'nothing':
+      return question.unknown(`${redirectUri}: ${outcomeText(outcome)}`, LATER)
   }
-  if (outcome.kind === 'unclear') return question.unknown(`${redirectUri}: ${outcome.found}`, LATER)
-  if (takesAny)
-    return question.unknown(
-      `${redirectUri} is taken, but so is an address that nobody registered`,
-      'find out who answers in the place of Cognito',
-    )
-  return question.ok(redirectUri)
 }
 
 /** Managed login shows its page only for clients with a style. */
@@ -88,9 +101,14 @@ async function askPage({ ask }: Conversation, outcome: Outcome): Promise<readonl
   if (outcome.kind !== 'page') return [question.unknown(outcomeText(outcome))]
   const reply = await ask(outcome.url.href)
   if (reply.kind === 'nothing') return [question.unknown(`no answer (${reply.reason})`, LATER)]
-  if (reply.status === 403)
-    return [question.wrong('managed login shows no page: 403', `give the client a style: ${PLACES.style}`)]
-  return [reply.status === 200 ? question.ok('there') : question.unknown(`it answers ${reply.status}`, LATER)]
+  if (isUnstyled(reply))
+    return [
+      question.wrong(
+        'managed login shows none to a client without a style',
+        `give the client a style: ${PLACES.style}`,
+      ),
+    ]
+  return [reply.status === 200 ? question.ok('there') : question.unknown(`it answers ${reply.status}`, KEPT_OUT)]
 }
 
 function endsEverything(outcome: Outcome | undefined): boolean {
@@ -104,7 +122,7 @@ function endings({ pool }: Conversation, outcome: Outcome | undefined): readonly
   const domain = about('login domain')
   const rest = about('everything else').unknown('not asked, because the login domain does not answer')
   if (outcome === undefined) return [domain.unknown('there is no address that people come back to')]
-  if (outcome.kind === 'unclear' && outcome.busy) return [domain.unknown(outcomeText(outcome), LATER), rest]
+  if (outcome.kind === 'unclear' && outcome.busy) return [domain.unknown(outcomeText(outcome), KEPT_OUT), rest]
   if (outcome.kind === 'nothing' || outcome.kind === 'unclear')
     return [
       domain.wrong(outcomeText(outcome), `see that it is there, under the name in the settings: ${PLACES.domain}`),
@@ -112,14 +130,16 @@ function endings({ pool }: Conversation, outcome: Outcome | undefined): readonly
     ]
   const error = outcome.kind === 'error-page' ? outcome.error : ''
   if (/not enabled for OAuth/i.test(error))
-    return [about('app client').wrong('its OAuth flows are switched off', `switch them on: ${PLACES.flows}`)]
+    // Cognito has been seen to say so of a callback address too that differs in letter case only.
+    return [
+      about('app client').wrong(
+        'its OAuth flows are switched off',
+        `switch them on: ${PLACES.flows}; if they are on, compare ${PLACES.callbacks}`,
+      ),
+    ]
   const found = /does not exist/i.test(error) ? `there is no client ${pool.clientId}` : outcomeText(outcome)
   return [
     about('app client').wrong(found, `correct clientId: ${PLACES.client}`),
     about('everything else').unknown('not asked, because it takes the app client'),
   ]
-}
-
-async function hostIn({ cognito, callbacks }: Conversation): Promise<string> {
-  return new URL(await cognito.signOutUrl(callbacks[0] ?? '')).host
 }
