@@ -71,6 +71,7 @@ function inFolder(t: { teardown(fn: () => unknown): unknown }, files: Readonly<R
       complain: (text) => void complained.push(text),
       terminal: false,
       ended: new Promise(() => undefined),
+      progress: () => undefined,
       onHangup: () => undefined,
     })
     return { code, out: printed.join('\n'), err: complained.join('\n') }
