@@ -7,7 +7,7 @@ import { GatewayError } from './domain/errors.ts'
 import { plainIdentity } from './domain/identity.ts'
 import { reachAt, type Ask, type Reached, type ReachAnswer, type ReachQuestion } from './domain/reach.ts'
 import { byPrecedence, restRoutes } from './domain/route-table.ts'
-import { createExplainer, QuestionError, type Asker, type Explainer } from './explainer.ts'
+import { createExplainer, identityOf, QuestionError, STRANGER, type Asker, type Explainer } from './explainer.ts'
 import type { Parts } from './parts.ts'
 
 /** Says who may reach what. Rejects with GW_REQUEST_REFUSED for a question that cannot be understood. */
@@ -40,16 +40,16 @@ export function createReach({
   return async (question) => {
     try {
       const asker = await askerOf(question, { explainer, bearers })
-      const { identity, notes } = asker
+      const identity = identityOf(asker)
       const ask: Ask<RouteSettings> = ({ method, host, path }) => {
         const url = `${protocol}//${host}${port === '' ? '' : `:${port}`}${path}`
-        const request = { method, url, address: question.address }
+        const request = { method, url, address: question.address, headers: {} }
         return { explanation: explainer.explain(request, asker), address: url }
       }
       return {
         who: identity === null || identity instanceof GatewayError ? null : plainIdentity(identity),
         refused: identity instanceof GatewayError ? { code: identity.code, reason: identity.reason ?? null } : null,
-        notes,
+        notes: asker.notes,
         routes: await reachAll(ask),
       }
     } catch (error) {
@@ -72,13 +72,17 @@ async function askerOf(
 /** As the gateway would take it in an Authorization header: verified, and asked whether it was revoked. */
 async function byToken(token: string, bearers: Bearers): Promise<Asker> {
   const own = bearers.ownTokenIn(`Bearer ${token}`)
-  if (own === null)
-    return { identity: null, bearer: 'foreign', notes: ['this is no token of our user pools: it says nothing here'] }
+  if (own === null) {
+    const notes = ['this is no token of our user pools: it says nothing here']
+    return { session: null, authorization: STRANGER, notes }
+  }
   try {
     const notes = ['read as Authorization: Bearer; signature, issuer, times, app client and revocation were checked']
-    return { identity: await bearers.identityOf(own), bearer: 'ours', notes }
+    const identity = await bearers.identityOf(own)
+    return { session: null, authorization: { kind: 'token', identity }, notes }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    return { identity: error, bearer: 'ours', notes: ['read as Authorization: Bearer, and not accepted'] }
+    const notes = ['read as Authorization: Bearer, and not accepted']
+    return { session: null, authorization: { kind: 'token', identity: error }, notes }
   }
 }
