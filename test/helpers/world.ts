@@ -12,6 +12,7 @@ import { makeCertificate, type TestCertificate } from './certificates.ts'
 import { Client } from './client.ts'
 import { createClock, type Clock } from './clock.ts'
 import { startRecordingApplication, type Answer, type RecordingApplication } from './recording-application.ts'
+import { nextSigningKey } from './signing-keys.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -149,6 +150,7 @@ export async function startServing(
 async function startPool(t: Teardown, url: string, clock: Clock, options: WorldOptions): Promise<LocalPool> {
   const pool = await startLocalPool({
     now: clock.now,
+    newSigningKey: nextSigningKey,
     users: {
       alice: {
         password: 'Passw0rd!',
