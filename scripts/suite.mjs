@@ -1,9 +1,10 @@
 // Runs compiled test files, each in a process of its own. tap's own runner does it too, but loads for every one of them, and for every program
 // that they start, what it needs for coverage and mocks; that took a fifth of the whole time.
 import { spawn } from 'node:child_process'
-import { createWriteStream, mkdirSync, readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 
 /** For a whole file, in seconds: tap ends it in good order, and what does not end then is killed. */
 const LIMIT = 180
@@ -19,64 +20,71 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
 /**
- * Runs `files` for each of `suites` (`{ node, files }`), all in one row, and tells what failed as it comes.
+ * Runs the `files` of each of `suites` (`{ node, version, files }`) on its Node, all of them in one row, and tells what failed as it comes.
  * Resolves to `{ passed, failed, skipped }` for each of them, in their order.
  */
 export async function runSuites(suites) {
   const totals = suites.map(() => ({ passed: 0, failed: 0, skipped: 0 }))
-  const queue = suites.flatMap(({ node, files }, suite) => files.map((file) => ({ node, file, suite }))).values()
+  const queue = suites.flatMap((suite, at) => suite.files.map((file) => ({ suite, file, total: totals[at] }))).values()
   const work = async () => {
-    for (const { node, file, suite } of queue) {
-      const { passed, failed, skipped } = await runFile(node, file)
-      totals[suite].passed += passed
-      totals[suite].failed += failed
-      totals[suite].skipped += skipped
+    for (const { suite, file, total } of queue) {
+      const { passed, failed, skipped } = await runFile(suite, file)
+      total.passed += passed
+      total.failed += failed
+      total.skipped += skipped
     }
   }
   await Promise.all(Array.from({ length: JOBS }, work))
   return totals
 }
 
-async function runFile(node, file) {
-  const output = join('.tap', 'results', `${file.replaceAll(/[\\/]/g, '-')}.tap`)
-  mkdirSync(dirname(output), { recursive: true })
+async function runFile({ node, version }, file) {
   const environment = {
     ...process.env,
     TAP_TIMEOUT: String(LIMIT),
     PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`,
-    // From Node 22 on what one file has compiled of our code and the packages is there for the next.
-    NODE_COMPILE_CACHE: join('build', 'compile-cache'),
+    // From Node 22 on what one process has compiled of the code and the packages is there for the next.
+    NODE_COMPILE_CACHE: resolve('build', 'compile-cache'),
   }
   const start = performance.now()
-  const { ending, complaints } = await ended(node, file, output, environment)
+  const { ending, results, complaints } = await ended(
+    spawn(node, ['--enable-source-maps', file], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] }),
+  )
   const seconds = ((performance.now() - start) / 1000).toFixed(1)
-  const results = readFileSync(output, 'utf8')
+  keep(join('.tap', 'results', version, `${file}.tap`), results)
   const counts = countsIn(results)
-  const isWhole = ending === 0 && counts !== undefined
-  const failed = counts?.fail ?? 0
-  console.log(`${isWhole ? 'ok    ' : 'FAILED'} ${seconds.padStart(6)} s  ${file}`)
-  if (!isWhole) tellFailures(results, { ending, complaints })
+  const isGood = ending === 0 && counts !== undefined
+  console.log(`${isGood ? 'ok    ' : 'FAILED'} ${seconds.padStart(6)} s  ${version.padEnd(10)}${file}`)
+  if (!isGood) tellFailures(results, { ending, complaints })
   const skips = [...results.matchAll(/^\s*(?:not )?ok \d+ - (.*?) # SKIP ?(.*)$/gm)]
   for (const [, title, why] of skips) console.log(`SKIPPED: ${title}${why ? ` (${why})` : ''}`)
-  return { passed: counts?.pass ?? 0, failed: isWhole ? failed : Math.max(failed, 1), skipped: skips.length }
+  return {
+    passed: counts?.pass ?? 0,
+    failed: isGood ? 0 : Math.max(counts?.fail ?? 0, 1),
+    skipped: skips.length,
+  }
 }
 
-/** Resolves when the process of a file has ended, to its status or signal and what it complained of. */
-async function ended(node, file, output, env) {
-  const child = spawn(node, ['--enable-source-maps', file], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+/** Resolves when a process has ended: to its status or signal, and what it wrote. */
+async function ended(child) {
   running.add(child)
-  const results = createWriteStream(output)
-  child.stdout.pipe(results)
-  let complaints = ''
-  child.stderr.on('data', (chunk) => (complaints += chunk))
   const limit = setTimeout(() => child.kill('SIGKILL'), (LIMIT + GRACE) * 1000)
-  const [ending] = await Promise.all([
-    new Promise((resolve) => child.on('close', (status, signal) => resolve(status ?? signal))),
-    new Promise((resolve) => results.on('finish', resolve)),
-  ])
-  clearTimeout(limit)
-  running.delete(child)
-  return { ending, complaints }
+  const written = { results: '', complaints: '' }
+  child.stdout.setEncoding('utf8').on('data', (text) => (written.results += text))
+  child.stderr.setEncoding('utf8').on('data', (text) => (written.complaints += text))
+  child.on('exit', () => {
+    clearTimeout(limit)
+    running.delete(child)
+    // A program that it left behind may hold its output open for ever.
+    setTimeout(() => [child.stdout, child.stderr].map((stream) => stream.destroy()), 2_000).unref()
+  })
+  const [status, signal] = await once(child, 'close')
+  return { ending: status ?? signal, ...written }
+}
+
+function keep(file, content) {
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, content)
 }
 
 /** The sums that tap writes below the results of a file: `# { total: 3, pass: 2, skip: 1 }`. */

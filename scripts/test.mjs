@@ -1,6 +1,7 @@
 // `npm test [-- FILE…]`: installs what is missing, compiles, runs the tests, and closes with one line: N passed, N failed.
 // `--portable` leaves out what needs a browser, outages that take long, and the benchmarks. `--portable-on=NODE`, as often as wanted, runs just
 // the rest once more on another Node: CI does so for every supported line.
+import { execFileSync } from 'node:child_process'
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, buildTests, install } from './prepare.mjs'
@@ -25,12 +26,19 @@ const all = readdirSync('build/test', { recursive: true })
 const portable = all.filter((file) => !/browser|bench|-slow/.test(file))
 const chosen = given.map((file) => file.replace(/^test\/(.*)\.ts$/, 'build/test/$1.js'))
 const files = chosen.length > 0 ? chosen : process.argv.includes('--portable') ? portable : all
-const suites = [{ node: process.execPath, files }, ...otherNodes.map((node) => ({ node, files: portable }))]
+const suites = [
+  { node: process.execPath, version: process.version, files },
+  ...otherNodes.map((node) => ({
+    node,
+    version: execFileSync(node, ['--version'], { encoding: 'utf8' }).trim(),
+    files: portable,
+  })),
+]
 
 const totals = await runSuites(suites)
 const sum = (kind) => totals.reduce((total, each) => total + each[kind], 0)
-if (otherNodes.length > 0)
-  for (const [at, { passed, failed }] of totals.entries()) console.log(`${suites[at].node}: ${passed} and ${failed}`)
+for (const [at, { passed, failed }] of totals.entries())
+  console.log(`On Node ${suites[at].version.slice(1)}: ${passed} passed, ${failed} failed`)
 const skipsFail = process.env.CI === 'true' && sum('skipped') > 0
 if (skipsFail) console.log(`In CI a skipped test is a failure: ${sum('skipped')} skipped.`)
 const failed = sum('failed') + (skipsFail ? sum('skipped') : 0)
