@@ -1,6 +1,6 @@
 // `npm test [-- FILE…]`: installs what is missing, compiles, runs the tests, and closes with one line: N passed, N failed.
-// `--portable` leaves out what needs a browser, outages that take long, and the benchmarks. `--portable-on=NODE`, as often as wanted, runs just
-// the rest once more on another Node: CI does so for every supported line.
+// `--portable` leaves out what needs a browser, outages that take long, the benchmarks, the image and the chart. `--portable-on=NODE`, as often
+// as wanted, runs just the rest once more on another Node: CI does so for every supported line.
 import { execFileSync } from 'node:child_process'
 import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,17 +21,17 @@ buildTests()
 
 const all = readdirSync('build/test', { recursive: true })
   .filter((file) => file.endsWith('.test.js'))
-  .map((file) => join('build', 'test', file))
   .toSorted()
-const portable = all.filter((file) => !/browser|bench|-slow/.test(file))
+const portable = all.filter((file) => !/browser|bench|-slow|^image|^chart/.test(file))
+const built = (files) => files.map((file) => join('build', 'test', file))
 const chosen = given.map((file) => file.replace(/^test\/(.*)\.ts$/, 'build/test/$1.js'))
-const files = chosen.length > 0 ? chosen : process.argv.includes('--portable') ? portable : all
+const files = chosen.length > 0 ? chosen : built(process.argv.includes('--portable') ? portable : all)
 const suites = [
   { node: process.execPath, version: process.version, files },
   ...otherNodes.map((node) => ({
     node,
     version: execFileSync(node, ['--version'], { encoding: 'utf8' }).trim(),
-    files: portable,
+    files: built(portable),
   })),
 ]
 
