@@ -9,6 +9,7 @@ import { connectRedis, noRedis, startRedis } from '../helpers/redis.ts'
 import { ownRevocations } from '../helpers/revocations.ts'
 import { newSession } from '../helpers/sessions.ts'
 import { redisStoreOver } from '../helpers/redis-store.ts'
+import { until } from '../helpers/until.ts'
 
 interface Replica {
   readonly keys?: readonly Buffer[]
@@ -241,14 +242,14 @@ t.test('tokens that a route passes on come back letter by letter, and what they 
 })
 
 async function waitFor(store: SessionStore): Promise<void> {
-  for (;;) {
+  await until(async () => {
     try {
       await store.check()
-      return
+      return true
     } catch {
-      await new Promise((resolve) => setImmediate(resolve))
+      return false
     }
-  }
+  })
 }
 
 async function begun(store: SessionStore, one: Session): Promise<string> {
