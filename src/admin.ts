@@ -1,18 +1,20 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { ownHosts } from './own-hosts.ts'
 import type { Parts } from './parts.ts'
+import { adminPages, type AdminPagesOptions } from './routes/admin-pages.ts'
 import { health, type HealthOptions } from './routes/health.ts'
 import { metricsRoute, type MetricsOptions } from './routes/metrics.ts'
 
 /** How long a start waits for Cognito and Redis before it serves what can be served without them. */
 const PATIENCE_MS = 20_000
 
-export interface AdminOptions extends HealthOptions, MetricsOptions {
+export interface AdminOptions extends HealthOptions, MetricsOptions, AdminPagesOptions {
   readonly host: string
 }
 
-/** The private server: health and metrics, GET only, on a port of its own. */
-export async function createAdmin({ host, unreadiness, expose }: AdminOptions): Promise<FastifyInstance> {
+/** The private server: health, metrics and pages to read, GET only, on a port of its own. */
+export async function createAdmin(options: AdminOptions): Promise<FastifyInstance> {
+  const { host, unreadiness, expose } = options
   const app = Fastify({ logger: false, forceCloseConnections: true })
   const isOwn = ownHosts(host)
 
@@ -23,6 +25,7 @@ export async function createAdmin({ host, unreadiness, expose }: AdminOptions): 
 
   await app.register(health, { unreadiness })
   await app.register(metricsRoute, { expose })
+  await app.register(adminPages, options)
   app.setNotFoundHandler(async (_request, reply) => reply.code(404).send('There is nothing at this address\n'))
   return app
 }

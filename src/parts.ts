@@ -2,6 +2,7 @@ import { createBasicClients, type BasicClients } from './adapters/basic-clients.
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
+import { configHash } from './adapters/config-hash.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
 import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
@@ -93,11 +94,20 @@ export interface Parts {
   readonly certificate: Certificate | null
   readonly upstreamFault: (error: unknown) => UpstreamFault
   readonly lifecycle: Lifecycle
+  /** What holds now: what the process was started with, and what of a change it has taken over since. */
+  readonly inForce: () => InForce
   /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Resolves when they are there first. */
   watchKeys(): Promise<void>
   /** Takes over what of new settings may change while the process runs. */
   adopt(changed: Settings): void
   close(): Promise<void>
+}
+
+export interface InForce {
+  readonly settings: Settings
+  readonly hash: string
+  /** Epoch milliseconds. */
+  readonly since: number
 }
 
 /** Apart from each other, and from the session keys: what is made with one must not pass for another. */
@@ -268,6 +278,12 @@ export function createParts(options: PartsOptions): Parts {
     ticks,
   )
   const tokenRevoker = createTokenRevoker({ cognito, refresher, log })
+  const inForceNow = (held: Settings): InForce => {
+    const hash = configHash(held)
+    metrics.setOnly('config_info', 1, { hash })
+    return { settings: held, hash, since: now() }
+  }
+  let inForce = inForceNow(settings)
 
   return {
     settings,
@@ -316,6 +332,7 @@ export function createParts(options: PartsOptions): Parts {
     certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
     upstreamFault,
     lifecycle,
+    inForce: () => inForce,
     watchKeys: async () => keyWatch.start(),
     adopt(changed) {
       keys.replace(placedKeys(changed))
@@ -326,6 +343,7 @@ export function createParts(options: PartsOptions): Parts {
       if (changed.log.level !== levelAsSet) log.level = changed.log.level
       levelAsSet = changed.log.level
       revokeAsSet(changed, revocations)
+      inForce = inForceNow(withAdopted(settings, changed))
     },
     async close() {
       keyWatch.stop()
@@ -335,6 +353,18 @@ export function createParts(options: PartsOptions): Parts {
       redis?.close()
       await upstreams.destroy()
     },
+  }
+}
+
+/** The settings of the start with what `adopt` takes of others. */
+function withAdopted(settings: Settings, { session, assertion, log, pools }: Settings): Settings {
+  const [first, ...others] = settings.pools
+  return {
+    ...settings,
+    session: { ...settings.session, keys: session.keys, revokeAllBefore: session.revokeAllBefore },
+    assertion,
+    log: { ...settings.log, level: log.level },
+    pools: first === undefined ? [] : [{ ...first, clientSecret: pools[0]?.clientSecret }, ...others],
   }
 }
 

@@ -16,6 +16,8 @@ export interface SettingsSource {
 export interface Following {
   /** Looks now. */
   look(): Promise<void>
+  /** Names of settings that were changed and hold from the next start on. */
+  readonly waiting: readonly string[]
   stop(): void
 }
 
@@ -35,7 +37,7 @@ export function followSettings(
   // Nothing is known to have been seen at first: a file may have changed between the start and the first look.
   let seen: string | undefined
   let refused: string | undefined
-  let waiting = ''
+  let waiting: readonly string[] = []
   let timer: NodeJS.Timeout | undefined
   let stopped = false
 
@@ -55,22 +57,22 @@ export function followSettings(
   function takeOver(next: Loaded): void {
     const { live } = changesBetween(held, next)
     const { atRestart } = changesBetween(loaded, next)
+    const waitedFor = waiting.join(', ')
     held = next
+    waiting = atRestart
     if (live.length > 0) adopt(next.settings)
     if (quiet) return
     if (live.length > 0) {
       metrics.count('config_reloads_total', { result: 'applied' })
       log.info({ event: 'settings_applied', settings: live }, 'changed settings hold from now on')
     }
-    const wait = atRestart.join(', ')
-    if (wait !== '' && wait !== waiting) {
+    if (atRestart.length > 0 && atRestart.join(', ') !== waitedFor) {
       metrics.count('config_reloads_total', { result: 'restart_needed' })
       log.warn(
         { event: 'restart_needed', settings: atRestart },
         'these settings were changed and hold from the next start on',
       )
     }
-    waiting = wait
   }
 
   function refuse(faults: string): void {
@@ -95,6 +97,9 @@ export function followSettings(
 
   return {
     look,
+    get waiting() {
+      return waiting
+    },
     stop() {
       stopped = true
       clearTimeout(timer)

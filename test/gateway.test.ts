@@ -15,7 +15,7 @@ t.test('the gateway is ready once it listens and has the keys of the pool', asyn
 })
 
 t.test(
-  'a start while Cognito is away serves what can be served, and is ready after twenty seconds all the same',
+  'T25 a start while Cognito is away serves what can be served, and is ready after twenty seconds all the same',
   async (t) => {
     const { adminUrl, url, pool, clock, client } = await startWorld(t, { poolAway: true })
     t.equal((await fetch(`${adminUrl}/readyz`)).status, 503)

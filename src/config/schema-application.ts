@@ -141,6 +141,13 @@ export const applications = mark(
   named(application).check(({ value, issues }) => {
     if (Object.keys(value).length === 0)
       issues.push({ code: 'custom', message: 'must name an application', input: value, path: [] })
+    for (const name of ['gateway', 'none'].filter((one) => Object.hasOwn(value, one)))
+      issues.push({
+        code: 'custom',
+        message: `must not be called ${name}: in log and metrics that is no application's route; give it another name`,
+        input: value,
+        path: [name],
+      })
   }),
   { expects: 'a map from names to applications' },
 ).describe('The applications behind the gateway, by name.')

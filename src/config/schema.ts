@@ -99,7 +99,9 @@ export const GatewayFile = z.strictObject({
         .describe('What its callers must show as Authorization: Bearer; needed beyond this machine.'),
     })
     .optional()
-    .describe('The private listener for looking up sign-ins and changing the log level; there is none without this.'),
+    .describe(
+      'The private listener for asking about sign-ins and rules, revoking, and changing the log level; there is none without this.',
+    ),
   forwardAuth: z
     .strictObject({
       ...address(9092),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-const STYLE = `
+export const STYLE = `
 :root { color-scheme: light dark; --ground: #f3f5f8; --card: #fff; --text: #17202c; --soft: #5a6675; --line: #dde3ea; --accent: #1d5fd1; --on-accent: #fff }
 @media (prefers-color-scheme: dark) {
   :root { --ground: #10151c; --card: #1a212b; --text: #e9eef4; --soft: #a3b0bf; --line: #2e3947; --accent: #7fb0ff; --on-accent: #0c1626 }
@@ -32,7 +32,7 @@ footer { margin-top: 26px; padding-top: 14px; border-top: 1px solid var(--line);
 @media (max-width: 480px) { main { padding: 28px 22px 22px } }
 `
 
-const MARK = `<svg class="mark" viewBox="0 0 40 40" fill="none" stroke="currentColor" stroke-width="2.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M20 3.5 34 8.4v10.2c0 8.6-5.6 15-14 18-8.4-3-14-9.4-14-18V8.4z"/><path d="M14 27.5v-8a6 6 0 0 1 12 0v8M20 21.5v6"/></svg>`
+export const MARK = `<svg class="mark" viewBox="0 0 40 40" fill="none" stroke="currentColor" stroke-width="2.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M20 3.5 34 8.4v10.2c0 8.6-5.6 15-14 18-8.4-3-14-9.4-14-18V8.4z"/><path d="M14 27.5v-8a6 6 0 0 1 12 0v8M20 21.5v6"/></svg>`
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
 

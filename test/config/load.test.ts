@@ -511,6 +511,11 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     /groups\[0\]: must not be blank/,
   ],
   [
+    "an application that is called as log and metrics call what is nobody's is refused",
+    { 'applications.gateway': { path: '/gateway', upstream: 'http://w', access: 'signedIn' } },
+    /applications\.gateway: must not be called gateway/,
+  ],
+  [
     'A09 a wildcard for a group is refused',
     { 'applications.wiki.access': [{ groups: ['ops', '*'] }] },
     /groups\[1\]: must be a name: there are no wildcards/,
