@@ -1,5 +1,6 @@
 // `npm test [-- FILE…]`: installs what is missing, compiles, runs the tests, and closes with one line: N passed, N failed.
-// `--portable` leaves out what needs a browser, outages that take long, and the benchmarks: CI runs the rest on every supported Node.
+// `--portable` leaves out what needs a browser, outages that take long, the benchmarks, the image and the chart: CI runs the rest on every
+// supported Node.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { install, node } from './prepare.mjs'
@@ -22,7 +23,7 @@ const portable = process.argv.includes('--portable')
 const given = process.argv.slice(2).filter((argument) => argument !== '--portable')
 const testFiles = () =>
   readdirSync('build/test', { recursive: true })
-    .filter((file) => file.endsWith('.test.js') && !/browser|bench|-slow/.test(file))
+    .filter((file) => file.endsWith('.test.js') && !/browser|bench|-slow|^image|^chart/.test(file))
     .map((file) => join('build', 'test', file))
 const selection = portable ? testFiles() : given.map((file) => file.replace(/^test\/(.*)\.ts$/, 'build/test/$1.js'))
 

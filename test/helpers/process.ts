@@ -24,9 +24,19 @@ export function runCommand(
   options: { env?: Record<string, string>; script?: string; node?: readonly string[] } = {},
 ): Run {
   const script = join(root, options.script ?? 'dist/main.js')
-  const child = spawn(process.execPath, [...(options.node ?? []), script, ...args], {
+  return runProgram(t, [process.execPath, ...(options.node ?? []), script, ...args], options.env)
+}
+
+/** Runs any program until the test is over, and shows what it says. */
+export function runProgram(
+  t: Teardown,
+  [command = '', ...args]: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Run {
+  const child = spawn(command, args, {
     cwd: root,
-    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...options.env },
+    env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
   let out = ''
   let err = ''

@@ -1,0 +1,45 @@
+# Production packages and compiled code on Node 24; nothing in it is written, and nothing but Node is started.
+# `npm run image` builds it and says of which version, revision and date; `docker build .` does without.
+ARG NODE_IMAGE=docker.io/library/node:24-bookworm-slim
+# Where it runs, when that is to be another base, such as one without a shell: with glibc, and `node` on its PATH.
+ARG RUNTIME_IMAGE=${NODE_IMAGE}
+
+# On the machine that builds, whatever the image is for: what comes out of here is the same for every processor.
+FROM --platform=${BUILDPLATFORM} ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+# What a build needs to reach its package registry may be lent to it, and is not in the image.
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc \
+    --mount=type=secret,id=ca-certificates,target=/etc/ssl/certs/ca-certificates.crt \
+    NODE_OPTIONS=--use-system-ca npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+COPY . .
+# Stack traces tell lines of the compiled code, which differ little from the sources: no maps to sources that are not there. The list of packages is
+# made of the lockfile and of what was installed, which npm compares. sodium-native brings its native code for both processors, and for systems
+# that are no matter here.
+RUN node_modules/.bin/tsc -p tsconfig.json --incremental false --sourceMap false \
+    && npm sbom --sbom-format=cyclonedx --sbom-type=application --omit=dev > sbom.cdx.json \
+    && npm prune --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
+    && find node_modules/sodium-native/prebuilds -mindepth 1 -maxdepth 1 ! -name 'linux-*' -exec rm -r {} + \
+    && rm -r src tsconfig.json package-lock.json \
+    && chmod -R a=rX,u+w .
+
+# Nothing is run from here on: an image for another processor needs no emulation.
+FROM ${RUNTIME_IMAGE}
+WORKDIR /app
+COPY --from=build /app /app
+ENV NODE_ENV=production
+# A number, so that a cluster can tell that it is not root; nobody has it on any machine.
+USER 65532:65532
+EXPOSE 8080
+# SIGUSR1 would open the debugger, and with it everybody's tokens.
+ENTRYPOINT ["node", "--disable-sigusr1", "/app/dist/main.js"]
+CMD ["serve", "--config", "/etc/cognito-gateway/gateway.yaml"]
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="Cognito Gateway" \
+      org.opencontainers.image.description="Puts AWS Cognito single sign-on in front of web applications that cannot be changed." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"

@@ -1,0 +1,97 @@
+// A stand-in for the base image, made of Debian's packages and npm's, for machines that reach no registry of images.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { cacheFolder, engineEnvironment, onPath } from './engine.mjs'
+
+const DEBIAN = 'bookworm'
+const NODE = '24.21.0'
+const NPM = '11.19.1'
+const version = `${DEBIAN}-node-${NODE}-npm-${NPM}`
+
+/** What stands in the way of making the base here, as a sentence; undefined where nothing does. */
+export function baseObstacle(engine) {
+  if (engine === 'buildah') return 'buildah takes over no archive as an image: the base needs podman or docker.'
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'The base can only be made on Linux, as root.'
+  if (!onPath('mmdebstrap')) return "There is no mmdebstrap (Debian's package of that name)."
+  return undefined
+}
+
+/** The name of the base's image, which the engine has from then on. The archive it comes from is made once for this machine. */
+export async function ensureBase(engine, say) {
+  const image = `localhost/cognito-gateway-base:${version}`
+  const env = engineEnvironment(engine)
+  if (spawnSync(engine, ['image', 'inspect', image], { stdio: 'ignore', env }).status === 0) return image
+  const archive = join(cacheFolder, `base-${version}-${process.arch}.tar`)
+  if (!existsSync(archive)) {
+    say(`Making a base of Debian ${DEBIAN} and Node ${NODE} (once) …`)
+    await makeArchive(archive)
+  }
+  say('Taking over the base …')
+  await run(engine, ['import', '--change', 'CMD ["node"]', archive, image], { env })
+  return image
+}
+
+async function makeArchive(archive) {
+  mkdirSync(cacheFolder, { recursive: true })
+  const folder = mkdtempSync(join(cacheFolder, 'base-'))
+  try {
+    const made = join(folder, 'base.tar')
+    await Promise.all([makeDebian(made), fetchNode(folder)])
+    // The names of files only: an archive that holds a folder twice is refused.
+    const ours = ['usr/local/bin/node', 'usr/local/bin/npm', 'usr/local/lib/node_modules']
+    await run('tar', ['--append', '--file', made, '--owner=0', '--group=0', '--directory', folder, ...ours])
+    renameSync(made, archive)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const makeDebian = (archive) =>
+  run('mmdebstrap', [
+    '--quiet',
+    '--mode=root',
+    '--variant=essential',
+    '--include=ca-certificates,libstdc++6,libatomic1',
+    // Nobody's data: it is made again when the machine goes down meanwhile.
+    '--dpkgopt=force-unsafe-io',
+    DEBIAN,
+    archive,
+  ])
+
+/** Node and npm as they lie in the official base, below `folder`/usr/local. */
+async function fetchNode(folder) {
+  const packages = join(folder, 'packages')
+  const node = `node-linux-${process.arch}`
+  await run('npm', [
+    'install',
+    '--no-save',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+    `--prefix=${packages}`,
+    `${node}@${NODE}`,
+    `npm@${NPM}`,
+  ])
+  const local = join(folder, 'usr', 'local')
+  mkdirSync(join(local, 'bin'), { recursive: true })
+  mkdirSync(join(local, 'lib', 'node_modules'), { recursive: true })
+  renameSync(join(packages, 'node_modules', node, 'bin', 'node'), join(local, 'bin', 'node'))
+  renameSync(join(packages, 'node_modules', 'npm'), join(local, 'lib', 'node_modules', 'npm'))
+  symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(local, 'bin', 'npm'))
+}
+
+/** Runs a command quietly; when it fails, what it said is the error. */
+function run(command, args, options = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said += data))
+    child.on('error', reject)
+    child.on('close', (code) =>
+      code === 0
+        ? resolve()
+        : reject(new Error(`${command} failed:\n${said.trim().split('\n').slice(-20).join('\n')}`)),
+    )
+  })
+}

@@ -1,0 +1,79 @@
+// `npm run image [-- --tag NAME] [--platform linux/arm64] [--engine podman] [--base]`: builds the image with docker, podman or buildah, whichever works.
+// `--base` makes the base image on this machine, for where no registry of images can be reached.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { engineEnvironment, findEngine } from './engine.mjs'
+import { baseObstacle, ensureBase } from './image-base.mjs'
+
+const root = join(import.meta.dirname, '..')
+const say = (text) => console.error(text)
+const giveUp = (text) => {
+  say(text)
+  process.exit(1)
+}
+
+const { values } = parseArgs({
+  options: {
+    tag: { type: 'string' },
+    platform: { type: 'string' },
+    engine: { type: 'string' },
+    base: { type: 'boolean' },
+  },
+})
+const engines = values.engine === undefined ? ['docker', 'podman', 'buildah'] : [values.engine]
+const engine = findEngine(engines)
+if (engine === undefined) giveUp(`An image is built with ${engines.join(', ')}; nothing of that works on this machine.`)
+
+const git = (...args) => {
+  const { status, stdout } = spawnSync('git', args, { cwd: root, encoding: 'utf8' })
+  return status === 0 ? stdout.trim() : undefined
+}
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const tag = values.tag ?? `cognito-gateway:${version}`
+
+/** What the image says of itself; by the commit, so that the same sources make the same image. */
+function facts() {
+  const dirty = git('status', '--porcelain') === '' ? '' : '-dirty'
+  const revision = git('rev-parse', 'HEAD')
+  return {
+    VERSION: version,
+    REVISION: revision === undefined ? 'unknown' : `${revision}${dirty}`,
+    CREATED: git('log', '-1', '--format=%cI') ?? new Date().toISOString(),
+  }
+}
+
+/** The base to build on, where it is not the one that the Dockerfile names. */
+async function base() {
+  if (values.base !== true) return {}
+  const obstacle = baseObstacle(engine)
+  if (obstacle !== undefined) giveUp(obstacle)
+  return { NODE_IMAGE: await ensureBase(engine, say).catch((error) => giveUp(error.message)) }
+}
+
+/** What this machine needs to reach its package registry, if anything, is lent to the build. */
+const lent = [
+  ['npmrc', process.env.NPM_CONFIG_USERCONFIG ?? join(homedir(), '.npmrc')],
+  ['ca-certificates', process.env.NODE_EXTRA_CA_CERTS ?? ''],
+].filter(([, file]) => existsSync(file))
+
+const buildArguments = Object.entries({ ...facts(), ...(await base()) })
+const args = [
+  ...(engine === 'buildah' ? ['bud', '--layers'] : ['build']),
+  ...(engine === 'docker' ? [] : ['--network=host', '--pull=missing']),
+  ...(values.platform === undefined ? [] : ['--platform', values.platform]),
+  ...buildArguments.flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+  ...lent.flatMap(([id, file]) => ['--secret', `id=${id},src=${file}`]),
+  '--tag',
+  tag,
+  '.',
+]
+say(`Building ${tag} with ${engine} …`)
+const { status } = spawnSync(engine, args, { cwd: root, stdio: 'inherit', env: engineEnvironment(engine) })
+if (status !== 0)
+  giveUp(
+    'The image was not built. Where its base cannot be pulled, `npm run image -- --base` makes one on this machine.',
+  )
+console.log(tag)
