@@ -150,15 +150,15 @@ envFrom:
     name: {{ tpl (.Values.existingConfigMap | default (include "cognito-gateway.fullname" .)) . }}
 {{- with .Values.existingSecret }}
 - name: secrets
-  secret: { secretName: {{ tpl . $ }}, defaultMode: 0440 }
+  secret: { secretName: {{ tpl . $ }}, defaultMode: 0440, optional: false }
 {{- end }}
 {{- if eq (include "cognito-gateway.mountsRedisSecret" .) "true" }}
 - name: redis
-  secret: { secretName: {{ include "cognito-gateway.redisSecret" . }}, defaultMode: 0440 }
+  secret: { secretName: {{ include "cognito-gateway.redisSecret" . }}, defaultMode: 0440, optional: false }
 {{- end }}
 {{- range .Values.extraSecrets }}
 - name: {{ printf "secret-%s" (tpl . $) | trunc 63 }}
-  secret: { secretName: {{ tpl . $ }}, defaultMode: 0440 }
+  secret: { secretName: {{ tpl . $ }}, defaultMode: 0440, optional: false }
 {{- end }}
 - name: tmp
   emptyDir: { sizeLimit: 16Mi }
