@@ -107,7 +107,13 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     metrics,
     now,
   })
-  await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name, now })
+  await app.register(authorize, {
+    metrics,
+    routes: parts.routes,
+    publicOrigin: settings.publicUrl,
+    defaultPool: pool.name,
+    now,
+  })
 }
 
 /** Address of the script of our pages. */
