@@ -40,7 +40,7 @@ function containersConf() {
     // podman lowers its own to the number of processes that the system has room for, and gives away no more.
     ['nproc', Math.min(hard('Max processes'), Number(readFileSync('/proc/sys/kernel/pid_max', 'utf8')))],
   ].filter(([, value]) => !Number.isNaN(value))
-  const runtime = ['crun', 'runc'].find(onPath)
+  const runtime = ['runc', 'crun'].find(onPath)
   return `[containers]
 default_ulimits = [${ulimits.map(([name, value]) => `"${name}=${value}:${value}"`).join(', ')}]
 [engine]

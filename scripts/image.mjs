@@ -1,5 +1,9 @@
-// `npm run image [-- --tag NAME] [--platform linux/arm64] [--engine podman] [--base]`: builds the image with docker, podman or buildah, whichever works.
-// `--base` makes the base image on this machine, for where no registry of images can be reached.
+// `npm run image [-- OPTIONS]`: builds the image with docker, podman or buildah, whichever works.
+//   --tag NAME          its name; cognito-gateway:VERSION
+//   --platform NAME     for another processor than this one, such as linux/arm64
+//   --engine NAME       docker, podman or buildah
+//   --node-image NAME   the base, from a registry of one's own
+//   --base              a base that is made on this machine, where no registry of images can be reached
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -20,6 +24,7 @@ const { values } = parseArgs({
     tag: { type: 'string' },
     platform: { type: 'string' },
     engine: { type: 'string' },
+    'node-image': { type: 'string' },
     base: { type: 'boolean' },
   },
 })
@@ -47,6 +52,7 @@ function facts() {
 
 /** The base to build on, where it is not the one that the Dockerfile names. */
 async function base() {
+  if (values['node-image'] !== undefined) return { NODE_IMAGE: values['node-image'] }
   if (values.base !== true) return {}
   const obstacle = baseObstacle(engine)
   if (obstacle !== undefined) giveUp(obstacle)
@@ -62,7 +68,8 @@ const lent = [
 const buildArguments = Object.entries({ ...facts(), ...(await base()) })
 const args = [
   ...(engine === 'buildah' ? ['bud', '--layers'] : ['build']),
-  ...(engine === 'docker' ? [] : ['--network=host', '--pull=missing']),
+  ...(engine === 'docker' ? [] : ['--network=host']),
+  ...(engine === 'podman' ? ['--pull=missing'] : []),
   ...(values.platform === undefined ? [] : ['--platform', values.platform]),
   ...buildArguments.flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
   ...lent.flatMap(([id, file]) => ['--secret', `id=${id},src=${file}`]),
