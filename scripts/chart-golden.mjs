@@ -26,12 +26,21 @@ export function chartFiles() {
   const manifests = examples.map((example) => [
     `test/chart/golden/${example}.yaml`,
     output(join(bin, 'helm'), [
-      ...['template', 'gw', chart, '--namespace', 'gateway'],
-      ...['--values', join(chart, 'ci', `${example}-values.yaml`)],
+      'template',
+      'gw',
+      chart,
+      '--namespace',
+      'gateway',
+      '--values',
+      join(chart, 'ci', `${example}-values.yaml`),
     ]),
   ])
   const readme = output(join(bin, 'helm-docs'), [
-    ...['--dry-run', '--log-level=error', '--sort-values-order=file', '--chart-search-root', chart],
+    '--dry-run',
+    '--log-level=error',
+    '--sort-values-order=file',
+    '--chart-search-root',
+    chart,
   ])
   return { ...Object.fromEntries(manifests), [`${chart}/README.md`]: readme }
 }

@@ -38,7 +38,10 @@ t.test('every worked example is rendered on Kubernetes 1.29 to 1.36 byte for byt
     for (const example of examples) {
       const { out, err } = await template('--values', valuesFile(example), '--kube-version', `${version}.0`)
       t.equal(err, '', `${example} on ${version}`)
-      t.ok(out === golden(example), `${example} on ${version}: npm run generate writes it anew, git diff shows the change`)
+      t.ok(
+        out === golden(example),
+        `${example} on ${version}: npm run generate writes it anew, git diff shows the change`,
+      )
     }
   }
 })
@@ -51,9 +54,15 @@ const OPERATOR = ['ServiceMonitor', 'PodMonitor']
 
 async function kubeconform(version: string, files: readonly string[]) {
   return tool('kubeconform', [
-    ...['-strict', '-kubernetes-version', `${version}.0`, '-skip', OPERATOR.join(',')],
-    ...['-schema-location', join(toolsFolder, 'schemas', version, '{{.ResourceKind}}{{.KindSuffix}}.json')],
-    ...['-schema-location', join(folder, 'crds', '{{.Group}}', '{{.ResourceKind}}-{{.ResourceAPIVersion}}.json')],
+    '-strict',
+    '-kubernetes-version',
+    `${version}.0`,
+    '-skip',
+    OPERATOR.join(','),
+    '-schema-location',
+    join(toolsFolder, 'schemas', version, '{{.ResourceKind}}{{.KindSuffix}}.json'),
+    '-schema-location',
+    join(folder, 'crds', '{{.Group}}', '{{.ResourceKind}}-{{.ResourceAPIVersion}}.json'),
     ...files,
   ])
 }
@@ -98,7 +107,9 @@ t.test('kube-linter finds nothing in any worked example', { skip }, async (t) =>
 t.test('helm package makes an archive with README and schema, and without the worked examples', { skip }, async (t) => {
   const { code, err } = await tool('helm', ['package', chartFolder, '--destination', folder])
   t.equal(code, 0, err)
-  const { version } = JSON.parse(readFileSync(join(chartFolder, '..', '..', 'package.json'), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(join(chartFolder, '..', '..', 'package.json'), 'utf8')) as {
+    version: string
+  }
   const archive = join(folder, `cognito-gateway-${version}.tgz`)
   const { out } = await tool('helm', ['template', 'gw', archive, '--namespace', 'gateway', ...LEAST])
   t.equal(out, (await template(...LEAST)).out, 'it renders just as the folder')
@@ -107,7 +118,11 @@ t.test('helm package makes an archive with README and schema, and without the wo
 
 t.test("the chart's README is in step with its values: helm-docs", { skip }, async (t) => {
   const { out } = await tool('helm-docs', [
-    ...['--dry-run', '--log-level=error', '--sort-values-order=file', '--chart-search-root', 'helm/cognito-gateway'],
+    '--dry-run',
+    '--log-level=error',
+    '--sort-values-order=file',
+    '--chart-search-root',
+    'helm/cognito-gateway',
   ])
   t.equal(readFileSync(join(chartFolder, 'README.md'), 'utf8'), out, 'run npm run generate')
 })
@@ -194,7 +209,10 @@ t.test('the public Service and what leads to it never reach the admin port', asy
       example,
     )
     t.same(
-      manifests.flatMap(({ kind, ...rest }) => (/Route$|^Ingress$/.test(kind) ? JSON.stringify(rest) : [])).join('').match(/admin/),
+      manifests
+        .flatMap(({ kind, ...rest }) => (/Route$|^Ingress$/.test(kind) ? JSON.stringify(rest) : []))
+        .join('')
+        .match(/admin/),
       null,
       example,
     )
@@ -217,9 +235,17 @@ t.test('every pod is one that Pod Security admits at its level restricted', asyn
       t.match(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } }, example)
       t.not(pod.securityContext.runAsUser, 0)
       for (const volume of pod.volumes ?? [])
-        t.match(Object.keys(volume).toSorted().join(' '), /^(configMap name|emptyDir name|name secret)$/, `${example}: ${volume.name}`)
+        t.match(
+          Object.keys(volume).toSorted().join(' '),
+          /^(configMap name|emptyDir name|name secret)$/,
+          `${example}: ${volume.name}`,
+        )
       for (const container of [...(pod.initContainers ?? []), ...pod.containers] as readonly Container[]) {
-        const wanted = { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } }
+        const wanted = {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        }
         t.match(container.securityContext, wanted, `${example}: ${container.name}`)
         t.not(container.securityContext?.['privileged'], true)
         t.not(container.securityContext?.['runAsUser'], 0)

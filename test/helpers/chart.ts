@@ -11,7 +11,9 @@ const check = spawnSync(join(root, '.ci', 'chart-tools'), ['--check'], { encodin
 export const toolsFolder = (check.stdout ?? '').trim()
 /** Why the chart's tools cannot be used; false where they can. For `skip` of a test. */
 export const toolsMissing =
-  check.status === 0 ? false : 'helm and its kin are not installed: .ci/chart-tools does it once, with Go 1.26 and Python'
+  check.status === 0
+    ? false
+    : 'helm and its kin are not installed: .ci/chart-tools does it once, with Go 1.26 and Python'
 
 /** The worked examples by name. */
 export const examples = readdirSync(join(chartFolder, 'ci')).map((file) => file.replace('-values.yaml', ''))

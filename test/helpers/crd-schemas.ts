@@ -29,7 +29,7 @@ export function writeCrdSchemas(crdFolder: string, target: string): void {
 function strict(node: unknown): unknown {
   if (Array.isArray(node)) return node.map(strict)
   if (typeof node !== 'object' || node === null) return node
-  const own = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, strict(value)])) as Schema
+  const own: Schema = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, strict(value)]))
   const open = 'additionalProperties' in own || own['x-kubernetes-preserve-unknown-fields'] === true
   const named = typeof own['properties'] === 'object' && own['type'] === 'object'
   return named && !open ? { ...own, additionalProperties: false } : own

@@ -51,7 +51,11 @@ try {
   if (CLIENT_ID) {
     const reached = await ask(TEST_PATH, { authorization: `Bearer ${await signIn()}` })
     // Whatever the gateway answers itself carries its code.
-    expect(`a machine reaches an application at ${TEST_PATH}`, reached.code === undefined && reached.status < 500, reached)
+    expect(
+      `a machine reaches an application at ${TEST_PATH}`,
+      reached.code === undefined && reached.status < 500,
+      reached,
+    )
   } else {
     console.log('left out: a machine reaches an application (test.existingSecret names no app client)')
   }
