@@ -30,10 +30,9 @@ const OWN_BODY_BYTES = 16_384
 
 /** The public server. What follows is a request's journey, in the order of travel. */
 export async function createApp(parts: Parts): Promise<FastifyInstance> {
-  const { settings, log, metrics, now, self, pool, lifecycle, cognito, store, refresher, csrf, states } = parts
+  const { settings, log, metrics, now, self, sites, pool, lifecycle, cognito, store, refresher, csrf, states } = parts
   const { prefix, callback } = settings.endpoints
   const maxAgeSeconds = settings.session.maxAgeSeconds
-  const publicHost = new URL(settings.publicUrl).hostname
   const methods = METHODS.filter((method) => method !== 'CONNECT')
   const signInEndpoint = `${prefix}/${pool.identityProviders.length > 1 ? 'sign_in' : 'start'}`
 
@@ -73,11 +72,11 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     trustedProxies: parts.trustedProxies,
     metrics,
     publicUrl: settings.publicUrl,
-    servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
+    servedHosts: new Set(sites.byHost.keys()),
   })
-  await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
+  await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, sites })
   await app.register(bearer, { bearers: parts.bearers })
-  await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds, book: parts.book })
+  await app.register(sessionCookie, { stores: parts.stores, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
     cognito,
     store,
@@ -89,7 +88,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     ownPrefix: prefix,
   })
   await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
-  await app.register(authorize, { metrics, publicOrigin: settings.publicUrl, defaultPool: pool.name })
+  await app.register(authorize, { metrics, defaultPool: pool.name })
 
   // What the gateway answers itself
   await app.register(refuse, { path: REFUSE_PATH, methods })
@@ -109,7 +108,11 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     log,
     now,
     pool: pool.name,
-    callbackUrl: parts.callbackUrl,
+    callback,
+    ownPrefix: prefix,
+    sites,
+    handovers: parts.handovers,
+    stores: parts.stores,
     verifier: parts.verifier,
     store,
     userPoolId: pool.userPoolId,
@@ -118,7 +121,6 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     revocations: parts.revocations,
     self,
     attemptKeys: parts.attemptKeys,
-    endpoints: { prefix, callback },
     identityProviders: pool.identityProviders,
   })
   await app.register(async (forms) => {
@@ -146,7 +148,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     metrics,
     log,
     routes: parts.routes,
-    publicUrl: settings.publicUrl,
+    sites,
     methods,
     draining: () => lifecycle.draining,
   })

@@ -12,6 +12,7 @@ import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
+import { createHandovers, type Handovers } from './adapters/handovers.ts'
 import { createJwksFetch } from './adapters/jwks-fetch.ts'
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
 import type { OnPoolRequest } from './adapters/pool-fetch.ts'
@@ -26,8 +27,9 @@ import { createRevocations, type Revocations } from './adapters/revocations.ts'
 import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
+import { createSealedHandleStore } from './adapters/sealed-handle-store.ts'
 import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
-import type { SessionStore } from './adapters/session-store.ts'
+import type { HostStores, SessionStore } from './adapters/session-store.ts'
 import { createSessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
@@ -42,6 +44,7 @@ import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Revocation } from './domain/revocation.ts'
 import type { Session } from './domain/session.ts'
+import { createSites, type Sites } from './domain/site.ts'
 import type { Logger } from 'pino'
 
 /** Everything that the servers are made of, made once from the settings. */
@@ -58,19 +61,22 @@ export interface Parts {
   readonly ticks: () => number
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
+  readonly sites: Sites
   readonly self: ReturnToSelf
   readonly pool: PoolSettings
-  readonly callbackUrl: string
   readonly cognito: CognitoClient
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
+  /** Of the host of publicUrl. */
   readonly store: SessionStore
+  readonly stores: HostStores
   /** Null where the settings name none. */
   readonly redis: Redis | null
   readonly revocations: Revocations
   readonly refresher: Refresher
   readonly tokenRevoker: TokenRevoker
   readonly states: LoginStates
+  readonly handovers: Handovers
   readonly keptForms: KeptForms
   readonly book: LoginBook
   /** What is known of the last sign-ins, by other workers too. Never rejects. */
@@ -146,8 +152,15 @@ export function createParts(options: PartsOptions): Parts {
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
   const routes = settings.applications.flatMap((application) => application.routes)
+  const sites = createSites({
+    publicUrl: settings.publicUrl,
+    hosts: settings.applications.flatMap(({ hosts, pool }) => hosts.map((host) => ({ host, pool }))),
+    defaultPool: pool.name,
+    callbackOn: settings.endpoints.callbackOn,
+  })
   const self: ReturnToSelf = {
     publicUrl: settings.publicUrl,
+    origins: sites.origins,
     ownPrefix: settings.endpoints.prefix,
     lenientPaths: routes.some(({ paths, allowInPath }) => paths === 'opaque' || allowInPath.length > 0),
   }
@@ -219,6 +232,12 @@ export function createParts(options: PartsOptions): Parts {
     settings.session.store === 'redis'
       ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, revocations, now, ticks, onWritten })
       : createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
+  const stores = openHostStores(sites, store, (host, remembered) => {
+    const hostSeal = createSeal(keys, 'session', `${context} ${host}`)
+    return settings.session.store === 'redis'
+      ? createSealedHandleStore(store, hostSeal, remembered)
+      : createCookieStore({ seal: hostSeal, revocations, maxTextBytes: maxSessionTextBytes, onWritten, remembered })
+  })
   const atPool = createSessionRefresh({
     cognito,
     verifier,
@@ -255,9 +274,9 @@ export function createParts(options: PartsOptions): Parts {
     ticks,
     metrics,
     table: buildRouteTable(routes),
+    sites,
     self,
     pool,
-    callbackUrl: settings.publicUrl + settings.endpoints.callback,
     cognito,
     verifier,
     bearers: createBearers({
@@ -270,6 +289,7 @@ export function createParts(options: PartsOptions): Parts {
       ticks,
     }),
     store,
+    stores,
     redis,
     revocations,
     refresher,
@@ -277,6 +297,7 @@ export function createParts(options: PartsOptions): Parts {
     book,
     findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
     states: createLoginStates(createSeal(keys, 'state', context), self),
+    handovers: createHandovers({ seal: createSeal(keys, 'handover', context), now, redis, keys: redisKeys }),
     keptForms: createKeptForms(createSeal(keys, 'form', context), self),
     csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
     cookieBindings: createCookieBindings(createSeal(keys, 'bound', context)),
@@ -340,6 +361,28 @@ function openRedis({ session }: Settings, { metrics, log, keys }: RedisUsers): R
         'Redis throws sessions away when its memory is full, and their people out: set maxmemory-policy noeviction',
       ),
   })
+}
+
+/** Sessions that are remembered so that they need not be opened each time, over all hosts but the first. */
+const REMEMBERED_ELSEWHERE = 10_000
+
+/** A session's text is sealed to its host: what one host's cookie holds is nothing on any other. */
+function openHostStores(
+  { main, byHost }: Sites,
+  store: SessionStore,
+  open: (host: string, remembered: number) => SessionStore,
+): HostStores {
+  const remembered = Math.ceil(REMEMBERED_ELSEWHERE / byHost.size)
+  const stores = new Map(
+    [...byHost.keys()].map((host) => [host, host === main.host ? store : open(host, remembered)] as const),
+  )
+  return {
+    at(host) {
+      const found = stores.get(host)
+      if (found === undefined) throw new TypeError(`${host} is not served`)
+      return found
+    },
+  }
 }
 
 /** What the checks have made sure of. */

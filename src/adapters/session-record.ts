@@ -56,6 +56,7 @@ interface SessionRecord {
   readonly expires: number
   readonly refresh?: string
   readonly origin?: string
+  readonly lent?: number
 }
 
 function recordOf({ person, ...session }: Session): SessionRecord {
@@ -77,6 +78,7 @@ function recordOf({ person, ...session }: Session): SessionRecord {
     expires: session.accessExpiresAt,
     ...(session.refreshToken === undefined ? {} : { refresh: session.refreshToken }),
     ...(session.originJti === undefined ? {} : { origin: session.originJti }),
+    ...(session.lentAt === undefined ? {} : { lent: session.lentAt }),
   }
 }
 
@@ -105,5 +107,6 @@ function sessionOf(record: SessionRecord): Session {
     accessExpiresAt: record.expires,
     refreshToken: record.refresh,
     ...(record.origin === undefined ? {} : { originJti: record.origin }),
+    ...(record.lent === undefined ? {} : { lentAt: record.lent }),
   }
 }

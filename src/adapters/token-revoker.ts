@@ -10,6 +10,8 @@ export interface TokenRevoker {
    * rejects, and is tried again for a while where Cognito is away.
    */
   revoke(session: Session, requestId: string): Promise<void>
+  /** The same for a token of which no session is left. */
+  revokeToken(refreshToken: string, requestId: string): Promise<void>
   close(): void
 }
 
@@ -60,6 +62,9 @@ export function createTokenRevoker(options: TokenRevokerOptions): TokenRevoker {
   return {
     async revoke(session, requestId) {
       await Promise.race([settleAndRevoke(session, requestId), pause(PATIENCE_MS)])
+    },
+    async revokeToken(refreshToken, requestId) {
+      await Promise.race([attempt(refreshToken, requestId), pause(PATIENCE_MS)])
     },
     close() {
       for (const timer of waiting) clearTimeout(timer)

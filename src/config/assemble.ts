@@ -105,8 +105,8 @@ function cognitoIssuers(userPoolId: string): readonly [string, string] {
 }
 
 function applicationSettings(application: DraftApplication, folder: string): ApplicationSettings {
-  const { name, hosts, path, own, routes } = application
-  return { name, hosts, path, routes: [own, ...routes].flatMap((route) => routeSettings(route, application, folder)) }
+  const { name, hosts, pool, path, own, routes } = application
+  return { name, pool: stated(pool, 'pool'), hosts, path, routes: [own, ...routes].flatMap((route) => routeSettings(route, application, folder)) }
 }
 
 function routeSettings(route: DraftRoute, whole: DraftApplication, folder: string): readonly RouteSettings[] {

@@ -6,6 +6,7 @@ import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
 import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
+import type { Settings } from './settings.ts'
 
 /** What is wrong between settings that are each right by themselves. */
 export function checkTogether(draft: Draft): readonly Finding[] {
@@ -139,6 +140,7 @@ const OWN_ENDPOINTS = [
   'signed_out',
   'userinfo',
   'diagnose',
+  'handover',
   'jwks.json',
   'keys',
   'auth',
@@ -151,9 +153,9 @@ export function knowsClients({ listen, publicUrl, trustedProxies }: Draft['file'
 }
 
 /** The paths of the gateway's own, with the defaults that follow from the prefix. */
-export function endpointsOf({ endpoints }: Draft['file']): { prefix: string; callback: string; ping: string } {
-  const { prefix, callback = `${prefix}/callback`, ping = `${prefix}/ping` } = endpoints
-  return { prefix, callback, ping }
+export function endpointsOf({ endpoints }: Draft['file']): Settings['endpoints'] {
+  const { prefix, callback = `${prefix}/callback`, callbackOn, ping = `${prefix}/ping` } = endpoints
+  return { prefix, callback, callbackOn, ping }
 }
 
 function checkEndpoints({ file }: Draft): readonly Finding[] {
@@ -188,7 +190,19 @@ function checkApplication(application: DraftApplication, draft: Draft): readonly
   const served = own.access === undefined ? routes : [own, ...routes]
   for (const route of served) findings.push(...checkUpstream(route, draft))
   for (const route of routes) findings.push(...checkRoute(route, application, draft))
+  findings.push(...checkHosts(application, draft))
   return [...uniqueFindings(findings), ...checkPaths(application, served, draft)]
+}
+
+/** Every host is served as publicUrl's is, and over http browsers keep our cookies on this machine only. */
+function checkHosts({ at, hosts }: DraftApplication, draft: Draft): readonly Finding[] {
+  const path = [...at, 'hosts']
+  if (draft.file.publicUrl?.startsWith('http:') !== true || !given(draft, path) || draft.leftOut(path)) return []
+  return hosts
+    .filter((host) => host !== 'localhost' && !host.endsWith('.localhost'))
+    .map((host) =>
+      atValue(path, `must be localhost or end with .localhost while publicUrl is http: browsers keep no session at ${host}`),
+    )
 }
 
 /** Opaque paths have readings without number, so nothing may depend on which one an application takes. */

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { isOwnCookie } from '../domain/identity-headers.ts'
 import { PATH_WORDS } from '../domain/path-readings.ts'
 import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
-import { isObject, mark, notYet } from './marks.ts'
-import { hostFault, pathPatternFault } from './addresses.ts'
+import { mark, notYet } from './marks.ts'
+import { pathPatternFault } from './addresses.ts'
 import { accessRule } from './schema-access.ts'
 import { routeKeys } from './schema-route.ts'
 
@@ -80,10 +80,7 @@ const route = mark(
 )
 
 const application = z.strictObject({
-  hosts: notYet(filledList(host()).optional().describe('The hosts it answers. Default: the host of publicUrl.'), {
-    says: "other hosts than publicUrl's are not supported yet",
-    built: onlyPublicHost,
-  }),
+  hosts: filledList(host()).optional().describe('The hosts it answers. Default: the host of publicUrl.'),
   path: applicationPath().default('/').describe('The prefix under which it lives on those hosts.'),
   pool: plainText().optional().describe('The user pool whose people it serves. Default: the first.'),
   access: accessRule
@@ -106,15 +103,6 @@ function applicationPath() {
     fault: (value) =>
       /[*]|\/:/.test(value) ? 'must be a plain prefix such as /wiki, without * and :name' : pathPatternFault(value),
   })
-}
-
-function onlyPublicHost(value: unknown, file: unknown): boolean {
-  const publicUrl = isObject(file) ? file['publicUrl'] : undefined
-  if (!Array.isArray(value) || typeof publicUrl !== 'string' || !URL.canParse(publicUrl)) return true
-  return value.every(
-    (host) =>
-      typeof host !== 'string' || hostFault(host) !== undefined || host.toLowerCase() === new URL(publicUrl).hostname,
-  )
 }
 
 export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }), {

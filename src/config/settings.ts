@@ -38,7 +38,13 @@ export interface Settings {
     /** Epoch milliseconds, not in the future. */
     readonly revokeAllBefore: number | undefined
   }
-  readonly endpoints: { readonly prefix: string; readonly callback: string; readonly ping: string }
+  readonly endpoints: {
+    readonly prefix: string
+    readonly callback: string
+    /** Where Cognito sends people back to: one host for all, or each host to itself. */
+    readonly callbackOn: 'publicUrl' | 'eachHost'
+    readonly ping: string
+  }
   /** Processes that share the public port. With 1 there is no other process. */
   readonly workers: number
   readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
@@ -84,6 +90,8 @@ export interface PoolSettings {
 
 export interface ApplicationSettings {
   readonly name: string
+  /** The pool's name. */
+  readonly pool: string
   readonly hosts: readonly string[]
   readonly path: string
   /** The application's own route first, where it states an access; then those of the file, in order. */

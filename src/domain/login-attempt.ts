@@ -11,6 +11,8 @@ export interface LoginAttempt {
   readonly returnTo: SafePath
   /** Epoch milliseconds. */
   readonly startedAt: number
+  /** The state of the attempt on another host that this one is begun for. */
+  readonly visit?: string | undefined
 }
 
 /** What travels, sealed, through Cognito and back as `state`. */
@@ -18,6 +20,8 @@ export interface LoginState {
   readonly id: string
   readonly secret: string
   readonly pool: string
+  /** The host on which the attempt was begun, and must end. */
+  readonly host: string
   readonly returnTo: SafePath
   readonly startedAt: number
   /** Set on the one sign-in that was begun because the attempt of an earlier one was gone. */

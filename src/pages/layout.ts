@@ -47,7 +47,7 @@ export interface PageKind {
 /** The headers of every page of ours: nothing but the one style sheet and, where asked for, the one script counts, nothing is kept, nobody frames it. */
 export function pageHeaders({ https, form = false, script = false }: PageKind): Readonly<Record<string, string>> {
   // Browsers hold the redirects after a form to this list too, and sign-out goes on to Cognito and whoever it asks; http only where we are.
-  const forms = https ? "'self' https:" : "'self' https: http://localhost:* http://127.0.0.1:*"
+  const forms = https ? "'self' https:" : "'self' https: http://localhost:* http://*.localhost:* http://127.0.0.1:*"
   return {
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',

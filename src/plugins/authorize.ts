@@ -16,12 +16,11 @@ declare module 'fastify' {
 
 export interface AuthorizeOptions {
   readonly metrics: Metrics
-  readonly publicOrigin: string
   /** The pool of the gateway's own endpoints. */
   readonly defaultPool: string
 }
 
-const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, publicOrigin, defaultPool }, ready) => {
+const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, defaultPool }, ready) => {
   app.decorateRequest('permit', null)
   app.decorateRequest('missing')
 
@@ -67,7 +66,7 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, publicOri
   function isForeign(request: FastifyRequest): boolean {
     if (request.identity === null || request.bearer !== null || request.route === null) return false
     const { headers } = request.raw
-    const allowed = [publicOrigin, ...request.route.allowedOrigins]
+    const allowed = [request.site.origin, ...request.route.allowedOrigins]
     return isCrossOrigin(headers, { method: request.method, upgrade: isUpgrade(headers), allowed })
   }
   ready()

@@ -15,6 +15,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** A person signs out: nothing of the session is good for anything any more, here, at Cognito and in the browser. */
     endSession(request: FastifyRequest, session: Session | null): Promise<void>
+    /** The refresh token of a session that was ended on a host which had none is revoked too. */
+    revokeLeftover(request: FastifyRequest): Promise<void>
     /** Cognito's sign-out, which ends its own session and comes back to the last page. */
     signOutUrl(): Promise<string>
     /** The gateway's own, for whoever was signed out somewhere else. */
@@ -51,6 +53,9 @@ const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => 
     if (session !== null) await end(session, request.id)
     app.dropSession(request)
     dropCookies(request, cookieBindings)
+  })
+  app.decorate('revokeLeftover', async ({ leftoverToken, id }) => {
+    if (leftoverToken !== undefined) await tokenRevoker.revokeToken(leftoverToken, id)
   })
   app.decorate('signOutUrl', async () => cognito.signOutUrl(signedOutUrl).catch(() => signedOutUrl))
   app.decorate('signOutPath', `${ownPrefix}/sign_out`)

@@ -90,7 +90,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
       code: 'GW_SIGN_IN_REQUIRED',
       message: catalogue.GW_SIGN_IN_REQUIRED.says,
       requestId: request.id,
-      signIn: self.publicUrl + href,
+      signIn: request.site.origin + href,
     })
   }
 
@@ -143,7 +143,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const { target } = request
     const reading = request.method === 'GET' || request.method === 'HEAD'
     if (kind !== 'program' && reading && target !== null) return parseReturnTo(target.rawPath + target.query, self)
-    return parseReturnTo(request.raw.headers.referer, self)
+    return parseReturnTo(request.raw.headers.referer, self, request.site.origin)
   }
 
   function signInHref(returnTo: SafePath): string {

@@ -9,6 +9,7 @@ import { HOP_HEADER, MAX_HOPS, parseHops } from '../domain/hops.ts'
 import { agreedRoute } from '../domain/path-readings.ts'
 import { foldPath, parseTarget, type RefusedTarget, type Target } from '../domain/request-target.ts'
 import { matchRoute, parseHost, type RouteTable } from '../domain/route-table.ts'
+import type { Site, Sites } from '../domain/site.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -20,6 +21,9 @@ declare module 'fastify' {
     target: Extract<Target, { ok: true }> | null
     /** How many gateways it came through before this one. */
     hops: number
+    /** The host that was asked; that of publicUrl until that is known, and where it is none of ours. */
+    readonly site: Site
+    knownSite: Site | null
     /** For metrics and log: `application/route`, `gateway` for own endpoints, `none` where nothing was found. */
     readonly routeLabel: string
   }
@@ -63,8 +67,7 @@ export interface LocateOptions {
   readonly table: RouteTable<RouteSettings>
   readonly metrics: Metrics
   readonly ownPrefix: string
-  /** Hosts on which the gateway's own endpoints answer. */
-  readonly servedHosts: ReadonlySet<string>
+  readonly sites: Sites
 }
 
 // Node drops headers beyond a count of its own without a word; refusing a bit earlier keeps every header that was sent in sight.
@@ -83,11 +86,17 @@ function singleBit(name: string): number {
   return bit
 }
 
-const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, servedHosts }, ready) => {
+const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, sites }, ready) => {
   app.decorateRequest('route', null)
   app.decorateRequest('access', 'signedIn')
   app.decorateRequest('target', null)
   app.decorateRequest('hops', 0)
+  app.decorateRequest('knownSite', null)
+  app.decorateRequest('site', {
+    getter() {
+      return this.knownSite ?? sites.main
+    },
+  })
   app.decorateRequest('routeLabel', {
     getter() {
       if (this.route !== null) return this.route.name
@@ -122,8 +131,10 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
     }
     const host = parseHost(request.raw.headers.host)
     if (host === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'host_malformed' })
+    const site = sites.byHost.get(host)
+    if (site === undefined) throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
+    request.knownSite = site
     if (request.raw.url !== FORWARD_PATH) {
-      if (!servedHosts.has(host)) throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
       request.access = config.access ?? 'public'
       return
     }
@@ -157,6 +168,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
       throw new GatewayError(code, { reason: refused.reason, ...(detail === undefined ? {} : { detail }) })
     }
     requireSoundHeaders(request.raw)
+    request.knownSite = sites.byHost.get(host ?? '') ?? null
     request.target = agreed.target
     assign(request, agreed.route)
   }

@@ -19,7 +19,7 @@ t.test('the least settings load, with every default in place', async (t) => {
   })
   t.same(settings.admin, { host: '127.0.0.1', port: 9090 })
   t.same(settings.trustedProxies, [])
-  t.same(settings.endpoints, { prefix: '/oauth2', callback: '/oauth2/callback', ping: '/oauth2/ping' })
+  t.same(settings.endpoints, { prefix: '/oauth2', callback: '/oauth2/callback', callbackOn: 'publicUrl', ping: '/oauth2/ping' })
   t.same(settings.shutdown, { drainDelaySeconds: 10, shutdownTimeoutSeconds: 30 })
   t.same(settings.log, { level: 'info', people: 'hash' })
   const { keys, ...times } = settings.session
@@ -195,7 +195,7 @@ t.test('onUnauthenticated: 401 may be written without quotes', async (t) => {
 
 t.test('callback and ping follow the prefix', async (t) => {
   const { settings } = createWorkspace(t).load(minimalWith({ endpoints: { prefix: '/auth' } }))
-  t.same(settings.endpoints, { prefix: '/auth', callback: '/auth/callback', ping: '/auth/ping' })
+  t.same(settings.endpoints, { prefix: '/auth', callback: '/auth/callback', callbackOn: 'publicUrl', ping: '/auth/ping' })
 })
 
 t.test('workers are counted, or as many as Node may use processors', async (t) => {
@@ -330,9 +330,6 @@ t.test('what is half built says which half is missing', async (t) => {
   const workspace = createWorkspace(t)
   const { staff } = minimal()['pools'] as { staff: object }
   t.match(workspace.faults(minimalWith({ 'pools.other': staff }))[0], 'pools: more than one pool is not supported yet')
-  t.match(workspace.faults(minimalWith({ 'applications.wiki.hosts': ['wiki.example.com'] })), [
-    /hosts: other hosts than publicUrl's are not supported yet/,
-  ])
   t.match(workspace.faults(minimalWith({ 'applications.wiki.identity.headers': ['forwarded', 'alb'] })), [
     /identity\.headers\[1\]: alb is not supported yet/,
   ])

@@ -6,6 +6,7 @@ import type { Permit } from '../../domain/access.ts'
 import type { AnswerRules } from '../../domain/answer-headers.ts'
 import { foldHeaderName, withIdentity, type RequestChanges } from '../../domain/identity-headers.ts'
 import type { PublicAddress, RewrittenPath } from '../../domain/rewriting.ts'
+import type { Site, Sites } from '../../domain/site.ts'
 import type { BoundCookies } from './bound-cookies.ts'
 import type { BodyRules } from './request-body.ts'
 
@@ -40,30 +41,44 @@ export interface Told {
 export interface PassageOptions {
   readonly upstreams: Upstreams
   readonly overload: Overload
-  readonly publicUrl: string
+  readonly sites: Sites
   readonly routes: readonly RouteSettings[]
 }
 
-/** Makes the passages of all routes, and so the way to every application, and finds that of one. Throws where TLS files cannot be read. */
-export function createPassages(options: PassageOptions): (route: RouteSettings) => Passage {
+/** Makes the passages of all routes, and so the way to every application, and finds that of one on one host. Throws where TLS files cannot be read. */
+export function createPassages(options: PassageOptions): (route: RouteSettings, site: Site) => Passage {
   // A header that some application is told by us is never told by a client to any.
   const reserved = options.routes.flatMap(({ requestHeaders }) => Object.keys(requestHeaders.set).map(foldHeaderName))
-  const passages = new WeakMap(options.routes.map((route) => [route, createPassage(route, reserved, options)]))
-  return (route) => {
-    const passage = passages.get(route)
-    if (passage === undefined) throw new TypeError(`${route.name} is no route of the settings`)
+  const passages = new WeakMap(options.routes.map((route) => [route, passagesOf(route, reserved, options)]))
+  return (route, site) => {
+    const passage = passages.get(route)?.get(site)
+    if (passage === undefined) throw new TypeError(`${route.name} is no route of the settings at ${site.host}`)
     return passage
   }
 }
 
-function createPassage(route: RouteSettings, reserved: readonly string[], options: PassageOptions): Passage {
+/** They differ by what an application's redirects to itself become. */
+function passagesOf(
+  route: RouteSettings,
+  reserved: readonly string[],
+  options: PassageOptions,
+): ReadonlyMap<Site, Passage> {
+  const passage = createPassage(route, reserved, options)
+  const sites = [...options.sites.byHost.values()].filter(({ host }) => route.hosts.includes(host))
+  return new Map(sites.map((site) => [site, { ...passage, rules: answerRules(route, site) }]))
+}
+
+function createPassage(
+  route: RouteSettings,
+  reserved: readonly string[],
+  options: PassageOptions,
+): Omit<Passage, 'rules'> {
   const { limits } = route
   const upstream = options.upstreams.of(route.upstream)
   const changes = requestChanges(route.requestHeaders, reserved)
   return {
     upstream,
     isCrowded: (connected) => options.overload.reason === 'memory' || (connected && upstream.isCrowded()),
-    rules: answerRules(route, options.publicUrl),
     limits: {
       responseSeconds: route.upstream.responseSeconds,
       idleSeconds: route.upstream.idleSeconds,
@@ -105,11 +120,11 @@ function requestChanges(changes: HeaderChanges, reserved: readonly string[]): Re
   return drops.size === 0 && set.length === 0 && setIfAbsent.length === 0 ? null : { drops, set, setIfAbsent }
 }
 
-function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
+function answerRules(route: RouteSettings, site: Site): AnswerRules {
   const { responseHeaders, cookies } = route
   return {
     optional: route.access === 'optional',
-    redirects: route.redirects === 'fix' ? publicAddress(route, publicUrl) : null,
+    redirects: route.redirects === 'fix' ? publicAddress(route, site) : null,
     set: Object.entries(responseHeaders.set).flat(),
     setIfAbsent: Object.entries(responseHeaders.setIfAbsent).flat(),
     // What is set replaces what was there.
@@ -118,11 +133,10 @@ function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
   }
 }
 
-function publicAddress({ upstream, prefixes }: RouteSettings, publicUrl: string): PublicAddress {
-  const { host, origin } = new URL(publicUrl)
+function publicAddress({ upstream, prefixes }: RouteSettings, { authority, origin }: Site): PublicAddress {
   const own = upstream.urls.filter((url) => !url.startsWith('unix:')).map((url) => new URL(url))
   return {
-    origins: new Set([...own.map((url) => url.origin), `http://${host}`]),
+    origins: new Set([...own.map((url) => url.origin), `http://${authority}`]),
     publicOrigin: origin,
     prefixes,
     upstreamPrefix: own[0]?.pathname.replace(/\/$/, '') ?? '',

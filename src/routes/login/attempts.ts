@@ -20,7 +20,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
   function open(text: string): LoginAttempt | null {
     const data: unknown = app.decodeSecureSession(text, undefined, 'loginAttempt')?.get('attempt')
     if (typeof data !== 'object' || data === null) return null
-    const { id, secret, nonce, verifier, returnTo, startedAt } = Object.fromEntries(Object.entries(data)) as Record<
+    const { id, secret, nonce, verifier, returnTo, startedAt, visit } = Object.fromEntries(Object.entries(data)) as Record<
       string,
       unknown
     >
@@ -31,8 +31,9 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
       secret: String(secret),
       nonce: String(nonce),
       verifier: String(verifier),
-      returnTo: parseReturnTo(String(returnTo), self),
+      returnTo: parseReturnTo(String(returnTo), self, null),
       startedAt,
+      visit: typeof visit === 'string' ? visit : undefined,
     }
   }
 

@@ -11,7 +11,7 @@ import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/log
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
-import { beginLogin, leaveFirst, type BeginParts } from './begin.ts'
+import { beginLogin, HANDOVER, leaveFirst, type BeginParts } from './begin.ts'
 import type { Step } from './journal.ts'
 import type { LoopGuard } from './loop-guard.ts'
 
@@ -25,6 +25,7 @@ export interface CallbackParts extends BeginParts {
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
   readonly revocations: Revocations
+  readonly ownPrefix: string
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
@@ -45,7 +46,8 @@ export function createCallback(
     try {
       const query = new URLSearchParams(request.target?.query ?? '')
       const state = states.read(query.get('state') ?? '')
-      const known = state?.pool === pool ? state : null
+      // Begun on another host it does not end here, whatever its cookie says.
+      const known = state?.pool === pool && state.host === request.site.host ? state : null
       reached('came_back', {}, known)
       if (known === null) parts.limits.guess(request)
       const answer = readAnswer(query)
@@ -100,7 +102,7 @@ export function createCallback(
     if (state === undefined || code === undefined || !/^[\w.~-]{1,1024}$/.test(code)) {
       throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'code_malformed' })
     }
-    const url = new URL(parts.callbackUrl)
+    const url = new URL(request.site.origin + parts.callback)
     url.search = new URLSearchParams({ code, state }).toString()
     const tokens = tokensOf(await cognito.exchange({ url, state, nonce: attempt.nonce, verifier: attempt.verifier }))
     reached('exchanged')
@@ -115,7 +117,8 @@ export function createCallback(
     request.identity = person
     loopGuard.count(request, attempt.startedAt)
     journal.signedIn({ request, attempt }, session.id)
-    return leave(reply, attempt.returnTo)
+    const { returnTo, visit } = attempt
+    return leave(reply, visit === undefined ? returnTo : `${parts.ownPrefix}${HANDOVER}?for=${visit}`)
   }
 
   /**
@@ -268,6 +271,6 @@ function tokensOf(grant: Grant): Tokens {
 }
 
 /** 303, so that the address with the code is gone from the history, and no page that follows learns it as its referrer. */
-function leave(reply: FastifyReply, to: LoginState['returnTo']): FastifyReply {
+export function leave(reply: FastifyReply, to: string): FastifyReply {
   return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(to, 303)
 }

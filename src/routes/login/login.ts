@@ -1,7 +1,6 @@
 import fastifyCookie from '@fastify/cookie'
 import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { CognitoPage } from '../../adapters/cognito-client.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { hasCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
@@ -9,9 +8,10 @@ import { leavingHeaders, leavingPage } from '../../pages/leaving-page.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
-import { beginLogin, leaveFirst } from './begin.ts'
-import { createCallback, type CallbackParts } from './callback.ts'
+import { beginLogin, HANDOVER, leaveFirst } from './begin.ts'
+import { createCallback, leave, type CallbackParts } from './callback.ts'
 import { createDiagnose, type DiagnoseParts } from './diagnose.ts'
+import { createHandover, type Entrance, type HandoverParts, type Visit, type Wish } from './handover.ts'
 import { createJournal, type JournalParts } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
 import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.ts'
@@ -19,11 +19,10 @@ import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.t
 type Diagnosed = Pick<DiagnoseParts, 'findLogins' | 'sessionLimits' | 'maxHeaderBytes' | 'version' | 'script'>
 
 export interface LoginOptions
-  extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions, Diagnosed {
+  extends Omit<CallbackParts, 'journal' | 'limits'>, Omit<HandoverParts, 'limits'>, JournalParts, SignInLimitsOptions, Diagnosed {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
-  readonly endpoints: { readonly prefix: string; readonly callback: string }
   readonly identityProviders: readonly string[]
 }
 
@@ -31,7 +30,7 @@ const MAX_HINT = 256
 
 /** Signing in, from the first redirect to the session: one scope, in which secure-session carries the attempts. */
 export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
-  const { self, endpoints, identityProviders } = options
+  const { self, ownPrefix, callback, identityProviders } = options
   await app.register(fastifyCookie)
   await app.register(secureSession, {
     key: [...options.attemptKeys],
@@ -43,60 +42,71 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   const https = self.publicUrl.startsWith('https:')
   const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
   const loopGuard = createLoopGuard(options.now)
-  const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
+  const handover = createHandover(app, parts, { attempts, loopGuard })
+
+  /** Begins where a person was sent to: to sign in, or to the host where people do. */
+  async function begin(wish: Wish & { readonly visit?: string }, visit: Visit): Promise<FastifyReply> {
     // Nobody types a password for a session that could not be kept.
     await options.store.check()
-    const query = new URLSearchParams(request.target?.query ?? '')
-    const returnTo = returnToIn(query, self)
+    const { request, reply } = visit
+    const { entrance, returnTo } = wish
     request.returnTo = returnTo
-    const provider = query.get('idp') ?? undefined
-    const hint = query.get('login_hint') ?? undefined
     if (loopGuard.isLoop(request)) {
       const error = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
       parts.journal.failed({ request, attempt: null }, 'started', error)
       throw error
     }
-    if (page === 'sign-in' && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)) {
-      if (query.has('leave')) return leaveFirst(parts, { returnTo }, { request, reply })
-      const href = `${endpoints.prefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
+    if (entrance === 'sign-in' && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE) && wish.leave !== true) {
+      const href = `${ownPrefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
       return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
     }
-    return beginLogin(
-      parts,
-      attempts,
-      {
-        page,
-        returnTo,
-        identityProvider: provider !== undefined && identityProviders.includes(provider) ? provider : undefined,
-        loginHint: hint !== undefined && hint.length <= MAX_HINT ? hint : undefined,
-      },
-      { request, reply },
-    )
+    const identityProvider = identityProviders.find((name) => name === wish.identityProvider)
+    const loginHint = (wish.loginHint ?? '').length <= MAX_HINT ? wish.loginHint : undefined
+    const sound = { ...wish, identityProvider, loginHint }
+    if (!request.site.signsIn) return handover.beginVisit(sound, visit)
+    if (wish.leave === true) return leaveFirst(parts, { returnTo }, visit)
+    return entrance === 'choose'
+      ? leave(reply, `${ownPrefix}/sign_in?rd=${encodeURIComponent(returnTo)}`)
+      : beginLogin(parts, attempts, { ...sound, page: entrance }, visit)
   }
-  const start = begin('sign-in')
+
+  const beginAs = (entrance: Entrance) => async (request: FastifyRequest, reply: FastifyReply) => {
+    const query = new URLSearchParams(request.target?.query ?? '')
+    const wish: Wish = {
+      entrance,
+      returnTo: returnToIn(query, request),
+      identityProvider: query.get('idp') ?? undefined,
+      loginHint: query.get('login_hint') ?? undefined,
+      leave: query.has('leave') && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE),
+    }
+    return begin(wish, { request, reply })
+  }
+  const start = beginAs('sign-in')
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
 
-  app.get(`${endpoints.prefix}/start`, same, start)
-  app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
-  app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
-  app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
+  app.get(`${ownPrefix}/start`, same, start)
+  app.get(`${ownPrefix}/sign_up`, same, beginAs('sign-up'))
+  app.get(`${ownPrefix}/forgot_password`, same, beginAs('forgot-password'))
+  app.get(callback, open, createCallback(app, parts, { attempts, loopGuard }))
 
   app.get(
-    `${endpoints.prefix}/diagnose`,
+    `${ownPrefix}/diagnose`,
     open,
     createDiagnose({
       ...parts,
       attempts,
       https: self.publicUrl.startsWith('https:'),
-      signInHref: `${endpoints.prefix}/sign_in`,
+      signInHref: `${ownPrefix}/sign_in`,
     }),
   )
 
-  app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
+  app.get(`${ownPrefix}/sign_in`, same, async (request, reply) => {
     if (identityProviders.length < 2) return start(request, reply)
-    const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), self))
-    const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${more}`
+    // Whoever is signed in already has nothing to choose.
+    if (!request.site.signsIn) return beginAs('choose')(request, reply)
+    const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), request))
+    const link = (endpoint: string, more = ''): string => `${ownPrefix}/${endpoint}?rd=${rd}${more}`
     const providers = identityProviders.map((name) => ({
       label: name === 'COGNITO' ? 'User name and password' : name,
       href: link('start', `&idp=${encodeURIComponent(name)}`),
@@ -105,10 +115,15 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       .headers(pageHeaders({ https }))
       .send(signInPage({ providers, signUpHref: link('sign_up'), forgotHref: link('forgot_password') }))
   })
-}
 
-/** `rd`, given once: of two nobody should have to ask which counts. */
-function returnToIn(query: URLSearchParams, self: ReturnToSelf): SafePath {
-  const [first, ...more] = query.getAll('rd')
-  return parseReturnTo(more.length === 0 ? first : undefined, self)
+  // Who is signed in is asked as on any other page, so that what is handed over is fresh.
+  app.get(`${ownPrefix}${HANDOVER}`, { config: { access: 'optional' } }, async (request, reply) =>
+    request.site.signsIn ? handover.give({ request, reply }, begin) : handover.take({ request, reply }),
+  )
+
+  /** `rd`, given once: of two nobody should have to ask which counts. */
+  function returnToIn(query: URLSearchParams, { site }: FastifyRequest): SafePath {
+    const [first, ...more] = query.getAll('rd')
+    return parseReturnTo(more.length === 0 ? first : undefined, self, site.origin)
+  }
 }
