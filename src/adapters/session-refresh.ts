@@ -42,8 +42,8 @@ export function createSessionRefresh(options: SessionRefreshOptions): RefreshAtP
     }
     const grant = await cognito.refresh(session.refreshToken)
     if (grant.kind !== 'tokens') return refusalOf(grant.error)
-    const held = { ...session, refreshToken: grant.tokens.refreshToken ?? session.refreshToken }
-    if (held.refreshToken !== session.refreshToken) await hold?.(held)
+    const held = withToken(session, grant.tokens.refreshToken)
+    if (held !== session) await hold?.(held)
     try {
       return await judged(held, grant.tokens, options)
     } catch (cause) {
@@ -60,6 +60,17 @@ export function createSessionRefresh(options: SessionRefreshOptions): RefreshAtP
     onOutcome(outcome.kind, reasonOf(outcome))
     return outcome
   }
+}
+
+/**
+ * Stores take what has the younger claims for the newer session. One that only has a newer refresh token counts as younger by this much, so
+ * that nobody who still holds the one from before writes over it.
+ */
+export const HELD_MS = 1
+
+function withToken(session: Session, refreshToken: string | undefined): Session {
+  if (refreshToken === undefined || refreshToken === session.refreshToken) return session
+  return { ...session, refreshToken, claimsAt: session.claimsAt + HELD_MS }
 }
 
 function reasonOf(outcome: RefreshOutcome): string {

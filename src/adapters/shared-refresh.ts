@@ -6,7 +6,7 @@ import type { RedisKeys } from './redis-keys.ts'
 import type { RefreshAnswer, RefreshAnswers } from './refresh-answers.ts'
 import type { RefreshOutcome } from './refresher.ts'
 import type { SessionRecords } from './session-records.ts'
-import type { RefreshAtPool } from './session-refresh.ts'
+import { HELD_MS, type RefreshAtPool } from './session-refresh.ts'
 
 /**
  * One refresh at a time per session over all replicas that share a Redis, its result handed to whoever asks within half a minute. Redis is an
@@ -43,7 +43,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
     const outcome = answer === null ? null : outcomeIn(answer)
     if (outcome !== null) return outcome
     const kept = await recordOf(session)
-    if (kept !== null && kept.claimsAt > session.claimsAt) return { kind: 'renewed', session: kept }
+    if (kept !== null && kept.claimsAt > session.claimsAt + HELD_MS) return { kind: 'renewed', session: kept }
     return answer?.kind === 'held' ? answer.session : (kept ?? session)
   }
 

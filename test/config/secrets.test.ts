@@ -172,3 +172,30 @@ t.test('a token of the control port that is short, empty or used twice is refuse
   t.match(faults(' '), [/control\.token: .*is empty/])
   t.match(faults(newKey('session')), [/holds the same as/])
 })
+
+t.test(
+  'an address of Redis that is malformed, and authorities that are none, are told without the password',
+  async (t) => {
+    const workspace = createWorkspace(t)
+    const faults = (url: string, more: object = {}): readonly string[] =>
+      workspace.faults(
+        minimalWith({ 'session.store': 'redis', 'session.redis': { url: { env: 'REDIS_URL' }, ...more } }),
+        {
+          REDIS_URL: url,
+        },
+      )
+    t.same(faults(`rediss+sentinel://gateway:${CANARY}@one,two/mymaster`), [])
+    const wrong = [
+      faults(`redis+sentinel://gateway:${CANARY}@one,two`),
+      faults(`${CANARY}@one`),
+      faults(`redis://:${CANARY}@one`, { caFile: 'session-key' }),
+    ]
+    t.match(wrong, [
+      [/session\.redis\.url: environment variable REDIS_URL must end with \/ and the name of the master/],
+      [/session\.redis\.url: environment variable REDIS_URL must hold one address that begins with redis:/],
+      [/session\.redis\.caFile: file \S+session-key holds no certificate in PEM/],
+    ])
+    t.notMatch(wrong.flat().join('\n'), CANARY)
+    t.match(workspace.faults(minimalWith({ 'session.store': 'redis' })), [/session\.store: needs session\.redis/])
+  },
+)

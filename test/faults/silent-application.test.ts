@@ -28,7 +28,7 @@ async function fragileWorld(t: Teardown, limits: object, answers: Readonly<Recor
 }
 
 const isOpen = async ({ metrics }: World): Promise<boolean> =>
-  / 1$/m.test(/circuit_open\{.*/.exec(await metrics())?.[0] ?? '')
+  /circuit_open\{target="(?!pool\/|session_store)[^}]*\} 1$/m.test(await metrics())
 const logged = async ({ log }: World, reason: string): Promise<void> =>
   until(() => log.some((line) => line.includes('"event":"request"') && line.includes(`"reason":"${reason}"`)))
 
