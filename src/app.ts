@@ -30,11 +30,11 @@ const OWN_BODY_BYTES = 16_384
 
 /** The public server. What follows is a request's journey, in the order of travel. */
 export async function createApp(parts: Parts): Promise<FastifyInstance> {
-  const { settings, log, metrics, now, self, sites, pool, lifecycle, cognito, store, refresher, csrf, states } = parts
-  const { prefix, callback } = settings.endpoints
+  const { settings, log, metrics, now, self, sites, pools, lifecycle, store, refresher, csrf, states } = parts
+  const { prefix } = settings.endpoints
   const maxAgeSeconds = settings.session.maxAgeSeconds
   const methods = METHODS.filter((method) => method !== 'CONNECT')
-  const signInEndpoint = `${prefix}/${pool.identityProviders.length > 1 ? 'sign_in' : 'start'}`
+  const signInEndpoint = `${prefix}/${settings.pools.some(({ identityProviders }) => identityProviders.length > 1) ? 'sign_in' : 'start'}`
 
   const script = `${prefix}/keep.js?${SCRIPT_VERSION}`
 
@@ -78,23 +78,22 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(bearer, { bearers: parts.bearers })
   await app.register(sessionCookie, { stores: parts.stores, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
-    cognito,
+    pools,
     store,
     tokenRevoker: parts.tokenRevoker,
     cookieBindings: parts.cookieBindings,
     metrics,
     log,
-    publicUrl: settings.publicUrl,
     ownPrefix: prefix,
   })
   await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
-  await app.register(authorize, { metrics, defaultPool: pool.name })
+  await app.register(authorize, { metrics })
 
   // What the gateway answers itself
   await app.register(refuse, { path: REFUSE_PATH, methods })
   await app.register(ping, { path: settings.endpoints.ping, serving: () => lifecycle.listening && !lifecycle.draining })
   await app.register(login, {
-    cognito,
+    pools,
     states,
     book: parts.book,
     ticks: parts.ticks,
@@ -107,21 +106,15 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     metrics,
     log,
     now,
-    pool: pool.name,
-    callback,
     ownPrefix: prefix,
     sites,
     handovers: parts.handovers,
     stores: parts.stores,
-    verifier: parts.verifier,
     store,
-    userPoolId: pool.userPoolId,
-    trustEmailFrom: pool.trustEmailFrom,
     keepClaims: parts.keepClaims,
     revocations: parts.revocations,
     self,
     attemptKeys: parts.attemptKeys,
-    identityProviders: pool.identityProviders,
   })
   await app.register(async (forms) => {
     await forms.register(ownForms)

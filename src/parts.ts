@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { createBearers, type Bearers } from './adapters/bearers.ts'
+import type { Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
-import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
 import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
@@ -13,10 +12,7 @@ import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createHandovers, type Handovers } from './adapters/handovers.ts'
-import { createJwksFetch } from './adapters/jwks-fetch.ts'
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
-import type { OnPoolRequest } from './adapters/pool-fetch.ts'
-import { createPoolGate } from './adapters/pool-gate.ts'
 import { createRedis, type Redis } from './adapters/redis.ts'
 import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
 import { createRedisStore } from './adapters/redis-session-store.ts'
@@ -24,16 +20,15 @@ import { createRefreshAnswers } from './adapters/refresh-answers.ts'
 import { createRefresher, type Refresher, type RefreshOutcome } from './adapters/refresher.ts'
 import { createRevocationLog } from './adapters/revocation-log.ts'
 import { createRevocations, type Revocations } from './adapters/revocations.ts'
-import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
 import { createSealedHandleStore } from './adapters/sealed-handle-store.ts'
-import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
+import type { RefreshAtPool } from './adapters/session-refresh.ts'
+import { severalBearers } from './adapters/several-bearers.ts'
 import type { HostStores, SessionStore } from './adapters/session-store.ts'
 import { createSessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
-import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
@@ -44,7 +39,8 @@ import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Revocation } from './domain/revocation.ts'
 import type { Session } from './domain/session.ts'
-import { createSites, type Sites } from './domain/site.ts'
+import { createSites, type Site, type Sites } from './domain/site.ts'
+import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { Logger } from 'pino'
 
 /** Everything that the servers are made of, made once from the settings. */
@@ -63,9 +59,10 @@ export interface Parts {
   readonly table: RouteTable<RouteSettings>
   readonly sites: Sites
   readonly self: ReturnToSelf
-  readonly pool: PoolSettings
-  readonly cognito: CognitoClient
-  readonly verifier: TokenVerifier
+  /** By name; the first is the default. */
+  readonly pools: ReadonlyMap<string, PoolParts>
+  /** Since the keys of the pool whose keys are oldest were fetched; null until there are keys of all. */
+  readonly keysAgeSeconds: () => number | null
   readonly bearers: Bearers
   /** Of the host of publicUrl. */
   readonly store: SessionStore
@@ -148,7 +145,7 @@ export function createParts(options: PartsOptions): Parts {
     maxSessionTextBytes,
     shared,
   } = options
-  const pool = settings.pools[0]
+  const [pool] = settings.pools
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
   const routes = settings.applications.flatMap((application) => application.routes)
@@ -166,46 +163,11 @@ export function createParts(options: PartsOptions): Parts {
   }
   const keys = createKeyRing(placedKeys(settings))
   // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
-  const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
+  const contextOf = ({ issuer, clientId }: PoolSettings): string => [settings.publicUrl, issuer, clientId].join(' ')
+  const context = contextOf(pool)
   const keepClaims = claimsWorthKeeping(routes)
 
-  const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
-    metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
-    if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
-  }
-  metrics.set('circuit_open', 0, { target: `pool/${pool.name}` })
-  const { issuer, domain, clientId, scopes } = pool
-  let { clientSecret } = pool
   let levelAsSet = settings.log.level
-  const cognito = createCognitoClient({
-    issuer,
-    domain,
-    clientId,
-    clientSecret: () => clientSecret,
-    scopes,
-    onRequest: countRequest,
-    gate: createPoolGate({
-      // Refreshes are the primary's affair, and sign-ins those of each worker.
-      requestsPerSecond: shared === undefined ? pool.requestsPerSecond : pool.requestsPerSecond / settings.workers,
-      now: ticks,
-      onCircuit(state) {
-        logCircuit(log, pool.name, state)
-        metrics.set('circuit_open', state === 'opened' ? 1 : 0, { target: `pool/${pool.name}` })
-      },
-    }),
-    now: ticks,
-  })
-  const verifier = createTokenVerifier({
-    issuers: pool.acceptedIssuers,
-    clientId,
-    bearerClients: pool.bearerClients,
-    now,
-    ticks,
-    fetchJwks: createJwksFetch({
-      onRequest: countRequest,
-      onFetch: (result) => metrics.count('jwks_fetches_total', { result }),
-    }),
-  })
   const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
     now: ticks,
@@ -218,7 +180,6 @@ export function createParts(options: PartsOptions): Parts {
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
-  const keyWatch = createKeyWatch({ verifier, log })
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const revocations = openRevocations({ settings, now, ticks, log, redis, keys: redisKeys }, streams, shared)
@@ -226,32 +187,26 @@ export function createParts(options: PartsOptions): Parts {
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
   })
-  const seal = createSeal(keys, 'session', context)
+  // Refreshes are the primary's affair, and sign-ins those of each worker.
+  const processes = shared === undefined ? 1 : settings.workers
+  const poolOptions = { revocations, keepClaims, processes, metrics, log, now, ticks }
+  const pools = new Map(settings.pools.map((one) => [one.name, createPoolParts(one, poolOptions)]))
+  const poolOf = (name: string): PoolParts => pools.get(name) ?? unknownPool(name)
+  const seal = createSeal(keys, 'session', contextOf(poolOf(sites.main.pool)))
   const onWritten = (session: Session): void => streams.renewed(session)
   const store =
     settings.session.store === 'redis'
       ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, revocations, now, ticks, onWritten })
       : createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
-  const stores = openHostStores(sites, store, (host, remembered) => {
-    const hostSeal = createSeal(keys, 'session', `${context} ${host}`)
+  const stores = openHostStores(sites, store, ({ host, pool }, remembered) => {
+    const hostSeal = createSeal(keys, 'session', `${contextOf(poolOf(pool))} ${host}`)
     return settings.session.store === 'redis'
       ? createSealedHandleStore(store, hostSeal, remembered)
       : createCookieStore({ seal: hostSeal, revocations, maxTextBytes: maxSessionTextBytes, onWritten, remembered })
   })
-  const atPool = createSessionRefresh({
-    cognito,
-    verifier,
-    pool,
-    keepClaims,
-    now,
-    onOutcome(result, reason) {
-      metrics.count('token_refreshes_total', { result, reason })
-      if (FOREIGN.has(reason)) log.error({ event: 'refresh_foreign', reason }, 'tokens of somebody or something else')
-    },
-  })
   const refresher = createRefresherOf(
     shared ??
-      together(atPool, {
+      together(async (session, hold) => poolOf(session.person.pool).refresh(session, hold), {
         settings,
         redis,
         keys: redisKeys,
@@ -262,7 +217,7 @@ export function createParts(options: PartsOptions): Parts {
       }),
     ticks,
   )
-  const tokenRevoker = createTokenRevoker({ cognito, refresher, log })
+  const tokenRevoker = createTokenRevoker({ cognitoOf: (name) => poolOf(name).cognito, refresher, log })
 
   return {
     settings,
@@ -276,18 +231,9 @@ export function createParts(options: PartsOptions): Parts {
     table: buildRouteTable(routes),
     sites,
     self,
-    pool,
-    cognito,
-    verifier,
-    bearers: createBearers({
-      verifier,
-      revocations,
-      pool: pool.name,
-      userPoolId: pool.userPoolId,
-      keepClaims,
-      now,
-      ticks,
-    }),
+    pools,
+    keysAgeSeconds: () => oldest([...pools.values()].map(({ verifier }) => verifier.keysAgeSeconds)),
+    bearers: severalBearers([...pools.values()].map(({ bearers }) => bearers)),
     store,
     stores,
     redis,
@@ -311,17 +257,17 @@ export function createParts(options: PartsOptions): Parts {
     certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
     upstreamFault,
     lifecycle,
-    watchKeys: async () => keyWatch.start(),
+    watchKeys: async () => void (await Promise.all([...pools.values()].map(async ({ keyWatch }) => keyWatch.start()))),
     adopt(changed) {
       keys.replace(placedKeys(changed))
-      clientSecret = changed.pools[0]?.clientSecret
+      for (const one of pools.values()) one.adopt(changed.pools.find(({ name }) => name === one.name))
       // Only a setting that was changed: somebody may have set the level on the control port meanwhile.
       if (changed.log.level !== levelAsSet) log.level = changed.log.level
       levelAsSet = changed.log.level
       revokeAsSet(changed, revocations)
     },
     async close() {
-      keyWatch.stop()
+      for (const { keyWatch } of pools.values()) keyWatch.stop()
       overload.stop()
       revocations.close()
       tokenRevoker.close()
@@ -370,11 +316,11 @@ const REMEMBERED_ELSEWHERE = 10_000
 function openHostStores(
   { main, byHost }: Sites,
   store: SessionStore,
-  open: (host: string, remembered: number) => SessionStore,
+  open: (site: Site, remembered: number) => SessionStore,
 ): HostStores {
   const remembered = Math.ceil(REMEMBERED_ELSEWHERE / byHost.size)
   const stores = new Map(
-    [...byHost.keys()].map((host) => [host, host === main.host ? store : open(host, remembered)] as const),
+    [...byHost.values()].map((site) => [site.host, site === main ? store : open(site, remembered)] as const),
   )
   return {
     at(host) {
@@ -446,9 +392,12 @@ function createRefresherOf(elsewhere: SharedRefresh, now: () => number): Refresh
   return { ...here, settle: async (session) => elsewhere.settle(await here.settle(session)) }
 }
 
-function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void {
-  if (state === 'closed') log.info({ event: 'pool_answers', pool }, 'the token endpoint answers again')
-  else log.warn({ event: 'pool_fails', pool }, 'the token endpoint keeps failing; it is not asked for a while')
+function unknownPool(name: string): never {
+  throw new TypeError(`there is no user pool ${name}`)
+}
+
+function oldest(ages: readonly (number | null)[]): number | null {
+  return ages.reduce((one, other) => (one === null || other === null ? null : Math.max(one, other)), 0)
 }
 
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { foldPath } from '../domain/request-target.ts'
 import { parseInstant } from '../domain/revocation.ts'
 import type { Secret } from '../domain/secret.ts'
-import { endpointsOf, knowsClients } from './checks.ts'
+import { callbackOf, endpointsOf, knowsClients } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
 import { pathId } from './faults.ts'
 import { USER_POOL_ID } from './schema-pool.ts'
@@ -35,9 +35,10 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
     admin,
     control: control === undefined ? undefined : { ...control, token: secrets.get(pathId(['control', 'token'])) },
     trustedProxies: file.trustedProxies,
-    pools: Object.entries(file.pools).map(([name, pool]) =>
-      poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
-    ),
+    pools: Object.entries(file.pools).map(([name, pool], at) => ({
+      ...poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
+      callback: at === 0 ? endpointsOf(file).callback : callbackOf(name, file),
+    })),
     session: {
       store: session.store,
       redis:
@@ -75,7 +76,7 @@ function poolSettings(
   name: string,
   pool: Draft['file']['pools'][string],
   clientSecret: Secret | undefined,
-): PoolSettings {
+): Omit<PoolSettings, 'callback'> {
   const userPoolId = stated(pool.userPoolId, 'userPoolId')
   const [original, updated] = cognitoIssuers(userPoolId)
   return {
@@ -106,7 +107,13 @@ function cognitoIssuers(userPoolId: string): readonly [string, string] {
 
 function applicationSettings(application: DraftApplication, folder: string): ApplicationSettings {
   const { name, hosts, pool, path, own, routes } = application
-  return { name, pool: stated(pool, 'pool'), hosts, path, routes: [own, ...routes].flatMap((route) => routeSettings(route, application, folder)) }
+  return {
+    name,
+    pool: stated(pool, 'pool'),
+    hosts,
+    path,
+    routes: [own, ...routes].flatMap((route) => routeSettings(route, application, folder)),
+  }
 }
 
 function routeSettings(route: DraftRoute, whole: DraftApplication, folder: string): readonly RouteSettings[] {

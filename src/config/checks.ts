@@ -19,6 +19,7 @@ export function checkTogether(draft: Draft): readonly Finding[] {
     ...checkEndpoints(draft),
     ...draft.applications.flatMap((application) => checkApplication(application, draft)),
     ...checkSamePlaces(draft),
+    ...checkHostPools(draft),
     ...checkTable(draft),
     ...checkSignOut(draft),
   ]
@@ -158,6 +159,11 @@ export function endpointsOf({ endpoints }: Draft['file']): Settings['endpoints']
   return { prefix, callback, callbackOn, ping }
 }
 
+/** The callback of a pool that is not the first. */
+export function callbackOf(pool: string, { endpoints }: Draft['file']): string {
+  return `${endpoints.prefix}/callback/${pool}`
+}
+
 function checkEndpoints({ file }: Draft): readonly Finding[] {
   const { prefix, callback, ping } = endpointsOf(file)
   const findings: Finding[] = []
@@ -171,6 +177,12 @@ function checkEndpoints({ file }: Draft): readonly Finding[] {
     else if (taken !== undefined)
       findings.push(atValue(['endpoints', key], `must not be ${path}: that has another use`))
   }
+  const [, ...others] = Object.keys(file.pools)
+  const owner = others.find((name) =>
+    [callback, ping].some((path) => foldPath(path) === foldPath(callbackOf(name, file))),
+  )
+  if (owner !== undefined)
+    findings.push(atKey(['pools', owner], 'must have another name: its callback is a path of endpoints'))
   if (foldPath(callback) === foldPath(ping)) findings.push(atValue(['endpoints', 'ping'], 'must not be the callback'))
   return findings
 }
@@ -201,7 +213,10 @@ function checkHosts({ at, hosts }: DraftApplication, draft: Draft): readonly Fin
   return hosts
     .filter((host) => host !== 'localhost' && !host.endsWith('.localhost'))
     .map((host) =>
-      atValue(path, `must be localhost or end with .localhost while publicUrl is http: browsers keep no session at ${host}`),
+      atValue(
+        path,
+        `must be localhost or end with .localhost while publicUrl is http: browsers keep no session at ${host}`,
+      ),
     )
 }
 
@@ -269,6 +284,24 @@ function checkSamePlaces({ applications }: Draft): readonly Finding[] {
     return other === undefined
       ? []
       : [atKey(application.at, `answers at the same host and path as ${other.name}: give it another path or host`)]
+  })
+}
+
+/** A browser holds one session for a host, and that is of one pool. */
+function checkHostPools({ applications }: Draft): readonly Finding[] {
+  return applications.flatMap((application, index) => {
+    const { at, hosts, pool } = application
+    const other = applications
+      .slice(0, index)
+      .find((one) => one.pool !== pool && one.hosts.some((host) => hosts.includes(host)))
+    return other === undefined
+      ? []
+      : [
+          atKey(
+            at,
+            `answers at a host of ${other.name}, whose people are of pool ${other.pool ?? ''} and not of ${pool ?? ''}: give it a host of its own`,
+          ),
+        ]
   })
 }
 

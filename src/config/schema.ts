@@ -168,9 +168,11 @@ export const GatewayFile = z.strictObject({
       .optional()
       .describe('Keys of the signed assertion that applications may ask for.'),
   ),
-  include: notYet(
-    list(plainText()).default([]).describe('More files with applications, such as applications.d/*.yaml.'),
-  ),
+  include: list(plainText())
+    .default([])
+    .describe(
+      'More files with applications, such as applications.d/*.yaml, beside this file; each has applications: and nothing else. What they name is looked for beside this file too.',
+    ),
   defaults,
   applications,
 })

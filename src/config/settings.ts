@@ -23,7 +23,7 @@ export interface Settings {
   /** Undefined: there is no control port. */
   readonly control: { readonly host: string; readonly port: number; readonly token: Secret | undefined } | undefined
   readonly trustedProxies: readonly TrustedProxySettings[]
-  /** In the file's order; the first is the default. */
+  /** In the file's order, never empty; the first is the default. */
   readonly pools: readonly PoolSettings[]
   readonly session: {
     readonly store: 'cookie' | 'redis'
@@ -72,6 +72,8 @@ export interface TrustedProxySettings {
 
 export interface PoolSettings {
   readonly name: string
+  /** The path of its callback: no two pools have the same, so that no code goes to a pool that did not give it. */
+  readonly callback: string
   readonly userPoolId: string
   /** Where discovery is: the configured one, or Cognito's for this pool. */
   readonly issuer: string

@@ -40,7 +40,10 @@ export function createSites({ publicUrl, hosts, defaultPool, callbackOn }: Sites
   const mainPool = pools.get(hostname) ?? defaultPool
   const names = new Set([hostname, ...hosts.map(({ host }) => host)])
   const authorityOf = (host: string): string => (port === '' ? host : `${host}:${port}`)
-  const signInHosts = new Map([...hosts.toReversed().map(({ host, pool }) => [pool, host] as const), [mainPool, hostname]])
+  const signInHosts = new Map([
+    ...hosts.toReversed().map(({ host, pool }) => [pool, host] as const),
+    [mainPool, hostname],
+  ])
 
   const all = [...names].map((host): Site => {
     const pool = pools.get(host) ?? defaultPool

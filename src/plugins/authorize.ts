@@ -16,11 +16,9 @@ declare module 'fastify' {
 
 export interface AuthorizeOptions {
   readonly metrics: Metrics
-  /** The pool of the gateway's own endpoints. */
-  readonly defaultPool: string
 }
 
-const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, defaultPool }, ready) => {
+const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics }, ready) => {
   app.decorateRequest('permit', null)
   app.decorateRequest('missing')
 
@@ -44,7 +42,7 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, defaultPo
       metrics.count('decisions_total', { route, result: 'deny', reason: 'cross_origin' })
       throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
     }
-    const decision = decide(request.access, request.route?.pool ?? defaultPool, request.identity)
+    const decision = decide(request.access, request.route?.pool ?? request.site.pool, request.identity)
     switch (decision.kind) {
       case 'permit':
         if (request.route !== null) metrics.count('decisions_total', { route, result: 'permit', reason: '' })

@@ -118,6 +118,8 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
   }
 
   function admit(request: FastifyRequest, stored: StoredSession): void {
+    // The host may have served people of another pool when it was set.
+    if (stored.session.person.pool !== request.site.pool) return
     request.signedInSession = stored.session
     if (book.awaited > 0) book.cookieSeen(stored.session.id)
     request.sessionOnOldKey = stored.oldKey
@@ -158,9 +160,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
 
   const rememberedUntil = ({ startedAt }: Session): number => startedAt + (maxAgeSeconds + LAPSED_SECONDS) * 1000
 
-  app.decorate('keepSession', async (request, session) =>
-    hold(request, session, await storeOf(request).write(session)),
-  )
+  app.decorate('keepSession', async (request, session) => hold(request, session, await storeOf(request).write(session)))
   app.decorate('beginSession', async (request, session) =>
     hold(request, session, await storeOf(request).create(session)),
   )

@@ -65,7 +65,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
 
   /** Cognito's sign-out; from any other host by way of the one where people sign in, whose cookie is worth nothing now either. */
   async function nextUrl({ site }: FastifyRequest): Promise<string> {
-    return site.signsIn ? app.signOutUrl() : `${site.signInOrigin}${ownPrefix}/sign_out?leave=1`
+    return site.signsIn ? app.signOutUrl(site) : `${site.signInOrigin}${ownPrefix}/sign_out?leave=1`
   }
 
   /** The application has signed out, or another host, and we with it: Cognito's own session is left. */

@@ -52,6 +52,10 @@ for (const store of ['cookie', 'redis'] as const)
       session: { store },
       ...(redisUrl === undefined ? {} : { redisUrl }),
       client: { rotation: { graceSeconds: 0 } },
+      answer: ({ url: path, headers }, response) =>
+        path === '/moved'
+          ? response.writeHead(302, { location: `http://${String(headers['x-forwarded-host'])}/there` }).end()
+          : response.end('here'),
     })
     const { url, at, pool, clock, application } = world
 
@@ -64,7 +68,10 @@ for (const store of ['cookie', 'redis'] as const)
       for (let number = 2; number <= 15; number += 1) {
         const reply = await browser.visit(at(number, '/page'))
         t.equal(reply.status, 200, `app ${number}`)
-        t.notOk(browser.trail.some((step) => step.startsWith(pool.url)), 'without Cognito')
+        t.notOk(
+          browser.trail.some((step) => step.startsWith(pool.url)),
+          'without Cognito',
+        )
       }
       t.equal(pool.calls['token'] ?? 0, before)
       t.equal(sessionIdsIn(world.log.slice(from), 'handover_taken').size, 1)
@@ -98,26 +105,31 @@ for (const store of ['cookie', 'redis'] as const)
       const browser = world.client()
       await browser.signIn(at(4))
       await browser.visit(at(5, '/told'))
-      const seen = application.seen.at(-1)
-      t.equal(seen?.headers['x-forwarded-host'], hostOf(at(5)))
-      t.equal(seen?.headers['host'], hostOf(at(5)))
+      const seen = application.last()
+      t.equal(seen.headers['x-forwarded-host'], hostOf(at(5)))
+      t.equal(seen.headers['host'], hostOf(at(5)))
+      const moved = await browser.ask(at(5, '/moved'))
+      t.equal(moved.header('location'), at(5, '/there'))
     })
 
-    await t.test('C24 a sign-out on any host ends the session on all, revokes the refresh token and clears both cookies', async (t) => {
-      const browser = world.client()
-      await browser.signIn(at(1))
-      await browser.visit(at(3))
-      const kept = [url, at(1), at(3)].map((place) => [place, cookieAt(browser, place)] as const)
-      const revoked = pool.calls['revoke'] ?? 0
-      const out = await browser.submit(await browser.visit(at(3, '/oauth2/sign_out')), {})
-      t.equal(out.url, `${url}/oauth2/signed_out`)
-      t.equal((pool.calls['revoke'] ?? 0) - revoked, 1)
-      t.equal(cookieAt(browser, at(3)), '')
-      t.equal(cookieAt(browser, url), '')
-      for (const [place, cookie] of kept)
-        t.equal((await withCookie(world, `${new URL(place).origin}/page`, cookie)).status, 401, place)
-      t.match((await browser.visit(at(1))).url, `${pool.url}/`, 'and the next page asks for the password')
-    })
+    await t.test(
+      'C24 a sign-out on any host ends the session on all, revokes the refresh token and clears both cookies',
+      async (t) => {
+        const browser = world.client()
+        await browser.signIn(at(1))
+        await browser.visit(at(3))
+        const kept = [url, at(1), at(3)].map((place) => [place, cookieAt(browser, place)] as const)
+        const revoked = pool.calls['revoke'] ?? 0
+        const out = await browser.submit(await browser.visit(at(3, '/oauth2/sign_out')), {})
+        t.equal(out.url, `${url}/oauth2/signed_out`)
+        t.equal((pool.calls['revoke'] ?? 0) - revoked, 1)
+        t.equal(cookieAt(browser, at(3)), '')
+        t.equal(cookieAt(browser, url), '')
+        for (const [place, cookie] of kept)
+          t.equal((await withCookie(world, `${new URL(place).origin}/page`, cookie)).status, 401, place)
+        t.match((await browser.visit(at(1))).url, `${pool.url}/`, 'and the next page asks for the password')
+      },
+    )
 
     await t.test("an application's own sign-out on its host ends the session on all of them", async (t) => {
       const browser = world.client()
@@ -171,7 +183,10 @@ for (const store of ['cookie', 'redis'] as const)
         t.notOk(browser.trail.some((step) => step.startsWith(pool.url)))
       }
       t.equal((await browser.visit(at(3, '/page'))).status, 200)
-      t.notOk(browser.trail.some((step) => step.startsWith(pool.url)), 'nobody is asked to sign in')
+      t.notOk(
+        browser.trail.some((step) => step.startsWith(pool.url)),
+        'nobody is asked to sign in',
+      )
     })
 
     await t.test('sessions on all hosts grow old together', async (t) => {
@@ -198,40 +213,43 @@ t.test('with sessions in cookies', async (t) => {
     t.equal(tokenCalls(), before, 'with what it has')
     pool.setUser('alice', { groups: ['interns'] })
     t.equal((await browser.visit(at(1, '/page'))).status, 200)
-    t.same(browser.trail.map((step) => new URL(step).pathname), [
-      '/page',
-      '/oauth2/start',
-      '/oauth2/handover',
-      '/oauth2/handover',
-      '/page',
-    ])
+    t.same(
+      browser.trail.map((step) => new URL(step).pathname),
+      ['/page', '/oauth2/start', '/oauth2/handover', '/oauth2/handover', '/page'],
+    )
     t.equal(tokenCalls() - before, 1)
     t.same((await browser.ask(at(1, '/oauth2/userinfo'))).json().groups, ['interns'])
     pool.setUser('alice', { groups: ['admins', 'ops'] })
   })
 
-  await t.test('a program is served while the access token and the grace after it last, and then told where to sign in', async (t) => {
-    const browser = world.client()
-    await browser.signIn(at(1))
-    clock.advance(3_600 + 290)
-    t.equal((await browser.ask(at(1, '/api'))).status, 200)
-    clock.advance(20)
-    const late = await browser.ask(at(1, '/api'))
-    t.equal(late.status, 401)
-    t.match(late.json().signIn, at(1, '/oauth2/start'))
-    t.equal((await browser.visit(at(1, '/page'))).status, 200, 'a page renews it')
-    t.equal((await browser.ask(at(1, '/api'))).status, 200)
-  })
+  await t.test(
+    'a program is served while the access token and the grace after it last, and then told where to sign in',
+    async (t) => {
+      const browser = world.client()
+      await browser.signIn(at(1))
+      clock.advance(3_600 + 290)
+      t.equal((await browser.ask(at(1, '/api'))).status, 200)
+      clock.advance(20)
+      const late = await browser.ask(at(1, '/api'))
+      t.equal(late.status, 401)
+      t.match(late.json().signIn, at(1, '/oauth2/start'))
+      t.equal((await browser.visit(at(1, '/page'))).status, 200, 'a page renews it')
+      t.equal((await browser.ask(at(1, '/api'))).status, 200)
+    },
+  )
 
-  await t.test('while Cognito is away pages go on as they would on one host, and are not sent to and fro', async (t) => {
-    const browser = world.client()
-    await browser.signIn(at(1))
-    clock.advance(301)
-    pool.faults.push({ on: 'token', status: 500, body: {}, times: 1000 })
-    t.equal((await browser.visit(at(1, '/page'))).status, 200)
-    t.ok(browser.trail.length <= 5)
-    pool.faults.length = 0
-  })
+  await t.test(
+    'while Cognito is away pages go on as they would on one host, and are not sent to and fro',
+    async (t) => {
+      const browser = world.client()
+      await browser.signIn(at(1))
+      clock.advance(301)
+      pool.faults.push({ on: 'token', status: 500, body: {}, times: 1000 })
+      t.equal((await browser.visit(at(1, '/page'))).status, 200)
+      t.ok(browser.trail.length <= 5)
+      pool.faults.length = 0
+    },
+  )
 
   await t.test('a copy that lies unused does not end the session of the others', async (t) => {
     const browser = world.client()
@@ -331,19 +349,28 @@ t.test('L25 what was begun on one host ends there, or nowhere', async (t) => {
     const browser = client()
     await browser.signIn(at(1))
     for (const query of ['', '?for=', '?for=invented', '?state=a&session=b', `?for=${'A'.repeat(3000)}`])
-      t.equal((await take(browser, `${url}/oauth2/handover${query}`)).code, 'GW_SIGN_IN_STATE_INVALID', query.slice(0, 20))
+      t.equal(
+        (await take(browser, `${url}/oauth2/handover${query}`)).code,
+        'GW_SIGN_IN_STATE_INVALID',
+        query.slice(0, 20),
+      )
   })
 })
 
 t.test('with a callback on each host every host signs in for itself', async (t) => {
   const world = await startHosts(t, 3, { settings: { endpoints: { callbackOn: 'eachHost' } } })
   const { url, at, pool } = world
-  pool.setClient(CLIENT_ID, { callbackUrls: [url, at(1), at(2), at(3)].map((one) => `${new URL(one).origin}/oauth2/callback`) })
+  pool.setClient(CLIENT_ID, {
+    callbackUrls: [url, at(1), at(2), at(3)].map((one) => `${new URL(one).origin}/oauth2/callback`),
+  })
   const browser = world.client()
   t.equal((await browser.signIn(at(1, '/page'))).url, at(1, '/page'))
   const reply = await browser.visit(at(2, '/page'))
   t.equal(reply.url, at(2, '/page'))
-  t.ok(browser.trail.some((step) => step.startsWith(`${pool.url}/oauth2/authorize`)), 'by way of Cognito')
+  t.ok(
+    browser.trail.some((step) => step.startsWith(`${pool.url}/oauth2/authorize`)),
+    'by way of Cognito',
+  )
   t.ok(browser.trail.some((step) => step.startsWith(at(2, '/oauth2/callback?'))))
   t.equal((await withCookie(world, at(2, '/page'), cookieAt(browser, at(1)))).status, 401)
   const refused = await browser.ask(at(2, '/oauth2/handover?for=x'), { headers: PAGE })

@@ -32,7 +32,10 @@ export class Client {
   trail: string[] = []
 
   constructor(t: Teardown, ca?: string) {
-    this.#agent = new Agent({ keepAliveTimeout: 1000, connect: { lookup: lookupHere, ...(ca === undefined ? {} : { ca }) } })
+    this.#agent = new Agent({
+      keepAliveTimeout: 1000,
+      connect: { lookup: lookupHere, ...(ca === undefined ? {} : { ca }) },
+    })
     t.teardown(async () => this.#agent.destroy())
   }
 
@@ -121,7 +124,11 @@ export class Client {
 
 /** As browsers do: every name under localhost is this machine, whatever the system knows. */
 const lookupHere: LookupFunction = (host, options, found) =>
-  lookup(host.endsWith('.localhost') ? 'localhost' : host, { ...options, family: host.endsWith('.localhost') ? 4 : options.family ?? 0 }, found)
+  lookup(
+    host.endsWith('.localhost') ? 'localhost' : host,
+    { ...options, family: host.endsWith('.localhost') ? 4 : (options.family ?? 0) },
+    found,
+  )
 
 function keep(jar: Map<string, string>, line: string): void {
   const [pair = '', ...attributes] = line.split(';').map((part) => part.trim())

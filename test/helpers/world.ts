@@ -188,7 +188,7 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
   writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
   writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
   writeFileSync(join(folder, 'control-token'), CONTROL_TOKEN, { mode: 0o600 })
-  const { pools, ...rest } = more as { pools?: { local?: object } }
+  const { pools: { local, ...otherPools } = {}, ...rest } = more as { pools?: Record<string, object> }
   const settings = {
     publicUrl: url,
     listen,
@@ -219,8 +219,9 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
         clientSecret: { file: 'client-secret' },
         scopes: ['openid', 'email', 'profile'],
         bearerClients: ['orders-batch'],
-        ...pools?.local,
+        ...local,
       },
+      ...otherPools,
     },
   }
   const file = join(folder, 'gateway.yaml')

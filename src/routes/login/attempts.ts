@@ -20,10 +20,9 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
   function open(text: string): LoginAttempt | null {
     const data: unknown = app.decodeSecureSession(text, undefined, 'loginAttempt')?.get('attempt')
     if (typeof data !== 'object' || data === null) return null
-    const { id, secret, nonce, verifier, returnTo, startedAt, visit } = Object.fromEntries(Object.entries(data)) as Record<
-      string,
-      unknown
-    >
+    const { id, secret, nonce, verifier, returnTo, startedAt, visit } = Object.fromEntries(
+      Object.entries(data),
+    ) as Record<string, unknown>
     const texts = [id, secret, nonce, verifier, returnTo]
     if (!texts.every((text) => typeof text === 'string') || typeof startedAt !== 'number') return null
     return {

@@ -19,7 +19,7 @@ export interface BeginParts {
   readonly limits: SignInLimits
   readonly now: () => number
   readonly pool: string
-  /** The path of the registered callback, from the settings; its origin is the site's, never a Host header's. */
+  /** The path of the pool's registered callback; its origin is that of the site, which is never made of a Host header. */
   readonly callback: string
 }
 

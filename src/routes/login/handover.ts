@@ -27,7 +27,6 @@ export interface HandoverParts {
   readonly metrics: Metrics
   readonly log: Logger
   readonly now: () => number
-  readonly pool: string
   readonly ownPrefix: string
 }
 
@@ -66,23 +65,24 @@ export function createHandover(
   parts: HandoverParts,
   browser: { readonly attempts: Attempts; readonly loopGuard: LoopGuard },
 ) {
-  const { states, handovers, stores, sites, metrics, log, now, pool, ownPrefix } = parts
+  const { states, handovers, stores, sites, metrics, log, now, ownPrefix } = parts
   const { attempts, loopGuard } = browser
 
   /** Sends a person from this host to the one where people sign in. */
   function beginVisit(wish: Wish, { request, reply }: Visit): FastifyReply {
     const { returnTo, restarted = false } = wish
+    const { host, pool, signInOrigin } = request.site
     const attempt = { id: random(6), secret: random(16), nonce: '', verifier: '', returnTo, startedAt: now() }
     attempts.add(request, attempt)
     const query = new URLSearchParams({
-      for: states.write({ ...attempt, pool, host: request.site.host, restarted, renewed: false }),
+      for: states.write({ ...attempt, pool, host, restarted, renewed: false }),
       ...(wish.entrance === 'sign-in' ? {} : { to: wish.entrance }),
       ...(wish.identityProvider === undefined ? {} : { idp: wish.identityProvider }),
       ...(wish.loginHint === undefined ? {} : { login_hint: wish.loginHint }),
       ...(wish.leave === true ? { leave: '1' } : {}),
     })
     if (wish.leave === true) request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
-    return onward(reply, `${request.site.signInOrigin}${ownPrefix}${HANDOVER}?${query.toString()}`)
+    return onward(reply, `${signInOrigin}${ownPrefix}${HANDOVER}?${query.toString()}`)
   }
 
   /** On the host where people sign in. */
@@ -91,7 +91,7 @@ export function createHandover(
     const query = new URLSearchParams(request.target?.query ?? '')
     const text = query.get('for') ?? ''
     const state = states.read(text)
-    const site = state?.pool === pool ? sites.byHost.get(state.host) : undefined
+    const site = state?.pool === request.site.pool ? sites.byHost.get(state.host) : undefined
     if (state === null || site === undefined || site.signsIn || site.signInOrigin !== request.site.origin)
       throw unknown(request)
     const returnTo = fromElsewhere(state.returnTo, site.origin)
@@ -131,7 +131,7 @@ export function createHandover(
     const { request, reply } = visit
     const query = new URLSearchParams(request.target?.query ?? '')
     const found = states.read(query.get('state') ?? '')
-    const state = found?.pool === pool && found.host === request.site.host ? found : null
+    const state = found?.pool === request.site.pool && found.host === request.site.host ? found : null
     if (state === null) throw unknown(request)
     request.returnTo = state.returnTo
     const attempt = attempts.find(request, state.id)

@@ -1,9 +1,11 @@
 import fastifyCookie from '@fastify/cookie'
 import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { PoolSettings } from '../../config/settings.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { hasCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
+import type { Site } from '../../domain/site.ts'
 import { leavingHeaders, leavingPage } from '../../pages/leaving-page.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
@@ -19,18 +21,31 @@ import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.t
 type Diagnosed = Pick<DiagnoseParts, 'findLogins' | 'sessionLimits' | 'maxHeaderBytes' | 'version' | 'script'>
 
 export interface LoginOptions
-  extends Omit<CallbackParts, 'journal' | 'limits'>, Omit<HandoverParts, 'limits'>, JournalParts, SignInLimitsOptions, Diagnosed {
+  extends
+    Omit<CallbackParts, 'journal' | 'limits' | 'pool' | keyof LoginPool>,
+    Omit<HandoverParts, 'limits'>,
+    Omit<JournalParts, 'pool'>,
+    SignInLimitsOptions,
+    Diagnosed {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
-  readonly identityProviders: readonly string[]
+  readonly pools: ReadonlyMap<string, LoginPool>
 }
+
+/** What signing in needs of one user pool. */
+type LoginPool = Pick<PoolSettings, 'name' | 'identityProviders'> &
+  Pick<CallbackParts, 'callback' | 'cognito' | 'verifier' | 'userPoolId' | 'trustEmailFrom'>
 
 const MAX_HINT = 256
 
+function noPool({ host, pool }: Site): never {
+  throw new TypeError(`${host} is for people of ${pool}, which is no user pool`)
+}
+
 /** Signing in, from the first redirect to the session: one scope, in which secure-session carries the attempts. */
 export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
-  const { self, ownPrefix, callback, identityProviders } = options
+  const { self, ownPrefix, pools } = options
   await app.register(fastifyCookie)
   await app.register(secureSession, {
     key: [...options.attemptKeys],
@@ -40,9 +55,16 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   })
   const attempts = createAttempts(app, self)
   const https = self.publicUrl.startsWith('https:')
-  const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
+  const limits = createSignInLimits(options)
+  const byPool = new Map(
+    [...pools].map(([name, pool]) => [
+      name,
+      { ...options, ...pool, pool: name, journal: createJournal({ ...options, pool: name }), limits },
+    ]),
+  )
+  const partsOf = ({ site }: FastifyRequest) => byPool.get(site.pool) ?? noPool(site)
   const loopGuard = createLoopGuard(options.now)
-  const handover = createHandover(app, parts, { attempts, loopGuard })
+  const handover = createHandover(app, { ...options, limits }, { attempts, loopGuard })
 
   /** Begins where a person was sent to: to sign in, or to the host where people do. */
   async function begin(wish: Wish & { readonly visit?: string }, visit: Visit): Promise<FastifyReply> {
@@ -50,6 +72,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     await options.store.check()
     const { request, reply } = visit
     const { entrance, returnTo } = wish
+    const parts = partsOf(request)
     request.returnTo = returnTo
     if (loopGuard.isLoop(request)) {
       const error = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
@@ -60,7 +83,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       const href = `${ownPrefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
       return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
     }
-    const identityProvider = identityProviders.find((name) => name === wish.identityProvider)
+    const identityProvider = parts.identityProviders.find((name) => name === wish.identityProvider)
     const loginHint = (wish.loginHint ?? '').length <= MAX_HINT ? wish.loginHint : undefined
     const sound = { ...wish, identityProvider, loginHint }
     if (!request.site.signsIn) return handover.beginVisit(sound, visit)
@@ -88,13 +111,15 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   app.get(`${ownPrefix}/start`, same, start)
   app.get(`${ownPrefix}/sign_up`, same, beginAs('sign-up'))
   app.get(`${ownPrefix}/forgot_password`, same, beginAs('forgot-password'))
-  app.get(callback, open, createCallback(app, parts, { attempts, loopGuard }))
+  for (const parts of byPool.values())
+    app.get(parts.callback, open, createCallback(app, parts, { attempts, loopGuard }))
 
   app.get(
     `${ownPrefix}/diagnose`,
     open,
     createDiagnose({
-      ...parts,
+      ...options,
+      limits,
       attempts,
       https: self.publicUrl.startsWith('https:'),
       signInHref: `${ownPrefix}/sign_in`,
@@ -102,6 +127,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   )
 
   app.get(`${ownPrefix}/sign_in`, same, async (request, reply) => {
+    const { identityProviders } = partsOf(request)
     if (identityProviders.length < 2) return start(request, reply)
     // Whoever is signed in already has nothing to choose.
     if (!request.site.signsIn) return beginAs('choose')(request, reply)

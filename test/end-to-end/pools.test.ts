@@ -1,0 +1,141 @@
+import t from 'tap'
+import { startLocalPool, type LocalPool } from '../../src/local/local-pool.ts'
+import { CLIENT_ID, startWorld } from '../helpers/world.ts'
+
+const PAGE = { 'sec-fetch-dest': 'document', accept: 'text/html' }
+const person = { password: 'Passw0rd!', groups: ['admins'], attributes: { email: 'al@partner.example' } }
+
+/** Staff on publicUrl's host and on one more; partners, who are in a user pool of their own, on two others. */
+async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
+  // A public client: no two pools may have the same secret.
+  const client = { scopes: ['openid', 'email', 'profile'], flows: ['code'] }
+  const partners = await startLocalPool({
+    userPoolId: 'us-east-1_Partners1',
+    users: { alice: person },
+    clients: [{ ...client, id: 'partnersclient', callbackUrls: ['https://later.example.com/callback'] }],
+  } as never)
+  t.teardown(async () => partners.close())
+  const application = (host: string, more: object = {}) => ({
+    hosts: [`${host}.localhost`],
+    upstream: '%UPSTREAM%',
+    access: 'signedIn',
+    ...more,
+  })
+  const theirs = { pool: 'partners' }
+  const world = await startWorld(t, {
+    settings: {
+      pools: {
+        local: { bearerClients: [CLIENT_ID, 'orders-batch'] },
+        partners: {
+          userPoolId: partners.userPoolId,
+          issuer: partners.issuer,
+          clientId: 'partnersclient',
+          bearerClients: ['partnersclient'],
+        },
+      },
+      applications: {
+        home: { upstream: '%UPSTREAM%', access: 'signedIn' },
+        wiki: application('wiki'),
+        shop: application('shop', { ...theirs, access: [{ groups: ['admins'] }] }),
+        stock: application('stock', theirs),
+      },
+    },
+  })
+  const at = (host: string, path = '/'): string => `http://${host}.localhost:${world.port}${path}`
+  partners.setClient('partnersclient', {
+    callbackUrls: [at('shop', '/oauth2/callback/partners')],
+    logoutUrls: [at('shop', '/oauth2/signed_out')],
+  })
+  return { ...world, partners, at }
+}
+
+t.test('two user pools', async (t) => {
+  const world = await startTwoPools(t)
+  const { url, at, pool, partners, client } = world
+  const calls = ({ calls: counted }: LocalPool) => counted['token'] ?? 0
+
+  await t.test(
+    'each application asks the people of its pool to sign in, once for all hosts of that pool',
+    async (t) => {
+      const browser = client()
+      const before = [calls(pool), calls(partners)]
+      t.equal((await browser.signIn(at('stock', '/page'))).url, at('stock', '/page'))
+      t.ok(browser.trail.some((step) => step.startsWith(at('shop', '/oauth2/callback/partners?'))))
+      t.equal((await browser.visit(at('shop', '/page'))).status, 200)
+      t.notOk(browser.trail.some((step) => step.startsWith(partners.url)))
+      t.same([calls(pool), calls(partners)], [before[0], (before[1] ?? 0) + 1], 'a code goes to that pool only')
+      t.equal((await browser.visit(at('wiki', '/page'))).url.startsWith(pool.url), true, 'and is nothing to the other')
+      t.equal((await browser.ask(`${url}/page`)).status, 401)
+    },
+  )
+
+  await t.test('one browser is signed in at both, and leaving one leaves the other', async (t) => {
+    const browser = client()
+    await browser.signIn(at('wiki'))
+    await browser.signIn(at('shop'))
+    t.equal((await browser.ask(at('shop', '/oauth2/userinfo'))).json().pool, 'partners')
+    t.equal((await browser.ask(at('wiki', '/oauth2/userinfo'))).json().pool, 'local')
+    const revoked = partners.calls['revoke'] ?? 0
+    const out = await browser.submit(await browser.visit(at('shop', '/oauth2/sign_out')), {})
+    t.equal(out.url, at('shop', '/oauth2/signed_out'))
+    t.equal((partners.calls['revoke'] ?? 0) - revoked, 1)
+    t.equal((await browser.ask(at('shop', '/page'))).status, 401)
+    t.equal((await browser.ask(at('wiki', '/page'))).status, 200)
+  })
+
+  await t.test('L25 a callback of one pool takes nothing of another', async (t) => {
+    const browser = client()
+    const login = await browser.visit(at('shop'))
+    const back = await browser.submit(login, { username: 'alice', password: 'Passw0rd!' }, { follow: false })
+    const callback = new URL(back.header('location') ?? '')
+    const before = calls(pool)
+    for (const place of [at('shop', '/oauth2/callback'), `${url}/oauth2/callback/partners`, `${url}/oauth2/callback`]) {
+      const refused = await browser.ask(place + callback.search, { headers: PAGE })
+      t.equal(refused.header('x-gateway-code'), 'GW_SIGN_IN_STATE_INVALID', place)
+    }
+    t.equal(calls(pool), before)
+  })
+
+  await t.test('A12 C05 a session or token of one pool is nobody at an application of the other', async (t) => {
+    const browser = client()
+    await browser.signIn(at('wiki'))
+    const [[, cookie = ''] = []] = browser.jarOf(new URL(at('wiki')).host)
+    t.ok(cookie)
+    const copied = await client().ask(at('shop', '/page'), { headers: { cookie: `__Host-gateway=${cookie}` } })
+    t.equal(copied.status, 401)
+    const { access_token: staffToken } = (await pool.issueTokens({
+      clientId: CLIENT_ID,
+      username: 'alice',
+    })) as never as {
+      access_token: string
+    }
+    const { access_token: partnerToken } = (await partners.issueTokens({
+      clientId: 'partnersclient',
+      username: 'alice',
+    })) as never as { access_token: string }
+    const asks = [
+      [at('wiki'), staffToken, 200],
+      [at('shop'), partnerToken, 200],
+      [at('wiki'), partnerToken, 403],
+      [at('shop'), staffToken, 403],
+    ] as const
+    for (const [place, token, status] of asks)
+      t.equal((await client().ask(place, { headers: { authorization: `Bearer ${token}` } })).status, status, place)
+  })
+
+  await t.test('claims of each are renewed at its own pool', async (t) => {
+    const browser = client()
+    await browser.signIn(at('shop'))
+    const before = [calls(pool), calls(partners)]
+    world.clock.advance(301)
+    t.equal((await browser.visit(at('shop', '/page'))).status, 200)
+    t.same([calls(pool), calls(partners)], [before[0], (before[1] ?? 0) + 1])
+  })
+
+  await t.test('metrics and log name the pool', async (t) => {
+    const metrics = await world.metrics()
+    t.match(metrics, /logins_total\{pool="partners",result="signed_in",reason=""\} [1-9]/)
+    t.match(metrics, /circuit_open\{target="pool\/partners"\} 0/)
+    t.match(world.log.join(''), /"event":"signed_in"[^\n]*"pool":"partners"/)
+  })
+})
