@@ -47,7 +47,7 @@ const values = {
   shutdown: { drainDelaySeconds: 10, shutdownTimeoutSeconds: 30 },
   limits: { signInsPerMinutePerAddress: 60 },
   log: { level: 'info', people: 'hash' },
-  assertion: { keys: [{ file: '/run/secrets/assertion-key' }] },
+  assertion: { keys: [{ file: '/run/secrets/assertion-key' }], albKeys: [{ file: '/run/secrets/alb-key' }] },
   include: ['applications.d/*.yaml'],
   defaults: { upstream: { responseSeconds: 60 } },
   applications: {
@@ -87,7 +87,7 @@ const values = {
         connectionAuth: 'pin',
       },
       identity: {
-        headers: ['forwarded'],
+        headers: ['remote', 'alb', 'basic', 'custom'],
         user: 'sub',
         groups: { only: ['ops', 'finance'], rename: { ops: 'operators' }, separator: ',', max: 50 },
         encoding: 'percent',
@@ -95,6 +95,7 @@ const values = {
         assertion: true,
         custom: { 'X-WEBAUTH-USER': 'user', 'X-Tenant': 'claim:custom:tenant' },
         basic: { password: { file: '/run/secrets/wiki-password' } },
+        alb: { signer: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123456789abcdef' },
       },
       authorization: 'application',
       clientBasic: true,

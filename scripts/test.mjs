@@ -1,5 +1,5 @@
 // `npm test [-- FILE…]`: installs what is missing, compiles, runs the tests, and closes with one line: N passed, N failed.
-// `--portable` leaves out what needs a browser, and outages that take long: CI runs the rest on every supported Node.
+// `--portable` leaves out what needs a browser, outages that take long, and the benchmarks: CI runs the rest on every supported Node.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { install, node } from './prepare.mjs'
@@ -22,15 +22,13 @@ const portable = process.argv.includes('--portable')
 const given = process.argv.slice(2).filter((argument) => argument !== '--portable')
 const testFiles = () =>
   readdirSync('build/test', { recursive: true })
-    .filter((file) => file.endsWith('.test.js') && !file.includes('browser') && !file.endsWith('-slow.test.js'))
+    .filter((file) => file.endsWith('.test.js') && !/browser|bench|-slow/.test(file))
     .map((file) => join('build', 'test', file))
-// Coverage is counted once, on the machine's own Node. Two files at a time: most of them wait most of the time.
-const selection = portable
-  ? ['--disable-coverage', '--jobs=2', ...testFiles()]
-  : given.map((file) => file.replace(/^test\/(.*)\.ts$/, 'build/test/$1.js'))
+const selection = portable ? testFiles() : given.map((file) => file.replace(/^test\/(.*)\.ts$/, 'build/test/$1.js'))
 
 mkdirSync('.tap', { recursive: true })
-const passed = node(tap, '--output-file=.tap/results.tap', ...selection)
+// Two files at a time: most of them wait most of the time. Nobody reads coverage here, and counting it takes a third longer.
+const passed = node(tap, '--output-file=.tap/results.tap', '--disable-coverage', '--jobs=2', ...selection)
 const results = readFileSync('.tap/results.tap', 'utf8')
 // The reporter keeps quiet where there is no terminal: failures are told here, with what was found and wanted.
 for (const [, title, why] of results.matchAll(/^ *not ok \d+ - (.*)\n((?: +.*\n)*)/gm)) {

@@ -17,6 +17,7 @@ import { peer } from './plugins/peer.ts'
 import { sessionCookie } from './plugins/session-cookie.ts'
 import { shed } from './plugins/shed.ts'
 import { forward } from './routes/forward/forward.ts'
+import { keys } from './routes/keys.ts'
 import { login } from './routes/login/login.ts'
 import { ownForms } from './routes/own-forms.ts'
 import { ping } from './routes/ping.ts'
@@ -112,6 +113,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     stores: parts.stores,
     store,
     keepClaims: parts.keepClaims,
+    keepTokens: parts.keepTokens,
     revocations: parts.revocations,
     self,
     attemptKeys: parts.attemptKeys,
@@ -128,12 +130,14 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     })
     await forms.register(resume, { forms: parts.keptForms, csrf, self, script, log, now })
   })
+  await app.register(keys, { ownPrefix: prefix, assertion: parts.signingKeys.assertion, alb: parts.signingKeys.alb })
   await app.register(userinfo, { ownPrefix: prefix, limits: settings.session })
 
   // What goes on to the applications
   await app.register(forward, {
     upstreams: parts.upstreams,
     upstreamFault: parts.upstreamFault,
+    proofs: parts.proofs,
     overload: parts.overload,
     streams: parts.streams,
     cookieBindings: parts.cookieBindings,

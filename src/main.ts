@@ -8,6 +8,7 @@ import { UsageError, type Command, type CommandContext } from './commands/comman
 import { demo } from './commands/demo.ts'
 import { keygen } from './commands/keygen.ts'
 import { localPool } from './commands/local-pool.ts'
+import { probeUpstream } from './commands/probe-upstream.ts'
 import { revoke } from './commands/revoke.ts'
 import { serve } from './commands/serve.ts'
 
@@ -15,7 +16,7 @@ import { serve } from './commands/serve.ts'
 // only full collections look: at random, and for up to a tenth of what each request costs.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
-const commands: readonly Command[] = [serve, check, revoke, keygen, demo, localPool]
+const commands: readonly Command[] = [serve, check, revoke, probeUpstream, keygen, demo, localPool]
 const packageFolder = join(import.meta.dirname, '..')
 
 function version(): string {
@@ -26,7 +27,7 @@ function version(): string {
 }
 
 function overview(): string {
-  const list = commands.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join('\n')
+  const list = commands.map(({ name, summary }) => `  ${name.padEnd(16)}${summary}`).join('\n')
   return `Cognito Gateway ${version()}: AWS Cognito sign-in in front of web applications that cannot be changed.
 
 Usage: cognito-gateway COMMAND [options]

@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
 import { createHandovers, type Handovers } from './adapters/handovers.ts'
+import { createIdentityProofs, type IdentityProofs } from './adapters/identity-proofs.ts'
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
 import { createRedis, type Redis } from './adapters/redis.ts'
 import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
@@ -26,6 +27,7 @@ import { createSealedHandleStore } from './adapters/sealed-handle-store.ts'
 import type { RefreshAtPool } from './adapters/session-refresh.ts'
 import { severalBearers } from './adapters/several-bearers.ts'
 import type { HostStores, SessionStore } from './adapters/session-store.ts'
+import { createSigningKeys, type SigningKeys } from './adapters/signing-keys.ts'
 import { createSessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
@@ -38,7 +40,9 @@ import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Revocation } from './domain/revocation.ts'
-import type { Session } from './domain/session.ts'
+import type { Secret } from './domain/secret.ts'
+import { claimsTold } from './domain/identity-headers.ts'
+import type { KeptTokens, Session } from './domain/session.ts'
 import { createSites, type Site, type Sites } from './domain/site.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { Logger } from 'pino'
@@ -82,6 +86,9 @@ export interface Parts {
   readonly cookieBindings: CookieBindings
   readonly attemptKeys: readonly Buffer[]
   readonly keepClaims: readonly string[]
+  readonly keepTokens: KeptTokens
+  readonly proofs: IdentityProofs
+  readonly signingKeys: SignersOfIdentity
   readonly routes: readonly RouteSettings[]
   readonly streams: OpenStreams
   readonly overload: Overload
@@ -96,6 +103,12 @@ export interface Parts {
   /** Takes over what of new settings may change while the process runs. */
   adopt(changed: Settings): void
   close(): Promise<void>
+}
+
+/** Apart from each other, and from the session keys: what is made with one must not pass for another. */
+export interface SignersOfIdentity {
+  readonly assertion: SigningKeys
+  readonly alb: SigningKeys
 }
 
 /** Where the process is in its life; the servers read it, the command moves it on. */
@@ -166,6 +179,11 @@ export function createParts(options: PartsOptions): Parts {
   const contextOf = ({ issuer, clientId }: PoolSettings): string => [settings.publicUrl, issuer, clientId].join(' ')
   const context = contextOf(pool)
   const keepClaims = claimsWorthKeeping(routes)
+  const keepTokens = tokensWorthKeeping(routes)
+  const signingKeys = {
+    assertion: createSigningKeys(pemsOf(settings.assertion.keys), 'thumbprint'),
+    alb: createSigningKeys(pemsOf(settings.assertion.albKeys), 'uuid'),
+  }
 
   let levelAsSet = settings.log.level
   const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
@@ -189,7 +207,7 @@ export function createParts(options: PartsOptions): Parts {
   })
   // Refreshes are the primary's affair, and sign-ins those of each worker.
   const processes = shared === undefined ? 1 : settings.workers
-  const poolOptions = { revocations, keepClaims, processes, metrics, log, now, ticks }
+  const poolOptions = { revocations, keepClaims, keepTokens, processes, metrics, log, now, ticks }
   const pools = new Map(settings.pools.map((one) => [one.name, createPoolParts(one, poolOptions)]))
   const poolOf = (name: string): PoolParts => pools.get(name) ?? unknownPool(name)
   const seal = createSeal(keys, 'session', contextOf(poolOf(sites.main.pool)))
@@ -249,6 +267,15 @@ export function createParts(options: PartsOptions): Parts {
     cookieBindings: createCookieBindings(createSeal(keys, 'bound', context)),
     attemptKeys: keySlots(keys, (master) => deriveKey(master, 'attempt', context)),
     keepClaims,
+    keepTokens,
+    signingKeys,
+    proofs: createIdentityProofs({
+      assertionKeys: signingKeys.assertion,
+      albKeys: signingKeys.alb,
+      publicUrl: settings.publicUrl,
+      pools: settings.pools,
+      now,
+    }),
     routes,
     streams,
     overload,
@@ -261,6 +288,8 @@ export function createParts(options: PartsOptions): Parts {
     adopt(changed) {
       keys.replace(placedKeys(changed))
       for (const one of pools.values()) one.adopt(changed.pools.find(({ name }) => name === one.name))
+      signingKeys.assertion.replace(pemsOf(changed.assertion.keys))
+      signingKeys.alb.replace(pemsOf(changed.assertion.albKeys))
       // Only a setting that was changed: somebody may have set the level on the control port meanwhile.
       if (changed.log.level !== levelAsSet) log.level = changed.log.level
       levelAsSet = changed.log.level
@@ -405,11 +434,21 @@ function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[]
   const asked = routes.flatMap(({ access }) =>
     typeof access === 'string' ? [] : access.flatMap((entry) => Object.keys(entry.claims ?? {})),
   )
-  const told = routes.flatMap(({ identity }) =>
-    identity.user.startsWith('claim:') ? [identity.user.slice('claim:'.length)] : [],
-  )
+  const told = routes.flatMap(({ identity }) => claimsTold(identity))
   return [...new Set([...asked, ...told])]
 }
+
+/** Tokens that a route passes on; all others stay out of the session. */
+function tokensWorthKeeping(routes: readonly RouteSettings[]): KeptTokens {
+  return {
+    accessToken: routes.some(
+      ({ identity }) => identity.authorization === 'accessToken' || identity.albSigner !== undefined,
+    ),
+    idToken: routes.some(({ identity }) => identity.authorization === 'idToken'),
+  }
+}
+
+const pemsOf = (secrets: readonly Secret[]): readonly string[] => secrets.map((secret) => secret.reveal())
 
 interface Together {
   readonly settings: Settings

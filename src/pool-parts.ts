@@ -10,6 +10,7 @@ import type { Revocations } from './adapters/revocations.ts'
 import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import type { PoolSettings } from './config/settings.ts'
+import type { KeptTokens } from './domain/session.ts'
 
 /** What the gateway has for one user pool. */
 export interface PoolParts extends PoolSettings {
@@ -25,6 +26,7 @@ export interface PoolParts extends PoolSettings {
 export interface PoolPartsOptions {
   readonly revocations: Revocations
   readonly keepClaims: readonly string[]
+  readonly keepTokens: KeptTokens
   /** How many processes send requests to the token endpoint. */
   readonly processes: number
   readonly metrics: Metrics
@@ -35,7 +37,7 @@ export interface PoolPartsOptions {
 
 /** Makes the adapters of one user pool: whatever is sent to it, or comes from it, concerns no other. */
 export function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): PoolParts {
-  const { metrics, log, now, ticks, keepClaims, revocations } = options
+  const { metrics, log, now, ticks, keepClaims, keepTokens, revocations } = options
   const { name, userPoolId, bearerClients } = pool
   const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
@@ -81,6 +83,7 @@ export function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): 
       verifier,
       pool,
       keepClaims,
+      keepTokens,
       now,
       onOutcome(result, reason) {
         metrics.count('token_refreshes_total', { result, reason })

@@ -6,6 +6,7 @@ import t from 'tap'
 import { metricTable } from '../src/adapters/metrics.ts'
 import { loadSettings } from '../src/config/load.ts'
 import { catalogue } from '../src/domain/errors.ts'
+import { ALB_ACCESS_TOKEN, ALB_DATA, ASSERTION, FAMILIES } from '../src/domain/identity-headers.ts'
 import { root } from './helpers/process.ts'
 
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -23,6 +24,23 @@ t.test('README lists every error code with its status and sentence, and no other
       .map(([code, { status, says }]) => [code, status, says])
       .toSorted(),
   )
+})
+
+t.test('README says what each family of identity headers holds, as the code has it', async (t) => {
+  const told: Record<string, Record<string, string>> = {}
+  let family = ''
+  for (const [, name, header = '', source = ''] of readme.matchAll(
+    /^\| (?:`(\w+)`[^|]*)?\| `([\w-]+)` \| (\w+) \|$/gm,
+  )) {
+    family = name ?? family
+    told[family] = { ...told[family], [header]: source }
+  }
+  const { forwarded, authRequest, remote, alb } = told
+  t.same(
+    { forwarded, authRequest, remote, alb },
+    Object.fromEntries(Object.entries(FAMILIES).map(([name, { headers }]) => [name, headers])),
+  )
+  for (const name of [ALB_ACCESS_TOKEN, ALB_DATA, ASSERTION]) t.ok(readme.includes(`\`${name}\``), name)
 })
 
 t.test('README lists every metric with its labels and help, and no other', async (t) => {

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import { loadSettings, SettingsError } from '../src/config/load.ts'
 import { decide } from '../src/domain/access.ts'
-import { withIdentity, type Forwarding, type IdentityHeaders } from '../src/domain/identity-headers.ts'
+import type { IdentityHeaders } from '../src/domain/identity-headers.ts'
+import { withIdentity, type Forwarding } from '../src/domain/request-headers.ts'
 import { foldPath } from '../src/domain/request-target.ts'
 import { alice } from './helpers/people.ts'
 import { root } from './helpers/process.ts'
@@ -53,6 +54,7 @@ const rule: IdentityHeaders = {
   user: 'sub',
   groups: { only: undefined, rename: {}, separator: ',', max: undefined },
   encoding: 'percent',
+  custom: {},
 }
 const forwarding: Forwarding = {
   host: 'h',
@@ -63,6 +65,7 @@ const forwarding: Forwarding = {
   requestId: 'r',
   traceparent: 't',
   hop: 1,
+  proofs: [],
   dropAuthorization: false,
   changes: null,
   withheldCookies: null,

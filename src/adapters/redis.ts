@@ -38,6 +38,8 @@ export interface Redis {
   entriesAfter(log: string, position: string, limit: number): Promise<LogPage>
   /** Whether it did what was asked of it last; after a failure it is tried until it does again. */
   readonly up: boolean
+  /** Whether it was down at any time within the last milliseconds: then others may still have to tell what they did meanwhile. */
+  wasDownWithin(milliseconds: number): boolean
   /** Whether it is up; asks it where the last thing heard was bad. Never rejects. */
   check(): Promise<boolean>
   /** What came back cannot be right: the connection is thrown away for another. */
@@ -113,6 +115,7 @@ export function createRedis(options: RedisOptions): Redis {
     get up() {
       return health.up
     },
+    wasDownWithin: (milliseconds) => health.wasDownWithin(milliseconds),
     check: async () => health.check(),
     distrust: () => distrust(WRONG_ANSWER),
     onUp,

@@ -18,7 +18,7 @@ export function sealSession(session: Session, seal: Seal): string {
 
 export function tooLarge(finding: string): GatewayError {
   return new GatewayError('GW_SESSION_TOO_LARGE', {
-    detail: `${finding}; emit or name fewer groups and claims`,
+    detail: `${finding}; emit or name fewer groups and claims, pass on no tokens, or use store: redis`,
     reason: 'cookie_too_large',
   })
 }
@@ -49,6 +49,7 @@ interface SessionRecord {
   readonly groups: readonly string[]
   readonly scopes: readonly string[]
   readonly claims: Readonly<Record<string, ClaimValue>>
+  readonly attributes?: Readonly<Record<string, string>>
   readonly auth: number
   readonly started: number
   readonly seen: number
@@ -57,6 +58,9 @@ interface SessionRecord {
   readonly refresh?: string
   readonly origin?: string
   readonly lent?: number
+  /** In a form that compresses. */
+  readonly access?: string
+  readonly idToken?: string
 }
 
 function recordOf({ person, ...session }: Session): SessionRecord {
@@ -71,6 +75,7 @@ function recordOf({ person, ...session }: Session): SessionRecord {
     groups: [...person.groups],
     scopes: [...person.scopes],
     claims: person.claims,
+    ...(person.attributes === undefined ? {} : { attributes: person.attributes }),
     auth: person.authTime,
     started: session.startedAt,
     seen: session.seenAt,
@@ -79,7 +84,23 @@ function recordOf({ person, ...session }: Session): SessionRecord {
     ...(session.refreshToken === undefined ? {} : { refresh: session.refreshToken }),
     ...(session.originJti === undefined ? {} : { origin: session.originJti }),
     ...(session.lentAt === undefined ? {} : { lent: session.lentAt }),
+    ...(session.accessToken === undefined ? {} : { access: unpackToken(session.accessToken) }),
+    ...(session.idToken === undefined ? {} : { idToken: unpackToken(session.idToken) }),
   }
+}
+
+/** A token with its two texts readable, so that what it repeats of the record costs next to nothing once that is compressed. */
+function unpackToken(token: string): string {
+  const [header = '', claims = '', ...rest] = token.split('.')
+  const texts = [header, claims].map((part) => Buffer.from(part, 'base64url').toString('utf8'))
+  const unpacked = [...texts, ...rest].join('\n')
+  return packToken(unpacked) === token ? unpacked : token
+}
+
+function packToken(unpacked: string): string {
+  const [header = '', claims = '', ...rest] = unpacked.split('\n')
+  if (claims === '') return unpacked
+  return [...[header, claims].map((text) => Buffer.from(text, 'utf8').toString('base64url')), ...rest].join('.')
 }
 
 function isRecord(value: unknown): value is SessionRecord {
@@ -99,6 +120,7 @@ function sessionOf(record: SessionRecord): Session {
       groups: new Set(record.groups),
       scopes: new Set(record.scopes),
       claims: record.claims,
+      ...(record.attributes === undefined ? {} : { attributes: record.attributes }),
       authTime: record.auth,
     },
     startedAt: record.started,
@@ -108,5 +130,7 @@ function sessionOf(record: SessionRecord): Session {
     refreshToken: record.refresh,
     ...(record.origin === undefined ? {} : { originJti: record.origin }),
     ...(record.lent === undefined ? {} : { lentAt: record.lent }),
+    ...(record.access === undefined ? {} : { accessToken: packToken(record.access) }),
+    ...(record.idToken === undefined ? {} : { idToken: packToken(record.idToken) }),
   }
 }

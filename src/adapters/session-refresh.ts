@@ -1,6 +1,6 @@
 import { GatewayError } from '../domain/errors.ts'
 import { identityFromClaims, type PersonSources } from '../domain/identity.ts'
-import type { Session } from '../domain/session.ts'
+import { tokensToKeep, type KeptTokens, type Session } from '../domain/session.ts'
 import type { CognitoClient, Tokens } from './cognito-client.ts'
 import type { RefreshOutcome } from './refresher.ts'
 import type { TokenVerifier } from './token-verifier.ts'
@@ -18,6 +18,7 @@ export interface SessionRefreshOptions {
   readonly verifier: Pick<TokenVerifier, 'verifyGrant'>
   readonly pool: Pick<PersonSources, 'userPoolId' | 'trustEmailFrom'> & { readonly name: string }
   readonly keepClaims: readonly string[]
+  readonly keepTokens: KeptTokens
   readonly now: () => number
   /** Told of each refresh, and of the reason in a word where it failed or was refused. */
   readonly onOutcome: (kind: RefreshOutcome['kind'], reason: string) => void
@@ -95,7 +96,7 @@ function foreign(): RefreshOutcome {
 async function judged(
   session: Session,
   { accessToken, idToken }: Tokens,
-  { verifier, pool, keepClaims, now }: SessionRefreshOptions,
+  { verifier, pool, keepClaims, keepTokens, now }: SessionRefreshOptions,
 ): Promise<RefreshOutcome> {
   if (idToken === undefined) throw new TypeError('no ID token came')
   // The verifier demands this pool and this client. Which of the pool's two issuers it is may change: that is a setting of the pool.
@@ -108,6 +109,12 @@ async function judged(
   if (!same) return { kind: 'rejected', reason: 'other_person' }
   return {
     kind: 'renewed',
-    session: { ...session, person, claimsAt: now(), accessExpiresAt: Number(access['exp']) * 1000 },
+    session: {
+      ...session,
+      ...tokensToKeep({ accessToken, idToken }, keepTokens),
+      person,
+      claimsAt: now(),
+      accessExpiresAt: Number(access['exp']) * 1000,
+    },
   }
 }

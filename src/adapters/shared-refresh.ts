@@ -9,8 +9,8 @@ import type { SessionRecords } from './session-records.ts'
 import { HELD_MS, type RefreshAtPool } from './session-refresh.ts'
 
 /**
- * One refresh at a time per session over all replicas that share a Redis, its result handed to whoever asks within half a minute. Redis is an
- * aid here: without it everybody refreshes alone.
+ * One refresh at a time per session over all replicas that share a Redis, its result handed to whoever asks within half a minute. While Redis is
+ * away everybody refreshes alone where browsers hold the sessions, and nobody does where Redis holds them.
  */
 export interface SharedRefresh {
   readonly refresh: (session: Session) => Promise<RefreshOutcome>
@@ -19,7 +19,7 @@ export interface SharedRefresh {
 }
 
 export interface SharedRefreshOptions {
-  readonly redis: Pick<Redis, 'setIfAbsent' | 'deleteIf'>
+  readonly redis: Pick<Redis, 'setIfAbsent' | 'deleteIf' | 'wasDownWithin'>
   readonly keys: Pick<RedisKeys, 'refreshing'>
   readonly answers: RefreshAnswers
   readonly atPool: RefreshAtPool
@@ -28,14 +28,28 @@ export interface SharedRefreshOptions {
   readonly ticks: () => number
   readonly lockMs?: number
   readonly pollMs?: number
+  /** How long after an outage of Redis a refusal proves nothing yet. */
+  readonly settledMs?: number
 }
 
 /** Longer than one call to the token endpoint may take. */
 const LOCK_MS = 8_000
 const POLL_MS = 40
+/** So long after an outage every replica has written what it could not write before. */
+const SETTLED_MS = 10_000
 
 export function createSharedRefresh(options: SharedRefreshOptions): SharedRefresh {
-  const { redis, keys, answers, atPool, records, ticks, lockMs = LOCK_MS, pollMs = POLL_MS } = options
+  const {
+    redis,
+    keys,
+    answers,
+    atPool,
+    records,
+    ticks,
+    lockMs = LOCK_MS,
+    pollMs = POLL_MS,
+    settledMs = SETTLED_MS,
+  } = options
 
   /** What others have made of this session: its result, or the newest session to begin with. */
   async function madeByOthers(session: Session): Promise<RefreshOutcome | Session> {
@@ -91,6 +105,7 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
       const made = await madeByOthers(session).catch(storeOnly)
       if (made === undefined) return unproven(outcome)
       if ('kind' in made && made.kind === 'renewed') return made
+      if (redis.wasDownWithin(settledMs)) return unproven(outcome)
     }
     if (outcome.kind === 'renewed') await record(outcome.session)
     const answer = answerOf(outcome)
@@ -125,6 +140,8 @@ export function createSharedRefresh(options: SharedRefreshOptions): SharedRefres
           await redis.deleteIf(keys.refreshing(session.id), me).catch(storeOnly)
         }
       }
+      // A token that came now could not be kept where the other replicas find it, and theirs would be worth nothing.
+      if (records !== undefined) return { kind: 'unavailable', cause: new Error('the store is away') }
       return unproven(await atPool(session))
     },
     async settle(session) {

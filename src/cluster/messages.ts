@@ -110,6 +110,8 @@ export function isSession(value: unknown): value is Session {
       claimsAt: isNumber,
       accessExpiresAt: isNumber,
       refreshToken: isTextIfThere,
+      accessToken: isTextIfThere,
+      idToken: isTextIfThere,
     }) &&
     hasFields(person, { pool: isText, subject: isText, username: isText, claims: isObject, authTime: isNumber }) &&
     person['kind'] === 'person' &&

@@ -3,9 +3,11 @@ import { resolve } from 'node:path'
 import { foldPath } from '../domain/request-target.ts'
 import { parseInstant } from '../domain/revocation.ts'
 import type { Secret } from '../domain/secret.ts'
+import { identitySettings } from './assemble-identity.ts'
 import { callbackOf, endpointsOf, knowsClients } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
-import { pathId } from './faults.ts'
+import { keyText, pathId } from './faults.ts'
+import type { Path } from './marks.ts'
 import { USER_POOL_ID } from './schema-pool.ts'
 import type { ApplicationSettings, PoolSettings, RouteSettings, Settings, UpstreamSettings } from './settings.ts'
 
@@ -16,7 +18,8 @@ export interface Outside {
 }
 
 /** The settings of a draft in which no fault was found. */
-export function assemble({ file, applications }: Draft, { secrets, folder }: Outside): Settings {
+export function assemble({ file, applications }: Draft, outside: Outside): Settings {
+  const { secrets, folder } = outside
   const { listen, admin, control, session, shutdown, log } = file
   return deepFreeze({
     publicUrl: new URL(stated(file.publicUrl, 'publicUrl')).origin,
@@ -49,7 +52,7 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
               caFile: session.redis.caFile === undefined ? undefined : resolve(folder, session.redis.caFile),
               outageGraceSeconds: session.redis.outageGraceSeconds,
             },
-      keys: (session.keys ?? []).map((_, at) => stated(secrets.get(pathId(['session', 'keys', at])), 'session.keys')),
+      keys: secretsAt(['session', 'keys'], session.keys?.length ?? 0, secrets),
       idleTimeoutSeconds: session.idleTimeoutSeconds,
       maxAgeSeconds: session.maxAgeSeconds,
       recheckSeconds: session.recheckSeconds,
@@ -62,8 +65,21 @@ export function assemble({ file, applications }: Draft, { secrets, folder }: Out
     shutdown,
     limits: { signInsPerMinutePerAddress: knowsClients(file) ? file.limits.signInsPerMinutePerAddress : null },
     log,
-    applications: applications.map((application) => applicationSettings(application, folder)),
+    assertion: {
+      keys: secretsAt(['assertion', 'keys'], file.assertion.keys.length, secrets),
+      albKeys: secretsAt(['assertion', 'albKeys'], file.assertion.albKeys.length, secrets),
+    },
+    applications: applications.map((application) =>
+      applicationSettings(application, {
+        ...outside,
+        userPoolId: stated(file.pools[stated(application.pool, 'pool')]?.userPoolId, 'userPoolId'),
+      }),
+    ),
   })
+}
+
+function secretsAt(list: Path, length: number, secrets: Outside['secrets']): readonly Secret[] {
+  return Array.from({ length }, (_, at) => stated(secrets.get(pathId([...list, at])), keyText(list)))
 }
 
 /** What the checks have made sure of. */
@@ -105,25 +121,29 @@ function cognitoIssuers(userPoolId: string): readonly [string, string] {
   ]
 }
 
-function applicationSettings(application: DraftApplication, folder: string): ApplicationSettings {
+interface Around extends Outside {
+  /** Of the application's pool. */
+  readonly userPoolId: string
+}
+
+function applicationSettings(application: DraftApplication, around: Around): ApplicationSettings {
   const { name, hosts, pool, path, own, routes } = application
   return {
     name,
     pool: stated(pool, 'pool'),
     hosts,
     path,
-    routes: [own, ...routes].flatMap((route) => routeSettings(route, application, folder)),
+    routes: [own, ...routes].flatMap((route) => routeSettings(route, application, around)),
   }
 }
 
-function routeSettings(route: DraftRoute, whole: DraftApplication, folder: string): readonly RouteSettings[] {
+function routeSettings(route: DraftRoute, whole: DraftApplication, around: Around): readonly RouteSettings[] {
   const { hosts, pool } = whole
   const { paths, allowInPath, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
-  const { identity, onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
+  const { onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
-  const { only, rename, separator, max } = identity.groups
   return [
     {
       name,
@@ -133,7 +153,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
       path,
       methods,
       access,
-      upstream: upstreamSettings(keys.upstream, folder),
+      upstream: upstreamSettings(keys.upstream, around.folder),
       limits: { bodyBytes: orNull(limits.bodyBytes), clientBody: limits.clientBody },
       webSocket: { ...webSocket, idleSeconds: orNull(webSocket.idleSeconds) },
       prefixes: prefixesOf(keys),
@@ -141,12 +161,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, folder: strin
       requestHeaders,
       responseHeaders,
       cookies,
-      identity: {
-        headers: identity.headers.flatMap((family) => (family === 'forwarded' ? [family] : [])),
-        user: userOf(identity.user),
-        groups: { only, rename, separator, max },
-        encoding: identity.encoding,
-      },
+      identity: identitySettings(route, around),
       onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
       signInBy,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
@@ -196,10 +211,6 @@ function upstreamSettings(upstream: DraftRoute['keys']['upstream'], folder: stri
     health: health === 'off' ? null : { ...health, path: stated(health.path, 'upstream.health.path') },
     breaker: breaker === 'off' ? null : breaker,
   }
-}
-
-function userOf(user: string): RouteSettings['identity']['user'] {
-  return user === 'email' || user === 'username' || user === 'sub' ? user : `claim:${user.replace(/^claim:/, '')}`
 }
 
 function deepFreeze<T>(value: T): T {

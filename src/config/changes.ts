@@ -11,7 +11,9 @@ export interface Changes {
   readonly atRestart: readonly string[]
 }
 
-const LIVE = /^(session\.keys|session\.revokeAllBefore|log\.level|pools\.[^.]+\.clientSecret)(\W|$)/
+const LIVE =
+  /^(session\.keys|session\.revokeAllBefore|assertion\.keys|assertion\.albKeys|log\.level|pools\.[^.]+\.clientSecret)(\W|$)/
+const KEY_LISTS: ReadonlySet<unknown> = new Set(['keys', 'albKeys'])
 
 /** What differs between two loadings of the settings, the content of secret files included. */
 export function changesBetween(before: Loaded, after: Loaded): Changes {
@@ -24,7 +26,7 @@ export function changesBetween(before: Loaded, after: Loaded): Changes {
 
 /** Which key stands where in the list is nobody's affair. */
 function nameOf(path: Path): string {
-  return keyText(path[0] === 'session' && path[1] === 'keys' ? path.slice(0, 2) : path)
+  return keyText(KEY_LISTS.has(path[1]) ? path.slice(0, 2) : path)
 }
 
 function changedSecrets(before: Loaded, after: Loaded): readonly Path[] {

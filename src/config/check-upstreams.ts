@@ -1,5 +1,5 @@
 import { hostsOverlap, isLocal, isWildcard } from './addresses.ts'
-import { given, type Draft, type DraftRoute } from './draft.ts'
+import { given, levelsOf, type Draft, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
 import type { Path } from './marks.ts'
 
@@ -30,8 +30,6 @@ export function upstreamPath(route: DraftRoute, draft: Draft, key: string): Path
   const owner = levelsOf(route).find((level) => given(draft, [...level, 'upstream', key]))
   return [...(owner ?? route.at), 'upstream', key]
 }
-
-const levelsOf = ({ at, application }: DraftRoute): readonly Path[] => [at, ['applications', application], ['defaults']]
 
 function missing(route: DraftRoute, draft: Draft): readonly Finding[] {
   const leftOut = levelsOf(route).some((level) =>

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
 import { hostsOverlap, isLocal } from './addresses.ts'
+import { checkIdentity } from './check-identity.ts'
 import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
 import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
@@ -22,6 +23,7 @@ export function checkTogether(draft: Draft): readonly Finding[] {
     ...checkHostPools(draft),
     ...checkTable(draft),
     ...checkSignOut(draft),
+    ...checkIdentity(draft),
   ]
 }
 

@@ -42,6 +42,13 @@ export interface DraftApplication {
   readonly routes: readonly DraftRoute[]
 }
 
+/** Where settings of a route may have been given, the nearest place first. */
+export const levelsOf = ({ at, application }: DraftRoute): readonly Path[] => [
+  at,
+  ['applications', application],
+  ['defaults'],
+]
+
 /** What can be read of a file, right or wrong, for the checks across settings. */
 export interface Draft {
   readonly file: z.output<typeof DraftFile>

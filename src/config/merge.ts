@@ -9,10 +9,16 @@ export function merge(...levels: readonly unknown[]): Values {
     if (!isObject(level)) continue
     for (const [key, value] of Object.entries(level)) {
       const before = merged[key]
-      merged[key] = isObject(before) && isObject(value) ? merge(before, value) : value
+      merged[key] = isObject(before) && isObject(value) && !isSecretSource(value) ? merge(before, value) : value
     }
   }
   return merged
+}
+
+/** Where a secret is read from is one value: a level that names a variable does not mean the file of the level above as well. */
+function isSecretSource(value: Values): boolean {
+  const keys = Object.keys(value)
+  return keys.length > 0 && keys.every((key) => key === 'file' || key === 'env')
 }
 
 /** The values with every `upstream` that is only an address written as a map, so that levels can merge. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isOwnCookie } from '../domain/identity-headers.ts'
+import { isOwnCookie } from '../domain/cookie-header.ts'
 import { PATH_WORDS } from '../domain/path-readings.ts'
 import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
 import { mark, notYet } from './marks.ts'

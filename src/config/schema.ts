@@ -158,16 +158,19 @@ export const GatewayFile = z.strictObject({
     })
     .prefault({})
     .describe('The log.'),
-  assertion: notYet(
-    z
-      .strictObject({
-        keys: list(secretSource())
-          .default([])
-          .describe('Files with the keys that sign; the first signs, all are published.'),
-      })
-      .optional()
-      .describe('Keys of the signed assertion that applications may ask for.'),
-  ),
+  assertion: z
+    .strictObject({
+      keys: list(secretSource())
+        .default([])
+        .describe(
+          'Keys of the signed assertion, each made by keygen assertion; the first signs, all are published at jwks.json.',
+        ),
+      albKeys: list(secretSource())
+        .default([])
+        .describe('The same for X-Amzn-Oidc-Data of identity headers alb; others than keys.'),
+    })
+    .prefault({})
+    .describe('Keys of what is signed for applications.'),
   include: list(plainText())
     .default([])
     .describe(

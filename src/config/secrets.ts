@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseRedisAddress } from '../domain/redis-address.ts'
@@ -54,8 +55,25 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
   const keys = valueAt(values, ['session', 'keys'])
   for (const index of Array.isArray(keys) ? keys.keys() : []) read(['session', 'keys', index], sessionKeyFault)
   read(['session', 'redis', 'url'], redisUrlFault)
+  for (const list of ['keys', 'albKeys']) {
+    const signing = valueAt(values, ['assertion', list])
+    for (const index of Array.isArray(signing) ? signing.keys() : []) read(['assertion', list, index], signingKeyFault)
+  }
+  for (const level of levelsIn(values)) read([...level, ...PASSWORD], passwordFault)
   const at = new Map(found.map(({ path, secret }) => [pathId(path), secret]))
   return { at, files, faults: [...faults, ...repeated(found)], warnings }
+}
+
+const PASSWORD = ['identity', 'basic', 'password'] as const
+
+/** Everywhere that settings of routes may stand. */
+function levelsIn({ applications }: Readonly<Record<string, unknown>>): readonly Path[] {
+  const names = isObject(applications) ? Object.keys(applications) : []
+  const routes = names.flatMap((name) => {
+    const named = valueAt(applications, [name, 'routes'])
+    return isObject(named) ? Object.keys(named).map((route) => ['applications', name, 'routes', route]) : []
+  })
+  return [['defaults'], ...names.map((name) => ['applications', name]), ...routes]
 }
 
 type Source = { readonly file: string } | { readonly env: string }
@@ -126,6 +144,21 @@ function tokenFault(text: string): string | undefined {
   return plainFault(text) ?? tooShort
 }
 
+function passwordFault(text: string): string | undefined {
+  return /^[\x20-\x7e]+$/.test(text) ? undefined : 'must hold one line of plain characters'
+}
+
+const SIGNING_KEY = 'must hold a P-256 private key as PEM: make one with: cognito-gateway keygen assertion'
+
+function signingKeyFault(text: string): string | undefined {
+  try {
+    const key = createPrivateKey(text)
+    return key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? undefined : SIGNING_KEY
+  } catch {
+    return SIGNING_KEY
+  }
+}
+
 const KEYGEN = 'make one with: cognito-gateway keygen session'
 const KEY_BYTES = 32
 const LEAST_DIFFERENT_BYTES = 20
@@ -150,7 +183,7 @@ function repeated(secrets: readonly Found[]): readonly Finding[] {
   const findings: Finding[] = []
   for (const { path, secret } of secrets) {
     const before = first.get(secret.reveal())
-    if (before === undefined) first.set(secret.reveal(), path)
+    if (before === undefined || (isPassword(before) && isPassword(path))) first.set(secret.reveal(), path)
     else
       findings.push(
         atValue(path, `${secret.origin} holds the same as ${keyText(before)}: every secret needs a value of its own`),
@@ -158,3 +191,6 @@ function repeated(secrets: readonly Found[]): readonly Finding[] {
   }
   return findings
 }
+
+/** One upstream may be named in several places. */
+const isPassword = (path: Path): boolean => path.at(-1) === 'password'

@@ -1,5 +1,5 @@
 import type { AccessRule } from '../domain/access.ts'
-import type { IdentityHeaders } from '../domain/identity-headers.ts'
+import type { IdentityRule } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
 import type { PathWord } from '../domain/path-readings.ts'
 import type { Secret } from '../domain/secret.ts'
@@ -53,6 +53,8 @@ export interface Settings {
     readonly signInsPerMinutePerAddress: number | null
   }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly people: 'hash' | 'sub' | 'email' }
+  /** P-256 private keys as PEM; of each list the first signs, all are published. */
+  readonly assertion: { readonly keys: readonly Secret[]; readonly albKeys: readonly Secret[] }
   readonly applications: readonly ApplicationSettings[]
 }
 
@@ -130,7 +132,7 @@ export interface RouteSettings {
   readonly requestHeaders: HeaderChanges
   readonly responseHeaders: HeaderChanges
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
-  readonly identity: IdentityHeaders
+  readonly identity: IdentityRule
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
   /** How a page gets to the sign-in: at once, or by a page that takes the `#fragment` along. */
   readonly signInBy: 'redirect' | 'page'

@@ -1,5 +1,6 @@
 import { isLoopbackHost } from './addresses.ts'
 import type { AccessEntry } from '../domain/access.ts'
+import { forwardsTokens } from './check-identity.ts'
 import { upstreamPath } from './check-upstreams.ts'
 import { knowsClients } from './checks.ts'
 import { given, type Draft, type DraftRoute } from './draft.ts'
@@ -18,6 +19,7 @@ export function findWarnings(draft: Draft, replicas: number): readonly Finding[]
     ...draft.applications.flatMap(({ own, routes }) =>
       [own, ...routes].flatMap((route) => warnOfUnverified(route, draft)),
     ),
+    ...warnOfTokens(draft),
     ...warnOfLimits(draft),
     ...warnOfNothing(draft),
   ]
@@ -54,6 +56,18 @@ function warnOfLimits(draft: Draft): readonly Finding[] {
         ),
       ]
     : []
+}
+
+function warnOfTokens({ applications, file }: Draft): readonly Finding[] {
+  const routes = applications.flatMap(({ own, routes: others }) => [own, ...others])
+  if (file.session.store === 'redis' || !routes.some((route) => route.access !== undefined && forwardsTokens(route)))
+    return []
+  return [
+    atKey(
+      ['session'],
+      'keeps tokens that a route passes on in the cookie: it may outgrow what proxies in front take (4 KB) or a browser keeps; use store: redis',
+    ),
+  ]
 }
 
 function warnOfReplicas({ file: { session } }: Draft, replicas: number): readonly Finding[] {

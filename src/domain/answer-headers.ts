@@ -1,4 +1,5 @@
-import { isConnectionAuth, isOwnCookie } from './identity-headers.ts'
+import { isOwnCookie } from './cookie-header.ts'
+import { isConnectionAuth } from './request-headers.ts'
 import { returnLocation, type PublicAddress } from './rewriting.ts'
 
 /** What a route's settings say of its application's answers; made once. */

@@ -1,4 +1,4 @@
-import { isOwnCookie } from './identity-headers.ts'
+import { isOwnCookie } from './cookie-header.ts'
 
 /** What a request's cookies are, without any value. */
 export interface CookieFindings {

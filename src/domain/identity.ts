@@ -1,3 +1,5 @@
+import { userInfoAttributes } from './userinfo-claims.ts'
+
 /** Who is asking, as verified tokens say it. Nothing in here was taken from a request. */
 export type Identity = Person | Machine
 
@@ -15,6 +17,8 @@ export interface Person {
   readonly scopes: ReadonlySet<string>
   /** The claims of the ID token that a route names or a header emits; lists stay lists. */
   readonly claims: Readonly<Record<string, ClaimValue>>
+  /** What Cognito's userInfo would tell, where a header emits that; an e-mail address only if it counts. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined
   /** When the person gave their password, in epoch seconds. */
   readonly authTime: number
 }
@@ -30,6 +34,11 @@ export type ClaimValue = string | number | boolean | readonly string[]
 
 type Claims = Readonly<Record<string, unknown>>
 
+/** Stands among the names of claims for `Person.attributes`. */
+export const EVERY_ATTRIBUTE = '*'
+/** The app client that the access token is for. */
+export const CLIENT_CLAIM = 'client_id'
+
 export interface PersonSources {
   readonly pool: string
   readonly userPoolId: string
@@ -39,7 +48,7 @@ export interface PersonSources {
   readonly id: Claims | undefined
   /** Names of identity providers whose e-mail counts although Cognito calls it unverified. */
   readonly trustEmailFrom: readonly string[]
-  /** Names of the claims worth keeping. */
+  /** Names of the claims worth keeping; `EVERY_ATTRIBUTE` among them keeps the attributes as well. */
   readonly keepClaims: readonly string[]
 }
 
@@ -62,6 +71,7 @@ export function identityFromClaims(sources: PersonSources): Identity | undefined
     groups: new Set(ownGroups(access['cognito:groups'], sources.userPoolId)),
     scopes,
     claims: keptClaims(sources),
+    attributes: keptAttributes(sources),
     authTime: typeof access['auth_time'] === 'number' ? access['auth_time'] : 0,
   }
 }
@@ -88,14 +98,29 @@ function ownGroups(groups: unknown, userPoolId: string): readonly string[] {
   return groups.filter((group): group is string => typeof group === 'string' && !group.startsWith(`${userPoolId}_`))
 }
 
-function keptClaims({ id, access, keepClaims }: PersonSources): Record<string, ClaimValue> {
+function keptClaims(sources: PersonSources): Record<string, ClaimValue> {
+  const { id, access, keepClaims } = sources
   const source = id ?? access
+  const valueOf = (name: string): ClaimValue | undefined => {
+    if (name === CLIENT_CLAIM) return text(access[name])
+    // As a claim, too, an address counts only where somebody vouches for it.
+    if (name === 'email') return trustedEmail(sources)
+    return Object.hasOwn(source, name) ? claimValue(source[name]) : undefined
+  }
   return Object.fromEntries(
     keepClaims.flatMap((name) => {
-      const value = Object.hasOwn(source, name) ? claimValue(source[name]) : undefined
+      const value = valueOf(name)
       return value === undefined ? [] : [[name, value]]
     }),
   )
+}
+
+function keptAttributes(sources: PersonSources): Person['attributes'] {
+  const { id, keepClaims } = sources
+  if (id === undefined || !keepClaims.includes(EVERY_ATTRIBUTE)) return undefined
+  const { email, ...others } = userInfoAttributes(id)
+  const trusted = email === undefined ? undefined : trustedEmail(sources)
+  return trusted === undefined ? others : { email: trusted, ...others }
 }
 
 function claimValue(value: unknown): ClaimValue | undefined {

@@ -21,6 +21,25 @@ export interface Session {
   readonly refreshToken: string | undefined
   /** When the host where people sign in handed this copy over, which holds no refresh token: only that host renews it. */
   readonly lentAt?: number | undefined
+  /** As they came last, where a route passes them on. */
+  readonly accessToken?: string | undefined
+  readonly idToken?: string | undefined
+}
+
+/** Which tokens a session keeps beside the refresh token. */
+export interface KeptTokens {
+  readonly accessToken: boolean
+  readonly idToken: boolean
+}
+
+export function tokensToKeep(
+  tokens: { readonly accessToken: string; readonly idToken: string | undefined },
+  kept: KeptTokens,
+): Pick<Session, 'accessToken' | 'idToken'> {
+  return {
+    accessToken: kept.accessToken ? tokens.accessToken : undefined,
+    idToken: kept.idToken ? tokens.idToken : undefined,
+  }
 }
 
 export interface SessionLimits {

@@ -20,6 +20,7 @@ function refreshWithoutKeys(refreshToken: string | undefined) {
     },
     pool: { name: 'staff', userPoolId: 'eu-west-1_x', trustEmailFrom: [] },
     keepClaims: [],
+    keepTokens: { accessToken: false, idToken: false },
     now: clock.now,
     onOutcome: (kind, reason) => steps.push(`${kind} ${reason}`),
   })

@@ -35,7 +35,7 @@ async function tests(server: RedisServer): Promise<void> {
   })
 
   /** A replica, and every call that it makes to the user pool, to be answered by hand. */
-  async function startReplica(more: { lockMs?: number; records?: typeof records } = {}) {
+  async function startReplica(more: { lockMs?: number; settledMs?: number; records?: typeof records } = {}) {
     const redis = connectRedis(t, server.url)
     await until(async () => redis.check())
     const calls: { session: Session; hold: Hold | undefined; answer: (outcome: RefreshOutcome) => void }[] = []
@@ -46,6 +46,7 @@ async function tests(server: RedisServer): Promise<void> {
       atPool: async (one, hold) => new Promise((answer) => calls.push({ session: one, hold, answer })),
       ticks: () => performance.now(),
       pollMs: 5,
+      settledMs: 0,
       ...more,
     })
     return { ...shared, redis, calls }
@@ -199,10 +200,24 @@ async function tests(server: RedisServer): Promise<void> {
     },
   )
 
+  t.test(
+    'RL14 a refusal soon after an outage of Redis proves nothing: another replica may have to tell of its token yet',
+    async (t) => {
+      const replica = await startReplica({ settledMs: 60_000 })
+      const refused = replica.refresh(session())
+      await until(() => replica.calls.length === 1)
+      replica.calls[0]?.answer({ kind: 'rejected', reason: 'refresh_rejected' })
+      t.equal((await refused).kind, 'unavailable')
+    },
+  )
+
   t.test('RL14 without Redis everybody refreshes alone, and then a refusal signs nobody out', async (t) => {
+    const keeper = await startReplica({ records })
     await server.stop()
     t.teardown(async () => server.start())
     const one = session()
+    t.equal((await keeper.refresh(one)).kind, 'unavailable', 'but where Redis holds the sessions nobody does')
+    t.equal(keeper.calls.length, 0)
     const alone = here.refresh(one)
     await called()
     here.calls[0]?.answer(renewedFrom(one))

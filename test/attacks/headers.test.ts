@@ -1,5 +1,5 @@
 import t from 'tap'
-import { foldHeaderName } from '../../src/domain/identity-headers.ts'
+import { foldHeaderName } from '../../src/domain/reserved-headers.ts'
 import { ask, connectHttp2 } from '../helpers/http2.ts'
 import { startRawApplication } from '../helpers/raw-application.ts'
 import { sendRaw } from '../helpers/raw-http.ts'

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { createPrivateKey } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 t.test('the command explains itself', async (t) => {
   const overview = runCommand(t, ['--help'])
   t.equal(await overview.ended, 0)
-  for (const name of ['serve', 'check', 'revoke', 'keygen', 'demo', 'local-pool']) {
+  for (const name of ['serve', 'check', 'revoke', 'probe-upstream', 'keygen', 'demo', 'local-pool']) {
     t.match(overview.out(), name)
     const help = runCommand(t, [name, '--help'])
     t.equal(await help.ended, 0)
@@ -45,6 +46,12 @@ t.test('keygen prints a key of 32 bytes, another one each time', async (t) => {
   await Promise.all([one.ended, two.ended])
   t.match(one.out(), /^[\w-]{43}\n$/)
   t.not(one.out(), two.out())
+})
+
+t.test('keygen assertion prints a P-256 private key as PEM', async (t) => {
+  const run = runCommand(t, ['keygen', 'assertion'])
+  await run.ended
+  t.equal(createPrivateKey(run.out()).asymmetricKeyDetails?.namedCurve, 'prime256v1')
 })
 
 t.test('from a clone every command is behind npm run gateway', async (t) => {

@@ -2,7 +2,15 @@ import t from 'tap'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import { createWorkspace, isMap, newKey, writeTlsFiles, type Values, type Workspace } from './workspace.ts'
+import {
+  createWorkspace,
+  isMap,
+  newKey,
+  writeIdentityFiles,
+  writeTlsFiles,
+  type Values,
+  type Workspace,
+} from './workspace.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const uncommented = (text: string): string => text.replaceAll(/^( *)#(\w+:)/gm, '$1$2')
@@ -41,6 +49,9 @@ const example = readFileSync(join(root, 'config/gateway.example.yaml'), 'utf8')
 const good = [
   [['session', 'keys', 0, 'file'], 'session-key'] as const,
   [['control', 'token', 'file'], 'control-token'] as const,
+  [['assertion', 'keys', 0, 'file'], 'assertion-key'] as const,
+  [['assertion', 'albKeys', 0, 'file'], 'alb-key'] as const,
+  [['applications', 'wiki', 'identity', 'basic', 'password', 'file'], 'wiki-password'] as const,
   [['listen', 'tls', 'certFile'], 'tls.crt'] as const,
   [['listen', 'tls', 'keyFile'], 'tls.key'] as const,
 ].reduce<unknown>((settings, [path, file]) => replaced(settings, path, file), parse(example))
@@ -55,6 +66,7 @@ const scalars = paths(good).filter((path) => typeof at(good, path) !== 'object')
 function createFullWorkspace(t: Parameters<typeof createWorkspace>[0]): Workspace {
   const workspace = createWorkspace(t)
   writeTlsFiles(t, workspace)
+  writeIdentityFiles(workspace)
   workspace.write('control-token', newKey('control'))
   return workspace
 }

@@ -7,7 +7,7 @@ import { parse } from 'yaml'
 import { describeSettings, type SettingDescription } from '../../src/config/describe.ts'
 import { publishedSchema } from '../../src/config/json-schema.ts'
 import { loadSettings } from '../../src/config/load.ts'
-import { createWorkspace, isMap, minimalWith, newKey, writeTlsFiles } from './workspace.ts'
+import { createWorkspace, isMap, minimalWith, newKey, writeIdentityFiles, writeTlsFiles } from './workspace.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -60,6 +60,7 @@ t.test('the example loads without a fault', async (t) => {
       COGNITO_GATEWAY__SESSION__KEYS__0__FILE: join(workspace.folder, 'session-key'),
       COGNITO_GATEWAY__CONTROL__TOKEN__FILE: workspace.write('control-token', newKey('control')),
       ...writeTlsFiles(t, workspace),
+      ...writeIdentityFiles(workspace),
     },
   })
   t.equal(settings.applications[0]?.name, 'wiki')
@@ -68,7 +69,7 @@ t.test('the example loads without a fault', async (t) => {
 t.test('everything that the example comments out is refused', async (t) => {
   const workspace = createWorkspace(t)
   workspace.write('session-key', newKey('session'))
-  const files = writeTlsFiles(t, workspace)
+  const files = { ...writeTlsFiles(t, workspace), ...writeIdentityFiles(workspace) }
   const all = read('config/gateway.example.yaml').replaceAll(/^( *)#(\w+:)/gm, '$1$2')
   const faults = workspace.faults(all, {
     CLIENT_SECRET: 'example-secret',

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { stringify } from 'yaml'
+import { newAssertionKey } from '../../src/commands/keygen.ts'
 import { loadSettings, SettingsError, type Fault, type Loaded } from '../../src/config/load.ts'
 import { createAuthority, makeCertificate } from '../helpers/certificates.ts'
 
@@ -79,6 +80,15 @@ export function writeTlsFiles(
     [`${upstream}CAFILE`]: write('wiki-ca.pem', authority.ca),
     [`${upstream}CERTFILE`]: write('gateway.crt', readFileSync(certFile, 'utf8')),
     [`${upstream}KEYFILE`]: write('gateway.key', readFileSync(keyFile, 'utf8')),
+  }
+}
+
+/** The keys and the password that the example names. Returns the variables that name them from elsewhere. */
+export function writeIdentityFiles({ write }: Pick<Workspace, 'write'>): Record<string, string> {
+  return {
+    COGNITO_GATEWAY__ASSERTION__KEYS__0__FILE: write('assertion-key', newAssertionKey()),
+    COGNITO_GATEWAY__ASSERTION__ALBKEYS__0__FILE: write('alb-key', newAssertionKey()),
+    COGNITO_GATEWAY__APPLICATIONS__WIKI__IDENTITY__BASIC__PASSWORD__FILE: write('wiki-password', 'a password'),
   }
 }
 

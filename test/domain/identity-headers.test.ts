@@ -1,14 +1,10 @@
 import t from 'tap'
 import { decide } from '../../src/domain/access.ts'
-import {
-  isOwnCookie,
-  isReservedHeader,
-  withIdentity,
-  withoutOwnCookies,
-  type Forwarding,
-  type IdentityHeaders,
-} from '../../src/domain/identity-headers.ts'
+import { isOwnCookie, withoutOwnCookies } from '../../src/domain/cookie-header.ts'
+import type { IdentityHeaders } from '../../src/domain/identity-headers.ts'
 import type { Identity } from '../../src/domain/identity.ts'
+import { withIdentity, type Forwarding } from '../../src/domain/request-headers.ts'
+import { isReservedHeader } from '../../src/domain/reserved-headers.ts'
 import { alice as person, machine } from '../helpers/people.ts'
 
 const rule: IdentityHeaders = {
@@ -16,6 +12,7 @@ const rule: IdentityHeaders = {
   user: 'sub',
   groups: { only: undefined, rename: {}, separator: ',', max: undefined },
   encoding: 'percent',
+  custom: {},
 }
 const forwarding: Forwarding = {
   host: 'wiki.example.com',
@@ -26,6 +23,7 @@ const forwarding: Forwarding = {
   requestId: 'id-1',
   traceparent: '00-a-b-00',
   hop: 1,
+  proofs: [],
   dropAuthorization: false,
   changes: null,
   withheldCookies: null,
@@ -255,6 +253,58 @@ t.test('the user can be another claim, and groups can be chosen, renamed and cou
   t.same(received([], { ...alice, groups: new Set(['x', 'ops', 'admins']) }, { groups })['x-forwarded-groups'], [
     'Operations',
   ])
+})
+
+t.test('each family has its own names, and its own idea of what stands for the person', async (t) => {
+  const person = { ...alice, claims: { ...alice.claims, name: 'Alice Ä.' } }
+  const seen = received([], person, { headers: ['forwarded', 'authRequest', 'remote', 'alb'], user: undefined })
+  const told = Object.fromEntries(
+    Object.entries(seen).filter(([name]) => /^(x-forwarded-(user|pre|em|gr)|x-auth|remote|x-amzn)/.test(name)),
+  )
+  t.same(told, {
+    'x-forwarded-user': ['sub-alice'],
+    'x-forwarded-preferred-username': ['alice'],
+    'x-forwarded-email': ['alice@example.com'],
+    'x-forwarded-groups': ['admins,ops'],
+    'x-auth-request-user': ['sub-alice'],
+    'x-auth-request-preferred-username': ['alice'],
+    'x-auth-request-email': ['alice@example.com'],
+    'x-auth-request-groups': ['admins,ops'],
+    'remote-user': ['alice'],
+    'remote-name': ['Alice %C3%84.'],
+    'remote-email': ['alice@example.com'],
+    'remote-groups': ['admins,ops'],
+    'x-amzn-oidc-identity': ['sub-alice'],
+  })
+  const byEmail = received([], person, { headers: ['forwarded', 'remote'], user: 'email' })
+  t.same([byEmail['x-forwarded-user'], byEmail['remote-user']], [['alice@example.com'], ['alice@example.com']])
+})
+
+t.test('no family at all tells nothing, and custom headers hold what the settings say', async (t) => {
+  t.equal(received([], alice, { headers: [] })['x-forwarded-user'], undefined)
+  const custom = {
+    'X-WEBAUTH-USER': 'user',
+    'X-Tenant': 'claim:custom:tenant',
+    'X-Team': 'claim:custom:teams',
+    'X-Mail': 'claim:email',
+    'X-Roles': 'groups',
+  } as const
+  const seen = received(['x_tenant', 'evil'], alice, { headers: ['custom'], user: 'username', custom })
+  t.same(seen['x-webauth-user'], ['alice'])
+  t.same(seen['x-tenant'], ['acme'])
+  t.equal(seen['x-team'], undefined, 'a list has no one text')
+  t.same(seen['x-mail'], ['alice@example.com'])
+  t.same(seen['x-roles'], ['admins,ops'])
+  t.equal(received([], { ...alice, email: undefined }, { headers: ['custom'], custom })['x-mail'], undefined)
+})
+
+t.test('H23 two people never come out as one: what would be cut or exchanged on the way is left out', async (t) => {
+  for (const encoding of ['utf8', 'latin1'] as const) {
+    for (const subject of [' admin', 'admin ', 'admin\ud800'])
+      t.equal(received([], { ...alice, subject }, { encoding })['x-forwarded-user'], undefined, JSON.stringify(subject))
+  }
+  t.same(received([], { ...alice, subject: ' admin' })['x-forwarded-user'], ['%20admin'])
+  t.equal(received([], { ...alice, subject: 'admin\ud800' })['x-forwarded-user'], undefined)
 })
 
 t.test('a machine is named by its client and has no name, address or groups', async (t) => {

@@ -128,6 +128,7 @@ function endpoints(address: string) {
     verifier,
     pool: { name: 'staff', userPoolId: POOL.slice(1), trustEmailFrom: [] },
     keepClaims: [],
+    keepTokens: { accessToken: false, idToken: false },
     now: Date.now,
     onOutcome: () => undefined,
   })

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
+import { newAssertionKey } from '../../src/commands/keygen.ts'
 import { loadSettings } from '../../src/config/load.ts'
 import { startGateway as listen, type Gateway } from '../../src/gateway.ts'
 import { startLocalPool, type LocalPool, type LocalPoolOptions } from '../../src/local/local-pool.ts'
@@ -50,6 +51,8 @@ export interface World extends Serving {
   client(): Client
 }
 
+/** What settings with `basic: { password: { file: 'application-password' } }` send for everybody. */
+export const APPLICATION_PASSWORD = 'one password: for all of them'
 export const CLIENT_ID = 'webappclient00000000000001'
 /** What settings with `control: { token: { file: 'control-token' } }` ask callers of the control port for. */
 export const CONTROL_TOKEN = 'token-for-the-control-port-0123456789'
@@ -188,6 +191,10 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
   writeFileSync(join(folder, 'session-key'), randomBytes(32).toString('base64url'), { mode: 0o600 })
   writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
   writeFileSync(join(folder, 'control-token'), CONTROL_TOKEN, { mode: 0o600 })
+  // For routes that ask for a signed assertion, for the headers of a load balancer, or for Basic.
+  writeFileSync(join(folder, 'assertion-key'), newAssertionKey(), { mode: 0o600 })
+  writeFileSync(join(folder, 'alb-key'), newAssertionKey(), { mode: 0o600 })
+  writeFileSync(join(folder, 'application-password'), APPLICATION_PASSWORD, { mode: 0o600 })
   const { pools: { local, ...otherPools } = {}, ...rest } = more as { pools?: Record<string, object> }
   const settings = {
     publicUrl: url,

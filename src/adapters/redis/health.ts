@@ -1,6 +1,8 @@
 /** Whether the store does what is asked of it, out of what became of the last commands. */
 export interface Health {
   readonly up: boolean
+  /** Whether it was down, or not known to be up, at any time within the last milliseconds. */
+  wasDownWithin(milliseconds: number): boolean
   /** A command got no answer, or one that is none. Nothing but a probe takes that back. */
   failed(kind: string): void
   /** The connection is gone, which nobody needs to hear of if it comes back before it is needed. */
@@ -22,6 +24,7 @@ const PROBE_EVERY_MS = 500
 
 export function createHealth({ probe, onUp, onChange }: HealthOptions): Health {
   let up = false
+  let cameUpAt = -Infinity
   let told = true
   let stopped = false
   let asking: Promise<boolean> | null = null
@@ -36,6 +39,7 @@ export function createHealth({ probe, onUp, onChange }: HealthOptions): Health {
       asking = null
     }
     up = true
+    cameUpAt = performance.now()
     if (!told) {
       told = true
       onChange(true, '')
@@ -65,6 +69,7 @@ export function createHealth({ probe, onUp, onChange }: HealthOptions): Health {
     get up() {
       return up
     },
+    wasDownWithin: (milliseconds) => !up || performance.now() < cameUpAt + milliseconds,
     failed(kind) {
       up = false
       if (told && !stopped) {

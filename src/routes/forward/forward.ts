@@ -4,6 +4,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { Dispatcher } from 'undici'
 import type { CookieBindings } from '../../adapters/cookie-bindings.ts'
+import type { IdentityProofs } from '../../adapters/identity-proofs.ts'
 import type { Metrics } from '../../adapters/metrics.ts'
 import type { Overload } from '../../adapters/overload.ts'
 import type { OpenStreams } from '../../adapters/open-streams.ts'
@@ -28,6 +29,7 @@ import { Watch } from './watch.ts'
 export interface ForwardOptions {
   readonly upstreams: Upstreams
   readonly upstreamFault: (error: unknown) => UpstreamFault
+  readonly proofs: IdentityProofs
   readonly overload: Overload
   readonly streams: OpenStreams
   readonly cookieBindings: CookieBindings

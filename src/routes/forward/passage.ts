@@ -1,11 +1,15 @@
 import type { FastifyRequest } from 'fastify'
+import type { IdentityProofs } from '../../adapters/identity-proofs.ts'
 import type { Overload } from '../../adapters/overload.ts'
 import type { Pin, Upstream, Upstreams } from '../../adapters/upstreams.ts'
-import type { HeaderChanges, RouteSettings } from '../../config/settings.ts'
+import type { HeaderChanges, RouteSettings, UpstreamSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
 import type { AnswerRules } from '../../domain/answer-headers.ts'
-import { foldHeaderName, withIdentity, type RequestChanges } from '../../domain/identity-headers.ts'
+import { identityHeaderNames } from '../../domain/identity-headers.ts'
+import { withIdentity, type RequestChanges } from '../../domain/request-headers.ts'
+import { foldHeaderName, isReservedHeader } from '../../domain/reserved-headers.ts'
 import type { PublicAddress, RewrittenPath } from '../../domain/rewriting.ts'
+import type { Session } from '../../domain/session.ts'
 import type { Site, Sites } from '../../domain/site.ts'
 import type { BoundCookies } from './bound-cookies.ts'
 import type { BodyRules } from './request-body.ts'
@@ -33,6 +37,8 @@ export interface ExchangeLimits {
 export interface Told {
   readonly request: FastifyRequest
   readonly permit: Permit
+  /** The session behind the permit; null where there is none. */
+  readonly session: Session | null
   readonly path: RewrittenPath
   readonly pin: Pin | null
   readonly bound: BoundCookies | null
@@ -40,6 +46,7 @@ export interface Told {
 
 export interface PassageOptions {
   readonly upstreams: Upstreams
+  readonly proofs: IdentityProofs
   readonly overload: Overload
   readonly sites: Sites
   readonly routes: readonly RouteSettings[]
@@ -47,9 +54,8 @@ export interface PassageOptions {
 
 /** Makes the passages of all routes, and so the way to every application, and finds that of one on one host. Throws where TLS files cannot be read. */
 export function createPassages(options: PassageOptions): (route: RouteSettings, site: Site) => Passage {
-  // A header that some application is told by us is never told by a client to any.
-  const reserved = options.routes.flatMap(({ requestHeaders }) => Object.keys(requestHeaders.set).map(foldHeaderName))
-  const passages = new WeakMap(options.routes.map((route) => [route, passagesOf(route, reserved, options)]))
+  const ours = ourHeaders(options.routes)
+  const passages = new WeakMap(options.routes.map((route) => [route, passagesOf(route, ours, options)]))
   return (route, site) => {
     const passage = passages.get(route)?.get(site)
     if (passage === undefined) throw new TypeError(`${route.name} is no route of the settings at ${site.host}`)
@@ -57,25 +63,44 @@ export function createPassages(options: PassageOptions): (route: RouteSettings, 
   }
 }
 
+/** What clients may not tell an application, because some route tells it; beside what is reserved in any case. */
+interface OurHeaders {
+  /** Folded. */
+  readonly names: readonly string[]
+  /** Hosts of applications that get an Authorization header of ours on some route. Most have one of their own, so it is left to the others. */
+  readonly authorizedHosts: ReadonlySet<string>
+}
+
+function ourHeaders(routes: readonly RouteSettings[]): OurHeaders {
+  const written = routes.map(({ requestHeaders, identity, upstream }) => ({
+    names: [...Object.keys(requestHeaders.set), ...identityHeaderNames(identity)].map(foldHeaderName),
+    hosts: hostsOf(upstream),
+  }))
+  const names = written.flatMap((route) => route.names)
+  return {
+    names: names.filter((name) => name !== 'authorization' && !isReservedHeader(name)),
+    authorizedHosts: new Set(written.flatMap((route) => (route.names.includes('authorization') ? route.hosts : []))),
+  }
+}
+
+/** Whatever else an address says: the server behind is the same. */
+function hostsOf({ urls }: UpstreamSettings): readonly string[] {
+  return urls.map((url) => (url.startsWith('unix:') ? (url.split(':')[1] ?? '') : new URL(url).host))
+}
+
 /** They differ by what an application's redirects to itself become. */
-function passagesOf(
-  route: RouteSettings,
-  reserved: readonly string[],
-  options: PassageOptions,
-): ReadonlyMap<Site, Passage> {
-  const passage = createPassage(route, reserved, options)
+function passagesOf(route: RouteSettings, ours: OurHeaders, options: PassageOptions): ReadonlyMap<Site, Passage> {
+  const passage = createPassage(route, ours, options)
   const sites = [...options.sites.byHost.values()].filter(({ host }) => route.hosts.includes(host))
   return new Map(sites.map((site) => [site, { ...passage, rules: answerRules(route, site) }]))
 }
 
-function createPassage(
-  route: RouteSettings,
-  reserved: readonly string[],
-  options: PassageOptions,
-): Omit<Passage, 'rules'> {
+function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageOptions): Omit<Passage, 'rules'> {
   const { limits } = route
   const upstream = options.upstreams.of(route.upstream)
-  const changes = requestChanges(route.requestHeaders, reserved)
+  const changes = requestChanges(route.requestHeaders, ours.names)
+  const proofsOf = options.proofs.of(route)
+  const isAuthorizationOurs = hostsOf(route.upstream).some((host) => ours.authorizedHosts.has(host))
   return {
     upstream,
     isCrowded: (connected) => options.overload.reason === 'memory' || (connected && upstream.isCrowded()),
@@ -85,7 +110,7 @@ function createPassage(
       totalSeconds: route.upstream.totalSeconds,
     },
     bodyRules: { maxBytes: limits.bodyBytes, ...limits.clientBody },
-    headersFor({ request, permit, path, pin, bound }, upstreamHost) {
+    headersFor({ request, permit, session, path, pin, bound }, upstreamHost) {
       const { peer } = request
       const trace = request.id.replaceAll('-', '')
       const headers = withIdentity(request.raw.rawHeaders, permit, route.identity, {
@@ -97,7 +122,8 @@ function createPassage(
         requestId: request.id,
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
         hop: request.hops + 1,
-        dropAuthorization: request.bearer !== null,
+        proofs: proofsOf === null ? NOTHING : proofsOf(permit, { session, bearer: request.bearer }),
+        dropAuthorization: isAuthorizationOurs || request.bearer !== null,
         changes,
         withheldCookies: bound?.withheld ?? null,
         ownConnection: pin !== null,
@@ -107,6 +133,8 @@ function createPassage(
     },
   }
 }
+
+const NOTHING: readonly string[] = []
 
 function hostFor(setting: string, upstreamHost: string, browserHost: string): string {
   if (setting === 'preserve') return browserHost

@@ -9,7 +9,7 @@ import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
 import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
-import type { Session } from '../../domain/session.ts'
+import { tokensToKeep, type KeptTokens, type Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, HANDOVER, leaveFirst, type BeginParts } from './begin.ts'
 import type { Step } from './journal.ts'
@@ -24,6 +24,7 @@ export interface CallbackParts extends BeginParts {
   readonly userPoolId: string
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
+  readonly keepTokens: KeptTokens
   readonly revocations: Revocations
   readonly ownPrefix: string
 }
@@ -151,6 +152,7 @@ export function createCallback(
       expiresAt: Number(access['exp']) * 1000,
       originJti: typeof access['origin_jti'] === 'string' ? access['origin_jti'] : undefined,
       refreshToken: tokens.refreshToken,
+      tokens: tokensToKeep({ accessToken, idToken }, parts.keepTokens),
       identityProvider: providerIn(id),
     }
   }
@@ -158,7 +160,7 @@ export function createCallback(
   /** A new id at each sign-in; a session that was there before ends, so that nothing of it survives. */
   async function replaceSession(
     request: FastifyRequest,
-    { person, expiresAt, originJti, refreshToken }: SignedIn,
+    { person, expiresAt, originJti, refreshToken, tokens }: SignedIn,
   ): Promise<Session> {
     const before = request.signedInSession
     const startedAt = now()
@@ -171,6 +173,7 @@ export function createCallback(
       claimsAt: startedAt,
       accessExpiresAt: expiresAt,
       refreshToken,
+      ...tokens,
     }
     await app.beginSession(request, session)
     if (before === null) return session
@@ -198,6 +201,7 @@ interface SignedIn {
   readonly expiresAt: number
   readonly originJti: string | undefined
   readonly refreshToken: string | undefined
+  readonly tokens: Pick<Session, 'accessToken' | 'idToken'>
   readonly identityProvider: string
 }
 
