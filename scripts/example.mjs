@@ -122,6 +122,7 @@ const values = {
       paths: 'strict',
       allowInPath: ['matrixParams'],
       publicFiles: ['/favicon.ico'],
+      identityProvider: 'CorpSaml',
       bindCookies: ['JSESSIONID'],
       signOut: { paths: ['/wiki/logout'] },
       routes: {

@@ -139,7 +139,7 @@ function applicationSettings(application: DraftApplication, around: Around): App
 
 function routeSettings(route: DraftRoute, whole: DraftApplication, around: Around): readonly RouteSettings[] {
   const { hosts, pool } = whole
-  const { paths, allowInPath, bindCookies, signOut } = whole.keys
+  const { paths, allowInPath, identityProvider, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
   const { onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
@@ -168,6 +168,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
       showMissing,
       paths,
       allowInPath,
+      identityProvider,
       bindCookies,
       signOutPaths: signOut.paths.map(foldPath),
     },

@@ -204,8 +204,22 @@ function checkApplication(application: DraftApplication, draft: Draft): readonly
   const served = own.access === undefined ? routes : [own, ...routes]
   for (const route of served) findings.push(...checkUpstream(route, draft))
   for (const route of routes) findings.push(...checkRoute(route, application, draft))
-  findings.push(...checkHosts(application, draft))
+  findings.push(...checkHosts(application, draft), ...checkProvider(application, draft))
   return [...uniqueFindings(findings), ...checkPaths(application, served, draft)]
+}
+
+function checkProvider({ at, pool, keys }: DraftApplication, draft: Draft): readonly Finding[] {
+  const { identityProvider } = keys
+  const known = draft.file.pools[pool ?? '']?.identityProviders ?? []
+  if (identityProvider === undefined || known.includes(identityProvider)) return []
+  if (draft.leftOut(['pools', pool ?? '', 'identityProviders'])) return []
+  const place = given(draft, [...at, 'identityProvider']) ? at : ['defaults']
+  return [
+    atValue(
+      [...place, 'identityProvider'],
+      `must be one of pools.${pool ?? ''}.identityProviders: ${known.length === 0 ? 'list it there' : known.join(', ')}`,
+    ),
+  ]
 }
 
 /** Every host is served as publicUrl's is, and over http browsers keep our cookies on this machine only. */

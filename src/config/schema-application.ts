@@ -21,6 +21,11 @@ const applicationKeys = {
       .default([])
       .describe('Paths that browsers ask for without cookies, such as /favicon.ico: public.'),
   ),
+  identityProvider: plainText()
+    .optional()
+    .describe(
+      "The identity provider at which people who come to this application sign in, without being asked to choose; one of its pool's identityProviders. It proves nothing about who is signed in already.",
+    ),
   bindCookies: list(cookieName())
     .default([])
     .describe("The application's own session cookies: withheld from any session but the one that they were set under."),

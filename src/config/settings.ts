@@ -142,6 +142,8 @@ export interface RouteSettings {
   readonly paths: 'strict' | 'opaque'
   readonly allowInPath: readonly PathWord[]
   /** Names of the application's cookies that belong to the session under which they were set; the application's. */
+  /** Where its people sign in without being asked; the application's. */
+  readonly identityProvider: string | undefined
   readonly bindCookies: readonly string[]
   /** Paths of the application's own sign-out, folded; the application's. */
   readonly signOutPaths: readonly string[]

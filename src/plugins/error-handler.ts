@@ -73,7 +73,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
   async function signInRequired(request: FastifyRequest, reply: FastifyReply, kind: ClientKind): Promise<FastifyReply> {
     const { route, id: reference } = request
     const reading = request.method === 'GET' || request.method === 'HEAD'
-    const href = signInHref(placeOf(request, kind))
+    const href = signInHref(placeOf(request, kind), route)
     if (kind === 'frame') return page(reply, framePage({ href }))
     if (kind === 'page' && reading && request.sessionRefused) {
       reply.header('www-authenticate', 'Bearer')
@@ -100,7 +100,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const fate = await app.keepForm(request)
     if (fate.kind === 'lost')
       return signInRequiredPage({ reference, href: plainHref, nothingSent: true, why: fate.why })
-    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self))
+    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self), request.route)
     return keptFormPage({ reference, sealed: fate.sealed, href, plainHref, script })
   }
 
@@ -123,7 +123,13 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const retry = request.method === 'GET' && request.route !== null ? { retry: here } : {}
     const { attempt } = request.outcome
     const diagnose = `${self.ownPrefix}/diagnose${attempt === null ? '' : `?attempt=${attempt}`}`
-    return errorPage({ code, reference, signInAgain: signInHref(request.returnTo ?? here), diagnose, ...retry })
+    return errorPage({
+      code,
+      reference,
+      signInAgain: signInHref(request.returnTo ?? here, request.route),
+      diagnose,
+      ...retry,
+    })
   }
 
   function page(reply: FastifyReply, html: string): FastifyReply {
@@ -146,8 +152,11 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     return parseReturnTo(request.raw.headers.referer, self, request.site.origin)
   }
 
-  function signInHref(returnTo: SafePath): string {
-    return `${signInEndpoint}?rd=${encodeURIComponent(returnTo)}`
+  function signInHref(returnTo: SafePath, route: FastifyRequest['route']): string {
+    const provider = route?.identityProvider
+    const rd = `rd=${encodeURIComponent(returnTo)}`
+    if (provider === undefined) return `${signInEndpoint}?${rd}`
+    return `${self.ownPrefix}/start?idp=${encodeURIComponent(provider)}&${rd}`
   }
 
   function logFault(request: FastifyRequest, error: GatewayError): void {

@@ -104,6 +104,7 @@ t.test('the least settings load, with every default in place', async (t) => {
           showMissing: false,
           paths: 'strict',
           allowInPath: [],
+          identityProvider: undefined,
           bindCookies: [],
           signOutPaths: [],
         },

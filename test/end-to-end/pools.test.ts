@@ -1,5 +1,6 @@
 import t from 'tap'
 import { startLocalPool, type LocalPool } from '../../src/local/local-pool.ts'
+import type { Client, Reply } from '../helpers/client.ts'
 import { CLIENT_ID, startWorld } from '../helpers/world.ts'
 
 const PAGE = { 'sec-fetch-dest': 'document', accept: 'text/html' }
@@ -12,7 +13,15 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
   const partners = await startLocalPool({
     userPoolId: 'us-east-1_Partners1',
     users: { alice: person },
-    clients: [{ ...client, id: 'partnersclient', callbackUrls: ['https://later.example.com/callback'] }],
+    identityProviders: [{ name: 'PartnerSaml' }],
+    clients: [
+      {
+        ...client,
+        id: 'partnersclient',
+        identityProviders: ['COGNITO', 'PartnerSaml'],
+        callbackUrls: ['https://later.example.com/callback'],
+      },
+    ],
   } as never)
   t.teardown(async () => partners.close())
   const application = (host: string, more: object = {}) => ({
@@ -31,6 +40,7 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
           issuer: partners.issuer,
           clientId: 'partnersclient',
           bearerClients: ['partnersclient'],
+          identityProviders: ['COGNITO', 'PartnerSaml'],
         },
       },
       applications: {
@@ -38,6 +48,7 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
         wiki: application('wiki'),
         shop: application('shop', { ...theirs, access: [{ groups: ['admins'] }] }),
         stock: application('stock', theirs),
+        saml: application('saml', { ...theirs, identityProvider: 'PartnerSaml' }),
       },
     },
   })
@@ -47,6 +58,14 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
     logoutUrls: [at('shop', '/oauth2/signed_out')],
   })
   return { ...world, partners, at }
+}
+
+/** By user name and password, where there is something to choose. */
+async function signIn(browser: Client, address: string): Promise<Reply> {
+  const choice = await browser.visit(address)
+  const [, href = ''] = /href="([^"]*idp=COGNITO[^"]*)"/.exec(choice.text) ?? []
+  const login = await browser.visit(new URL(href.replaceAll('&amp;', '&'), choice.url).href)
+  return browser.submit(login, { username: 'alice', password: 'Passw0rd!' })
 }
 
 t.test('two user pools', async (t) => {
@@ -59,7 +78,7 @@ t.test('two user pools', async (t) => {
     async (t) => {
       const browser = client()
       const before = [calls(pool), calls(partners)]
-      t.equal((await browser.signIn(at('stock', '/page'))).url, at('stock', '/page'))
+      t.equal((await signIn(browser, at('stock', '/page'))).url, at('stock', '/page'))
       t.ok(browser.trail.some((step) => step.startsWith(at('shop', '/oauth2/callback/partners?'))))
       t.equal((await browser.visit(at('shop', '/page'))).status, 200)
       t.notOk(browser.trail.some((step) => step.startsWith(partners.url)))
@@ -72,7 +91,7 @@ t.test('two user pools', async (t) => {
   await t.test('one browser is signed in at both, and leaving one leaves the other', async (t) => {
     const browser = client()
     await browser.signIn(at('wiki'))
-    await browser.signIn(at('shop'))
+    await signIn(browser, at('shop'))
     t.equal((await browser.ask(at('shop', '/oauth2/userinfo'))).json().pool, 'partners')
     t.equal((await browser.ask(at('wiki', '/oauth2/userinfo'))).json().pool, 'local')
     const revoked = partners.calls['revoke'] ?? 0
@@ -85,7 +104,7 @@ t.test('two user pools', async (t) => {
 
   await t.test('L25 a callback of one pool takes nothing of another', async (t) => {
     const browser = client()
-    const login = await browser.visit(at('shop'))
+    const login = await browser.visit(at('shop', '/oauth2/start?rd=/'))
     const back = await browser.submit(login, { username: 'alice', password: 'Passw0rd!' }, { follow: false })
     const callback = new URL(back.header('location') ?? '')
     const before = calls(pool)
@@ -125,12 +144,25 @@ t.test('two user pools', async (t) => {
 
   await t.test('claims of each are renewed at its own pool', async (t) => {
     const browser = client()
-    await browser.signIn(at('shop'))
+    await signIn(browser, at('shop'))
     const before = [calls(pool), calls(partners)]
     world.clock.advance(301)
     t.equal((await browser.visit(at('shop', '/page'))).status, 200)
     t.same([calls(pool), calls(partners)], [before[0], (before[1] ?? 0) + 1])
   })
+
+  await t.test(
+    'people choose their identity provider where there are several, but where the application has chosen',
+    async (t) => {
+      const browser = client()
+      const choice = await browser.visit(at('stock', '/page'))
+      t.equal(choice.url, at('shop', `/oauth2/sign_in?rd=${encodeURIComponent(at('stock', '/page'))}`))
+      t.match(choice.text, 'PartnerSaml')
+      await browser.visit(at('saml', '/page'))
+      const authorize = browser.trail.find((step) => step.startsWith(`${partners.url}/oauth2/authorize`)) ?? ''
+      t.equal(new URL(authorize).searchParams.get('identity_provider'), 'PartnerSaml')
+    },
+  )
 
   await t.test('metrics and log name the pool', async (t) => {
     const metrics = await world.metrics()
