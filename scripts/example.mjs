@@ -97,7 +97,7 @@ const values = {
         basic: { password: { file: '/run/secrets/wiki-password' } },
         alb: { signer: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123456789abcdef' },
       },
-      authorization: 'application',
+      authorization: 'auto',
       clientBasic: true,
       challenge: ['bearer', 'basic'],
       onUnauthenticated: 'auto',

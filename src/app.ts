@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { METHODS } from 'node:http'
+import { METHODS, type IncomingMessage } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
+import type { AskingProxy } from './domain/proxy-question.ts'
 import { createBrokenRequestHandler } from './listener/broken-request.ts'
-import { Listener } from './listener/listener.ts'
+import { Listener, type ListenerOptions } from './listener/listener.ts'
 import { SCRIPT_VERSION } from './pages/script.ts'
 import type { Parts } from './parts.ts'
 import { authenticate } from './plugins/authenticate.ts'
@@ -14,6 +15,7 @@ import { keepForm } from './plugins/keep-form.ts'
 import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
 import { peer } from './plugins/peer.ts'
+import { question, statusForNginx } from './plugins/question.ts'
 import { sessionCookie } from './plugins/session-cookie.ts'
 import { shed } from './plugins/shed.ts'
 import { forward } from './routes/forward/forward.ts'
@@ -29,45 +31,54 @@ import { userinfo } from './routes/userinfo.ts'
 /** Longest body of the gateway's own forms; bodies for applications pass through uncounted. */
 const OWN_BODY_BYTES = 16_384
 
-/** The public server. What follows is a request's journey, in the order of travel. */
-export async function createApp(parts: Parts): Promise<FastifyInstance> {
-  const { settings, log, metrics, now, self, sites, pools, lifecycle, store, refresher, csrf, states } = parts
-  const { prefix } = settings.endpoints
-  const maxAgeSeconds = settings.session.maxAgeSeconds
-  const methods = METHODS.filter((method) => method !== 'CONNECT')
-  const signInEndpoint = `${prefix}/${settings.pools.some(({ identityProviders }) => identityProviders.length > 1) ? 'sign_in' : 'start'}`
+/** Methods with which applications may be asked. */
+export const FORWARDED_METHODS: readonly string[] = METHODS.filter((method) => method !== 'CONNECT')
 
-  const script = `${prefix}/keep.js?${SCRIPT_VERSION}`
+export interface ServerPlace extends Pick<ListenerOptions, 'listen' | 'certificate' | 'trustedProxies'> {
+  /** Gives a request another shape before anybody looks at it. */
+  readonly shape?: (raw: IncomingMessage) => void
+}
 
+/** A server that judges requests for applications; without hooks and routes yet. */
+export function createServer(parts: Parts, { shape, ...place }: ServerPlace): FastifyInstance {
+  const { settings, log, metrics } = parts
   const app = Fastify({
     logger: false,
     genReqId: () => randomUUID(),
-    rewriteUrl: createRewriteUrl(prefix),
+    rewriteUrl: createRewriteUrl(settings.endpoints.prefix),
     bodyLimit: OWN_BODY_BYTES,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
     serverFactory: (handler) =>
-      new Listener(
-        {
-          listen: settings.listen,
-          certificate: parts.certificate,
-          trustedProxies: parts.trustedProxies,
-          metrics,
-          log,
-        },
-        handler,
-      ),
+      new Listener({ ...place, metrics, log }, (raw, response) => {
+        shape?.(raw)
+        handler(raw, response)
+      }),
     clientErrorHandler: createBrokenRequestHandler(metrics, log),
   })
-  for (const method of methods) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+  for (const method of FORWARDED_METHODS)
+    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
   // Own endpoints read no body but the one form that says so.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  return app
+}
 
-  // What happens to every request on its way
+/** What happens to every request on its way, in the order of travel; also to one that a proxy in front asks about. */
+export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: AskingProxy): Promise<void> {
+  const { settings, log, metrics, now, self, sites, pools, store, refresher, csrf } = parts
+  const { prefix } = settings.endpoints
+  const maxAgeSeconds = settings.session.maxAgeSeconds
+  const isChoice = settings.pools.some(({ identityProviders }) => identityProviders.length > 1)
+  const signInEndpoint = `${prefix}/${isChoice ? 'sign_in' : 'start'}`
+  const script = scriptOf(parts)
+
   await app.register(keepForm, { forms: parts.keptForms, self, log, now })
-  await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint: `${prefix}/sign_out`, script })
+  const signOutEndpoint = `${prefix}/sign_out`
+  const statusFor = asking === 'nginx' ? statusForNginx : undefined
+  await app.register(errorHandler, { log, self, csrf, signInEndpoint, signOutEndpoint, script, statusFor })
   await app.register(observe, { metrics, requestLog: parts.requestLog, names: parts.names })
+  if (asking !== undefined) await app.register(question, { proxy: asking, metrics })
   await app.register(shed, { overload: parts.overload, metrics })
   await app.register(peer, {
     trustedProxies: parts.trustedProxies,
@@ -76,7 +87,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     servedHosts: new Set(sites.byHost.keys()),
   })
   await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, sites })
-  await app.register(bearer, { bearers: parts.bearers })
+  await app.register(bearer, { bearers: parts.bearers, basicClients: parts.basicClients })
   await app.register(sessionCookie, { stores: parts.stores, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
     pools,
@@ -87,8 +98,29 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     log,
     ownPrefix: prefix,
   })
-  await app.register(authenticate, { bearers: parts.bearers, refresher, limits: settings.session, metrics, now })
+  await app.register(authenticate, {
+    bearers: parts.bearers,
+    basicClients: parts.basicClients,
+    refresher,
+    limits: settings.session,
+    metrics,
+    now,
+  })
   await app.register(authorize, { metrics })
+}
+
+/** Address of the script of our pages. */
+const scriptOf = ({ settings }: Parts): string => `${settings.endpoints.prefix}/keep.js?${SCRIPT_VERSION}`
+
+/** The public server: the journey, and where it leads. */
+export async function createApp(parts: Parts): Promise<FastifyInstance> {
+  const { settings, log, metrics, now, self, sites, pools, lifecycle, store, csrf, states } = parts
+  const { prefix } = settings.endpoints
+  const methods = FORWARDED_METHODS
+  const script = scriptOf(parts)
+  const { certificate, trustedProxies } = parts
+  const app = createServer(parts, { listen: settings.listen, certificate, trustedProxies })
+  await takeJourney(app, parts)
 
   // What the gateway answers itself
   await app.register(refuse, { path: REFUSE_PATH, methods })

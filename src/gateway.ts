@@ -1,7 +1,9 @@
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { unreadiness, updateGauges } from './admin.ts'
 import { createApp } from './app.ts'
 import type { Settings } from './config/settings.ts'
+import { createForwardAuth } from './forward-auth.ts'
 import { createParts, type Parts, type Shared } from './parts.ts'
 import { followSettings, type SettingsSource } from './reload.ts'
 import { MAX_SESSION_TEXT_BYTES } from './plugins/session-cookie.ts'
@@ -17,6 +19,8 @@ export interface Gateway {
   readonly adminPort: number
   /** Undefined where the settings name no control port. */
   readonly controlPort: number | undefined
+  /** Undefined where no proxy may ask. */
+  readonly forwardAuthPort: number | undefined
   /** Takes over at once what has changed in the settings and in secret files, which else takes a moment. */
   reload(): Promise<void>
   /** Ends as a load balancer wants it: unready at once, serving on for the delay, then finishing what is under way. */
@@ -60,15 +64,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await closePublic()
     throw error
   })
-  const { port } = server
+  const { port, forwardAuthPort } = server
   const { adminPort, controlPort } = own
   void parts.watchKeys()
-  log.info({ event: 'listening', port, adminPort, controlPort }, 'listening')
+  log.info({ event: 'listening', port, adminPort, controlPort, forwardAuthPort }, 'listening')
 
   return {
     port,
     adminPort,
     controlPort,
+    forwardAuthPort,
     reload: async () => following?.look(),
     async close() {
       await Promise.all([own.close(), closePublic()])
@@ -90,39 +95,39 @@ export function createGatewayParts(options: GatewayOptions & { readonly shared?:
   return parts
 }
 
-/** The public server, listening. */
+/** The public server, listening, and the one that answers proxies where there is one. */
 export interface PublicServer {
   readonly port: number
+  readonly forwardAuthPort: number | undefined
   /** Serves on for the delay, says so, and then finishes what is under way, for as long as the settings give it. */
   drain(delaySeconds: number): Promise<void>
   /** Ends now. */
   close(): Promise<void>
 }
 
-/** Rejects with Node's own error where the port cannot be had; then nothing stays open, the parts neither. */
+/** Rejects with Node's own error where a port cannot be had; then nothing stays open, the parts neither. */
 export async function startPublicServer(parts: Parts): Promise<PublicServer> {
   const { settings, log, lifecycle } = parts
-  const app = await createApp(parts)
-  const endUpgraded = acceptUpgrades(app)
+  const servers = await createServers(parts)
   // Redis needs a moment only, and until it has answered nobody's session is one.
   await parts.revocations.waitUntilKnown(REVOCATIONS_PATIENCE_MS)
   try {
-    await app.listen({ host: settings.listen.host, port: settings.listen.port })
+    await servers.listen()
   } catch (error) {
-    await Promise.all([app.close(), parts.close()])
+    await Promise.all([servers.close(), parts.close()])
     throw error
   }
   lifecycle.listening = true
   // Who has nothing to ask at the moment may come back on another connection.
-  parts.overload.watch(() => app.server.closeIdleConnections())
+  parts.overload.watch(() => servers.closeIdle())
 
   return {
-    port: portOf(app),
+    port: portOf(servers.app),
+    forwardAuthPort: servers.asked === undefined ? undefined : portOf(servers.asked),
     async close() {
       lifecycle.draining = true
-      app.server.closeAllConnections()
-      endUpgraded()
-      await app.close()
+      servers.endConnections()
+      await servers.close()
     },
     async drain(delaySeconds) {
       lifecycle.draining = true
@@ -130,15 +135,50 @@ export async function startPublicServer(parts: Parts): Promise<PublicServer> {
       await pause(delaySeconds * 1000)
       const patienceMs = settings.shutdown.shutdownTimeoutSeconds * 1000
       parts.streams.drain(patienceMs / 2)
-      const patience = setTimeout(() => {
-        app.server.closeAllConnections()
-        endUpgraded()
-      }, patienceMs)
+      const patience = setTimeout(() => servers.endConnections(), patienceMs)
       // Closing ends connections that are idle now; one whose answer was under way becomes idle later, and would be waited for.
-      const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
-      await app.close()
+      const sweep = setInterval(() => servers.closeIdle(), SWEEP_MS)
+      await servers.close()
       clearInterval(sweep)
       clearTimeout(patience)
+    },
+  }
+}
+
+/** The servers that judge requests, as one. */
+interface Servers {
+  readonly app: FastifyInstance
+  /** For proxies that ask; undefined where there are none. */
+  readonly asked: FastifyInstance | undefined
+  listen(): Promise<void>
+  closeIdle(): void
+  endConnections(): void
+  close(): Promise<void>
+}
+
+async function createServers(parts: Parts): Promise<Servers> {
+  const { listen, forwardAuth } = parts.settings
+  const app = await createApp(parts)
+  const endUpgraded = acceptUpgrades(app)
+  const asked = forwardAuth === undefined ? undefined : await createForwardAuth(parts, forwardAuth)
+  return {
+    app,
+    asked,
+    async listen() {
+      await app.listen({ host: listen.host, port: listen.port })
+      if (forwardAuth !== undefined) await asked?.listen({ host: forwardAuth.host, port: forwardAuth.port })
+    },
+    closeIdle() {
+      app.server.closeIdleConnections()
+      asked?.server.closeIdleConnections()
+    },
+    endConnections() {
+      app.server.closeAllConnections()
+      asked?.server.closeAllConnections()
+      endUpgraded()
+    },
+    async close() {
+      await Promise.all([app.close(), asked?.close()])
     },
   }
 }

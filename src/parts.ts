@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { BasicClients } from './adapters/basic-clients.ts'
 import type { Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
@@ -25,7 +26,7 @@ import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
 import { createSealedHandleStore } from './adapters/sealed-handle-store.ts'
 import type { RefreshAtPool } from './adapters/session-refresh.ts'
-import { severalBearers } from './adapters/several-bearers.ts'
+import { severalBasicClients, severalBearers } from './adapters/several-bearers.ts'
 import type { HostStores, SessionStore } from './adapters/session-store.ts'
 import { createSigningKeys, type SigningKeys } from './adapters/signing-keys.ts'
 import { createSessionRecords } from './adapters/session-records.ts'
@@ -68,6 +69,7 @@ export interface Parts {
   /** Since the keys of the pool whose keys are oldest were fetched; null until there are keys of all. */
   readonly keysAgeSeconds: () => number | null
   readonly bearers: Bearers
+  readonly basicClients: BasicClients
   /** Of the host of publicUrl. */
   readonly store: SessionStore
   readonly stores: HostStores
@@ -252,6 +254,7 @@ export function createParts(options: PartsOptions): Parts {
     pools,
     keysAgeSeconds: () => oldest([...pools.values()].map(({ verifier }) => verifier.keysAgeSeconds)),
     bearers: severalBearers([...pools.values()].map(({ bearers }) => bearers)),
+    basicClients: severalBasicClients([...pools.values()]),
     store,
     stores,
     redis,

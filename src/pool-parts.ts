@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
 import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createJwksFetch } from './adapters/jwks-fetch.ts'
@@ -17,6 +18,7 @@ export interface PoolParts extends PoolSettings {
   readonly cognito: CognitoClient
   readonly verifier: TokenVerifier
   readonly bearers: Bearers
+  readonly basicClients: BasicClients
   readonly refresh: RefreshAtPool
   readonly keyWatch: KeyWatch
   /** Takes over what of its settings may change while the process runs. */
@@ -73,11 +75,13 @@ export function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): 
       onFetch: (result) => metrics.count('jwks_fetches_total', { result }),
     }),
   })
+  const bearers = createBearers({ verifier, revocations, pool: name, userPoolId, keepClaims, now, ticks })
   return {
     ...pool,
     cognito,
     verifier,
-    bearers: createBearers({ verifier, revocations, pool: name, userPoolId, keepClaims, now, ticks }),
+    bearers,
+    basicClients: createBasicClients({ clientIds: bearerClients, cognito, bearers, ticks }),
     refresh: createSessionRefresh({
       cognito,
       verifier,

@@ -8,7 +8,7 @@ import type { TokenVerifier } from './token-verifier.ts'
 /** Reads access tokens out of Authorization headers and says whose they are. */
 export interface Bearers {
   /** The token where the header holds one that claims to come from our pool; anything else is the application's own affair. */
-  ownTokenIn(authorization: string | undefined): string | null
+  ownTokenIn(authorization: string): string | null
   /** A promise only where the token must be verified; it rejects with GW_TOKEN_INVALID, GW_TOKEN_USE or GW_POOL_UNAVAILABLE. */
   identityOf(token: string): Identity | Promise<Identity>
 }
@@ -85,7 +85,6 @@ export function createBearers(options: BearersOptions): Bearers {
 
   return {
     ownTokenIn(authorization) {
-      if (authorization === undefined) return null
       const remembered = rememberedIn(authorization)
       if (remembered !== null) return remembered
       const token = BEARER.exec(authorization)?.groups?.['token']
@@ -99,8 +98,4 @@ export function createBearers(options: BearersOptions): Bearers {
   }
 }
 
-const revoked = (): GatewayError =>
-  new GatewayError('GW_TOKEN_INVALID', {
-    reason: 'token_revoked',
-    headers: { 'www-authenticate': 'Bearer error="invalid_token"' },
-  })
+const revoked = (): GatewayError => new GatewayError('GW_TOKEN_INVALID', { reason: 'token_revoked' })

@@ -11,6 +11,8 @@ export interface CognitoClient {
   /** Trades the code of a callback for tokens; the checks of state and nonce are made again here. */
   exchange(callback: CallbackRequest): Promise<Grant>
   refresh(refreshToken: string): Promise<Grant>
+  /** An access token of another app client, a machine's, with every scope that it has. */
+  machineToken(clientId: string, secret: Secret): Promise<Grant>
   /** Ends the refresh token and what was born of it. Succeeds too where it was no longer valid. */
   revoke(refreshToken: string): Promise<void>
   /** `/logout` in its first form: ends Cognito's own session and comes back to a registered address. */
@@ -43,6 +45,8 @@ export interface Tokens {
   readonly idToken: string | undefined
   /** Absent where Cognito sent none: then the old one stays good. */
   readonly refreshToken: string | undefined
+  /** How long the access token lasts from now on; undefined where Cognito does not say. */
+  readonly expiresInSeconds?: number | undefined
 }
 
 /** Tokens, or Cognito's refusal of this very grant (`invalid_grant`), or of the app client as such. */
@@ -85,7 +89,12 @@ export function createCognitoClient(options: CognitoClientOptions): CognitoClien
       const answer = await request(config)
       return {
         kind: 'tokens',
-        tokens: { accessToken: answer.access_token, idToken: answer.id_token, refreshToken: answer.refresh_token },
+        tokens: {
+          accessToken: answer.access_token,
+          idToken: answer.id_token,
+          refreshToken: answer.refresh_token,
+          expiresInSeconds: answer.expires_in,
+        },
       }
     } catch (error) {
       return refusalIn(error)
@@ -119,6 +128,8 @@ export function createCognitoClient(options: CognitoClientOptions): CognitoClien
         }),
       ),
     refresh: async (refreshToken) => grant(async (config) => oidc.refreshTokenGrant(config, refreshToken)),
+    machineToken: async (id, secret) =>
+      grant(async (config) => oidc.clientCredentialsGrant(machineConfiguration(options, config, { id, secret }))),
     async revoke(refreshToken) {
       const config = await configuration()
       await oidc.tokenRevocation(config, refreshToken).catch((error: unknown) => {
@@ -206,9 +217,24 @@ function fromDomain(options: CognitoClientOptions, domain: string): oidc.Configu
     clientMetadata,
     authentication(options),
   )
+  return reaching(options, config)
+}
+
+/** The same server for another client, which authenticates as the gateway does. */
+function machineConfiguration(
+  options: CognitoClientOptions,
+  config: oidc.Configuration,
+  { id, secret }: { readonly id: string; readonly secret: Secret },
+): oidc.Configuration {
+  const server = config.serverMetadata()
+  return reaching(options, new oidc.Configuration(server, id, undefined, oidc.ClientSecretPost(secret.reveal())))
+}
+
+/** With the way that requests take from here. */
+function reaching(options: CognitoClientOptions, config: oidc.Configuration): oidc.Configuration {
   config.timeout = TIMEOUT_SECONDS
   config[oidc.customFetch] = options.gate.through(createPoolFetch(options.onRequest))
-  if (domain.startsWith('http:')) oidc.allowInsecureRequests(config)
+  if (config.serverMetadata().token_endpoint?.startsWith('http:') === true) oidc.allowInsecureRequests(config)
   return config
 }
 

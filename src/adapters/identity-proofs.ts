@@ -18,7 +18,6 @@ import type { SigningKeys } from './signing-keys.ts'
 
 export interface ProofRoute {
   readonly application: string
-  readonly pool: string
   readonly identity: IdentityRule
 }
 
@@ -64,7 +63,7 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
     return signer
   }
 
-  function signedOf({ application, pool, identity }: ProofRoute): readonly Signed[] {
+  function signedOf({ application, identity }: ProofRoute): readonly Signed[] {
     const { assertion, groups, albSigner } = identity
     const signed: Signed[] = []
     if (assertion)
@@ -75,7 +74,7 @@ export function createIdentityProofs(options: IdentityProofsOptions): IdentityPr
     if (albSigner !== undefined)
       signed.push({
         name: ALB_DATA.toLowerCase(),
-        of: shared(['alb', pool, albSigner], () => albStatements(pool, albSigner, options)),
+        of: shared(['alb', albSigner], () => albStatements(albSigner, options)),
       })
     return signed
   }
@@ -196,15 +195,15 @@ function assertions(application: string, groups: GroupRule, options: IdentityPro
 }
 
 /** `X-Amzn-Oidc-Data` as a load balancer of AWS makes it (cognito.md 11.1). */
-function albStatements(poolName: string, signer: string, options: IdentityProofsOptions): Signer {
-  const pool = options.pools.find(({ name }) => name === poolName)
-  if (pool === undefined) throw new TypeError(`there is no pool ${poolName}`)
-  const { issuer: iss, clientId: client } = pool
+function albStatements(signer: string, options: IdentityProofsOptions): Signer {
   return remembering({
     keys: options.albKeys,
     seconds: ALB_SECONDS,
     now: options.now,
     sign({ identity, kid, issuedAt, sign }) {
+      const pool = options.pools.find(({ name }) => name === identity.pool)
+      if (pool === undefined) throw new TypeError(`there is no pool ${identity.pool}`)
+      const { issuer: iss, clientId: client } = pool
       const exp = issuedAt + ALB_SECONDS
       const claims = { ...userInfoOf(identity), exp, iss }
       return compactJwt({ typ: 'JWT', kid, alg: 'ES256', iss, client, signer, exp }, claims, { sign, padded: true })

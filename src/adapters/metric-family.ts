@@ -20,6 +20,10 @@ export class Tally {
   inc(): void {
     this.value += 1
   }
+
+  add(difference: number): void {
+    this.value += difference
+  }
 }
 
 /** How many observations were how large. */

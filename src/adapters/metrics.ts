@@ -80,7 +80,7 @@ export const metricTable = {
   },
   token_verifications_total: {
     kind: 'counter',
-    help: 'Tokens verified, by kind and result.',
+    help: 'Tokens of programs, and names with secrets in their place (basic), by kind and result.',
     labels: ['kind', 'result'],
   },
   jwks_fetches_total: { kind: 'counter', help: "Fetches of the user pool's keys, by result.", labels: ['result'] },
@@ -194,7 +194,9 @@ const FROM_START: { readonly [N in Named<'counter'>]?: readonly LabelsOf<N>[] } 
     { result: 'unavailable', reason: '' },
     { result: 'rejected', reason: 'refresh_rejected' },
   ],
-  token_verifications_total: results('valid', 'refused').map(({ result }) => ({ kind: 'bearer', result })),
+  token_verifications_total: results('valid', 'refused').flatMap(({ result }) =>
+    ['bearer', 'basic'].map((kind) => ({ kind, result })),
+  ),
   jwks_fetches_total: results('fetched', 'failed'),
   config_reloads_total: results('applied', 'refused'),
 }
@@ -206,6 +208,7 @@ export interface Metrics {
   observe<N extends Named<'histogram'>>(name: N, value: number, labels: LabelsOf<N>): void
   /** One child with its labels, for those who count the same again and again: looking it up each time costs more than counting. */
   counter<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>): { inc(): void }
+  gauge<N extends Named<'gauge'>>(name: N, labels: LabelsOf<N>): { add(difference: number): void }
   histogram<N extends Named<'histogram'>>(name: N, labels: LabelsOf<N>): { observe(value: number): void }
   expose(): Promise<Exposition>
   /** Every value as it stands, to be summed up with those of other processes. */
@@ -257,6 +260,7 @@ export function createMetrics(): Metrics {
   for (const [name, series] of Object.entries(FROM_START)) for (const labels of series) found(tallies, name).of(labels)
   return {
     counter: (name, labels) => found(tallies, name).of(labels),
+    gauge: (name, labels) => found(tallies, name).of(labels),
     histogram: (name, labels) => found(distributions, name).of(labels),
     count: (name, labels) => found(tallies, name).of(labels).inc(),
     set(name, value, labels) {

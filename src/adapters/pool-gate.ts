@@ -6,7 +6,8 @@ import { endpointOf } from './pool-fetch.ts'
 
 /**
  * Keeps this process from asking the token endpoint more than it likes: so many requests a second, so many at a time, none for a while after
- * several failures in a row, and none before the time that an answer 429 named. Sign-ins go before refreshes, because a refresh can wait.
+ * several failures in a row, and none before the time that an answer 429 named. Sign-ins go before refreshes, because a refresh can wait;
+ * machines come last, because anybody can make the gateway ask whether a secret is one.
  */
 export interface PoolGate {
   /** The same fetch, but for requests to the token endpoint, which throw GW_POOL_UNAVAILABLE where they may not go ahead. */
@@ -19,27 +20,35 @@ export interface PoolGateOptions {
   readonly onCircuit: (state: 'opened' | 'closed') => void
 }
 
-type Errand = 'sign-in' | 'refresh'
+type Errand = 'sign-in' | 'refresh' | 'machine'
 
 interface Lane {
   /** In the order of coming. */
   readonly waiting: Set<() => void>
-  /** How many of either lane may be under way for one of this lane to go ahead. */
+  /** How many of all lanes may be under way for one of this lane to go ahead. */
   readonly concurrency: number
   pausedUntil: number
 }
 
 const RULES = { failures: 5, openMs: 3_000 }
 /** Slow refreshes leave room for sign-ins. */
-const CONCURRENCY = { 'sign-in': 32, refresh: 24 } as const
+const CONCURRENCY = { 'sign-in': 32, refresh: 24, machine: 8 } as const
 /** Who could not be served within so many seconds is refused at once: a session goes on with what it has, a person reads a page. */
 const QUEUE_SECONDS = 2
+const ERRANDS: ReadonlyMap<string, Errand> = new Map([
+  ['refresh_token', 'refresh'],
+  ['client_credentials', 'machine'],
+])
 const PAUSE_MS = { least: 1_000, default: 2_000, most: 30_000 }
 
 export function createPoolGate({ requestsPerSecond, now, onCircuit }: PoolGateOptions): PoolGate {
   const circuit = new Circuit(RULES)
   const bucket = new TokenBucket(requestsPerSecond)
-  const lanes: Readonly<Record<Errand, Lane>> = { 'sign-in': createLane('sign-in'), refresh: createLane('refresh') }
+  const lanes: Readonly<Record<Errand, Lane>> = {
+    'sign-in': createLane('sign-in'),
+    refresh: createLane('refresh'),
+    machine: createLane('machine'),
+  }
   let underWay = 0
   let timer: NodeJS.Timeout | undefined
 
@@ -95,7 +104,7 @@ export function createPoolGate({ requestsPerSecond, now, onCircuit }: PoolGateOp
   }
 
   function nextInLine(): { readonly lane: Lane; readonly start: () => void } | undefined {
-    for (const lane of [lanes['sign-in'], lanes.refresh]) {
+    for (const lane of [lanes['sign-in'], lanes.refresh, lanes.machine]) {
       const [start] = lane.waiting
       if (start !== undefined && underWay < lane.concurrency) return { lane, start }
     }
@@ -120,8 +129,8 @@ export function createPoolGate({ requestsPerSecond, now, onCircuit }: PoolGateOp
     through: (fetch) => async (url, options) => {
       const { body, signal } = options
       if (endpointOf(url) !== 'token') return fetch(url, options)
-      const isRefresh = body instanceof URLSearchParams && body.get('grant_type') === 'refresh_token'
-      return send(isRefresh ? 'refresh' : 'sign-in', signal, async () => fetch(url, options))
+      const grant = body instanceof URLSearchParams ? body.get('grant_type') : null
+      return send(ERRANDS.get(grant ?? '') ?? 'sign-in', signal, async () => fetch(url, options))
     },
   }
 }

@@ -20,6 +20,8 @@ export interface RequestLine {
   readonly upstreamMs: number | undefined
   /** The client did not wait for the end of its answer. */
   readonly aborted: boolean
+  /** A proxy asked about it: the request itself never came here. */
+  readonly forwardAuth: boolean
 }
 
 /** Writes one line for each request, letter for letter as the logger itself would. */
@@ -49,7 +51,8 @@ function fieldsOf(line: RequestLine): string {
   if (line.machine !== undefined) text += `,"machine":${quoted(line.machine)}`
   text += `,"client":${quoted(line.client)},"durationMs":${line.durationMs}`
   if (line.upstreamMs !== undefined) text += `,"upstreamMs":${line.upstreamMs}`
-  return line.aborted ? `${text},"aborted":true` : text
+  if (line.aborted) text += ',"aborted":true'
+  return line.forwardAuth ? `${text},"forwardAuth":true` : text
 }
 
 function quoted(text: string): string {

@@ -166,10 +166,9 @@ function refusedGrant(error: unknown): GatewayError {
 }
 
 function refusedBearer(error: unknown): GatewayError {
-  const headers = { 'www-authenticate': 'Bearer error="invalid_token"' }
   if (error instanceof CognitoJwtInvalidTokenUseError)
-    return new GatewayError('GW_TOKEN_USE', { detail: kindOf(error), headers })
-  return new GatewayError('GW_TOKEN_INVALID', { detail: kindOf(error), reason: reasonOf(error), headers })
+    return new GatewayError('GW_TOKEN_USE', { detail: kindOf(error) })
+  return new GatewayError('GW_TOKEN_INVALID', { detail: kindOf(error), reason: reasonOf(error) })
 }
 
 function reasonOf(error: unknown): string {

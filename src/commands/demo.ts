@@ -66,11 +66,14 @@ function welcome(
   const bold = (text: string): string => (coloured ? styleText('bold', text) : text)
   const faint = (text: string): string => (coloured ? styleText('dim', text) : text)
   const gateway = settings.publicUrl
+  const { host = '', port = 0 } = settings.forwardAuth ?? {}
+  const forwardAuth = `http://${host}:${port}${settings.endpoints.prefix}/auth`
   return `
 ${bold('Cognito Gateway')} is running. Open ${bold(gateway)} and sign in.
 
   Gateway            ${gateway}
   Health, metrics    http://localhost:${settings.admin.port}/readyz · /metrics
+  Forward-auth       ${forwardAuth} ${faint('(for a proxy that asks who may pass)')}
   Local user pool    ${at.pool} ${faint('(plays AWS Cognito)')}
   Sample application ${at.application} ${faint('(knows nothing of sign-in; reach it through the gateway)')}
 

@@ -37,6 +37,7 @@ export function assemble({ file, applications }: Draft, outside: Outside): Setti
     },
     admin,
     control: control === undefined ? undefined : { ...control, token: secrets.get(pathId(['control', 'token'])) },
+    forwardAuth: file.forwardAuth,
     trustedProxies: file.trustedProxies,
     pools: Object.entries(file.pools).map(([name, pool], at) => ({
       ...poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
@@ -142,8 +143,10 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
   const { paths, allowInPath, identityProvider, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
-  const { onUnauthenticated, signInBy, allowedOrigins, showMissing } = keys
+  const { authorization, clientBasic, challenge } = keys
+  const { onUnauthenticated, signInBy, allowedOrigins, cors, showMissing } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
+  const takesBasic = clientBasic && (authorization === 'auto' || authorization === 'gateway')
   return [
     {
       name,
@@ -162,9 +165,13 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
       responseHeaders,
       cookies,
       identity: identitySettings(route, around),
+      authorization,
+      clientBasic: takesBasic,
+      challenge: takesBasic ? challenge : ['bearer'],
       onUnauthenticated: onUnauthenticated === 401 ? '401' : onUnauthenticated,
       signInBy,
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
+      cors,
       showMissing,
       paths,
       allowInPath,

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { foldPath } from '../domain/request-target.ts'
 import { checkRoutes } from '../domain/route-table.ts'
 import { hostsOverlap, isLocal } from './addresses.ts'
+import { checkAuthorization } from './check-authorization.ts'
 import { checkIdentity } from './check-identity.ts'
 import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
@@ -28,16 +29,16 @@ export function checkTogether(draft: Draft): readonly Finding[] {
 }
 
 function checkListeners(draft: Draft): readonly Finding[] {
-  const { listen, admin, control } = draft.file
-  const findings = [
-    ...checkPorts(draft, ['listen', listen], ['admin', admin]),
-    ...(control === undefined
-      ? []
-      : [
-          ...checkPorts(draft, ['listen', listen], ['control', control]),
-          ...checkPorts(draft, ['admin', admin], ['control', control]),
-        ]),
+  const { listen, admin, control, forwardAuth } = draft.file
+  const listeners: readonly Listener[] = [
+    ['listen', listen],
+    ['admin', admin],
+    ...(control === undefined ? [] : [['control', control] as const]),
+    ...(forwardAuth === undefined ? [] : [['forwardAuth', forwardAuth] as const]),
   ]
+  const findings = listeners.flatMap((one, at) =>
+    listeners.slice(at + 1).flatMap((other) => checkPorts(draft, one, other)),
+  )
   const isOpen = control !== undefined && !isLocal(control.host) && control.token === undefined
   if (isOpen && !draft.leftOut(['control', 'token']) && !draft.leftOut(['control', 'host']))
     findings.push(
@@ -75,8 +76,15 @@ function checkPublicListener(draft: Draft): readonly Finding[] {
 }
 
 function checkTrustedProxies(draft: Draft): readonly Finding[] {
-  const { trustedProxies } = draft.file
+  const { trustedProxies, forwardAuth } = draft.file
   if (draft.leftOut(['trustedProxies'])) return []
+  if (forwardAuth !== undefined && trustedProxies.every(({ headers }) => headers.length === 0))
+    return [
+      atKey(
+        ['forwardAuth'],
+        'would answer nobody: list the proxy that asks in trustedProxies, such as { cidr: 127.0.0.1/32, headers: [for] }',
+      ),
+    ]
   return trustedProxies.flatMap(({ headers, proxyProtocol }, at) => {
     const path = ['trustedProxies', at]
     if (headers.length === 0 && !proxyProtocol)
@@ -202,7 +210,8 @@ function checkApplication(application: DraftApplication, draft: Draft): readonly
       ),
     )
   const served = own.access === undefined ? routes : [own, ...routes]
-  for (const route of served) findings.push(...checkUpstream(route, draft))
+  for (const route of served)
+    findings.push(...checkUpstream(route, draft), ...checkAuthorization(route, application, draft))
   for (const route of routes) findings.push(...checkRoute(route, application, draft))
   findings.push(...checkHosts(application, draft), ...checkProvider(application, draft))
   return [...uniqueFindings(findings), ...checkPaths(application, served, draft)]

@@ -19,22 +19,19 @@ const headerChange = () =>
 export const routeKeys = {
   upstream: upstream.optional().describe('The application behind: its address, or a map of the settings below.'),
   identity: identity.prefault({}).describe('How the application is told who is there.'),
-  authorization: notYet(
-    z
-      .enum(['auto', 'gateway', 'application', 'drop'])
-      .default('auto')
-      .describe(
-        'Whose the Authorization header is; auto: bearer tokens of our pools are ours, anything else is passed on.',
-      ),
-  ),
-  clientBasic: notYet(
-    z.boolean().default(false).describe('Takes Basic with id and secret of a client in bearerClients for its token.'),
-  ),
-  challenge: notYet(
-    filledList(z.enum(['bearer', 'basic']))
-      .default(['bearer'])
-      .describe('What WWW-Authenticate offers to programs.'),
-  ),
+  authorization: z
+    .enum(['auto', 'gateway', 'application', 'drop'])
+    .default('auto')
+    .describe(
+      "Whose the Authorization header is; auto: bearer tokens of our pools are the gateway's, anything else is passed on; drop: it is nobody's.",
+    ),
+  clientBasic: z
+    .boolean()
+    .default(false)
+    .describe('Takes Basic with id and secret of an app client in bearerClients for its token.'),
+  challenge: filledList(z.enum(['bearer', 'basic']))
+    .default(['bearer'])
+    .describe('What WWW-Authenticate offers to programs; basic is not offered to browsers.'),
   // YAML reads a plain 401 as a number, and people write it plain.
   onUnauthenticated: mark(z.union([z.enum(['auto', 'signIn', '401']), z.literal(401)]), {
     expects: 'auto, signIn or 401',
@@ -48,15 +45,21 @@ export const routeKeys = {
   allowedOrigins: list(httpOrigin())
     .default([])
     .describe('Other origins whose pages may send requests that change something.'),
-  cors: notYet(
-    z
-      .strictObject({
-        preflight: z.enum(['refuse', 'answer', 'application']).optional().describe('Who answers a preflight request.'),
-        credentials: z.boolean().optional().describe('Whether other origins may send cookies.'),
-      })
-      .optional()
-      .describe('How requests that ask for permission across origins are answered.'),
-  ),
+  cors: z
+    .strictObject({
+      preflight: z
+        .enum(['refuse', 'answer', 'application'])
+        .default('refuse')
+        .describe(
+          'Who answers a preflight; answer: the gateway, for allowedOrigins; refuse: nobody, the rule is asked as for every request.',
+        ),
+      credentials: z
+        .boolean()
+        .default(false)
+        .describe('Whether pages of allowedOrigins may send cookies and read the answers.'),
+    })
+    .prefault({})
+    .describe('How scripts of other origins are told what they may do.'),
   showMissing: z
     .boolean()
     .default(false)

@@ -106,15 +106,15 @@ export const GatewayFile = z.strictObject({
     })
     .optional()
     .describe('The private listener for looking up sign-ins and changing the log level; there is none without this.'),
-  forwardAuth: notYet(
-    z
-      .strictObject({
-        ...address(9092),
-        proxy: z.enum(['nginx', 'traefik', 'caddy', 'haproxy', 'envoy']).optional().describe('The proxy that asks.'),
-      })
-      .optional()
-      .describe('A listener that answers other proxies who may pass.'),
-  ),
+  forwardAuth: z
+    .strictObject({
+      ...address(9092),
+      proxy: z
+        .enum(['nginx', 'traefik', 'caddy', 'haproxy', 'envoy'])
+        .describe('The proxy that asks: each says in a place of its own what its client wants.'),
+    })
+    .optional()
+    .describe('A listener that tells a proxy in trustedProxies who may pass; there is none without this.'),
   trustedProxies: list(trustedProxy)
     .default([])
     .describe('Proxies in front whose X-Forwarded headers are believed; nobody by default.'),

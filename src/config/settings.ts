@@ -1,7 +1,9 @@
 import type { AccessRule } from '../domain/access.ts'
+import type { ChallengeScheme } from '../domain/challenge.ts'
 import type { IdentityRule } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
 import type { PathWord } from '../domain/path-readings.ts'
+import type { AskingProxy } from '../domain/proxy-question.ts'
 import type { Secret } from '../domain/secret.ts'
 
 /** The effective settings: everything merged, every default in place, every secret read, frozen. What the rest of the product reads. */
@@ -22,6 +24,8 @@ export interface Settings {
   readonly admin: { readonly host: string; readonly port: number }
   /** Undefined: there is no control port. */
   readonly control: { readonly host: string; readonly port: number; readonly token: Secret | undefined } | undefined
+  /** Undefined: no proxy may ask. */
+  readonly forwardAuth: { readonly host: string; readonly port: number; readonly proxy: AskingProxy } | undefined
   readonly trustedProxies: readonly TrustedProxySettings[]
   /** In the file's order, never empty; the first is the default. */
   readonly pools: readonly PoolSettings[]
@@ -133,10 +137,18 @@ export interface RouteSettings {
   readonly responseHeaders: HeaderChanges
   readonly cookies: { readonly domain: 'keep' | 'drop'; readonly secure: boolean }
   readonly identity: IdentityRule
+  /** Whose the Authorization header is. */
+  readonly authorization: 'auto' | 'gateway' | 'application' | 'drop'
+  /** Only with `auto` or `gateway`. */
+  readonly clientBasic: boolean
+  /** Basic only with clientBasic. */
+  readonly challenge: readonly ChallengeScheme[]
   readonly onUnauthenticated: 'auto' | 'signIn' | '401'
   /** How a page gets to the sign-in: at once, or by a page that takes the `#fragment` along. */
   readonly signInBy: 'redirect' | 'page'
   readonly allowedOrigins: readonly string[]
+  /** Beside `refuse` there are allowedOrigins, unless the application answers. */
+  readonly cors: { readonly preflight: 'refuse' | 'answer' | 'application'; readonly credentials: boolean }
   readonly showMissing: boolean
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'

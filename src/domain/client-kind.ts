@@ -7,7 +7,7 @@ const FRAMES = new Set(['iframe', 'frame', 'embed', 'object', 'fencedframe'])
 
 /** Browsers say what a request is for (Fetch Metadata); of older clients the `Accept` header tells, if it prefers HTML. */
 export function clientKind(headers: IncomingHttpHeaders): ClientKind {
-  if (isUpgrade(headers) || headers['purpose'] === 'prefetch' || headers['sec-purpose'] !== undefined) return 'program'
+  if (isUpgrade(headers) || isPrefetch(headers)) return 'program'
   const destination = headers['sec-fetch-dest']
   if (typeof destination === 'string') {
     if (FRAMES.has(destination)) return 'frame'
@@ -15,6 +15,11 @@ export function clientKind(headers: IncomingHttpHeaders): ClientKind {
   }
   if (headers['sec-fetch-mode'] !== undefined || headers['x-requested-with'] !== undefined) return 'program'
   return prefersHtml(headers.accept) ? 'page' : 'program'
+}
+
+/** Whether a browser fetches ahead what nobody has asked for yet, as it says it itself or as older ones did. */
+export function isPrefetch(headers: IncomingHttpHeaders): boolean {
+  return headers['sec-purpose'] !== undefined || headers['purpose'] === 'prefetch' || headers['x-moz'] === 'prefetch'
 }
 
 /** Whether the client asks to leave HTTP for a WebSocket. */
@@ -52,4 +57,11 @@ export function isCrossOrigin(headers: IncomingHttpHeaders, rule: OriginRule): b
   if (rule.upgrade) return true
   const site = headers['sec-fetch-site']
   return site !== undefined && site !== 'none' && site !== 'same-origin'
+}
+
+/** Whether a browser, or a script in one, has sent the request: it would ask its person for the password of a Basic challenge. */
+export function isFromBrowser(headers: IncomingHttpHeaders): boolean {
+  return ['sec-fetch-mode', 'sec-fetch-dest', 'sec-fetch-site', 'origin', 'x-requested-with'].some(
+    (name) => headers[name] !== undefined,
+  )
 }

@@ -4,7 +4,7 @@
  */
 export const catalogue = {
   GW_SIGN_IN_REQUIRED: { status: 401, says: 'Sign-in required', log: 'info' },
-  GW_TOKEN_INVALID: { status: 401, says: 'The access token is not valid here', log: 'info' },
+  GW_TOKEN_INVALID: { status: 401, says: 'The token or password is not valid here', log: 'info' },
   GW_TOKEN_USE: { status: 401, says: 'This is not an access token', log: 'info' },
   GW_FORBIDDEN: { status: 403, says: 'You may not open this', log: 'info' },
   GW_CROSS_ORIGIN: { status: 403, says: 'This request came from another site', log: 'warn' },

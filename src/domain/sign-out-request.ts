@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { isUpgrade } from './client-kind.ts'
+import { isPrefetch, isUpgrade } from './client-kind.ts'
 
 /** What a person's own wish can be for: a page, a frame of one, or what a page's script asks for. Never a picture. */
 const WISHES = new Set(['document', 'iframe', 'frame', 'empty'])
@@ -10,7 +10,7 @@ const WISHES = new Set(['document', 'iframe', 'frame', 'empty'])
  */
 export function isOwnSignOut(headers: IncomingHttpHeaders, method: string, publicOrigin: string): boolean {
   if (method === 'HEAD' || method === 'OPTIONS' || isUpgrade(headers)) return false
-  if (headers['sec-purpose'] !== undefined || headers['purpose'] === 'prefetch') return false
+  if (isPrefetch(headers)) return false
   const site = headers['sec-fetch-site']
   // Browsers from before Fetch Metadata tell by these at least that it was not another site.
   if (site === undefined) return (headers.origin ?? originOf(headers.referer)) === publicOrigin

@@ -26,7 +26,7 @@ const explanations = {
   GW_SIGN_IN_REQUIRED: { title: 'Please sign in', text: 'This page is for people who are signed in.', next: 'sign-in' },
   GW_TOKEN_INVALID: {
     title: 'Access token not accepted',
-    text: 'The access token is not valid here, or its time is over.',
+    text: 'The token or password is not valid here, or its time is over.',
     next: 'none',
   },
   GW_TOKEN_USE: {

@@ -1,9 +1,11 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { BasicClients } from '../adapters/basic-clients.ts'
 import type { Bearers } from '../adapters/bearers.ts'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { Refresher, RefreshOutcome } from '../adapters/refresher.ts'
 import { clientKind } from '../domain/client-kind.ts'
+import type { Credentials } from '../domain/credentials.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import {
@@ -27,6 +29,7 @@ declare module 'fastify' {
 
 export interface AuthenticateOptions {
   readonly bearers: Bearers
+  readonly basicClients: BasicClients
   readonly refresher: Refresher
   readonly limits: SessionLimits
   readonly metrics: Metrics
@@ -34,8 +37,9 @@ export interface AuthenticateOptions {
 }
 
 const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) => {
-  const { bearers, refresher, limits, metrics, now } = options
+  const { bearers, basicClients, refresher, limits, metrics, now } = options
   const validBearers = metrics.counter('token_verifications_total', { kind: 'bearer', result: 'valid' })
+  const validClients = metrics.counter('token_verifications_total', { kind: 'basic', result: 'valid' })
   app.decorateRequest('identity', null)
   app.decorateRequest('sessionRefused', false)
 
@@ -45,13 +49,14 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
       return
     }
     if (request.bearer !== null) {
-      const identity = bearers.identityOf(request.bearer)
+      const identity = identityOf(request.bearer)
       if (identity instanceof Promise) {
         verified(request, identity).then(() => done(), done)
         return
       }
       request.identity = identity
-      validBearers.inc()
+      if (request.bearer.kind === 'client') validClients.inc()
+      else validBearers.inc()
       done()
       return
     }
@@ -72,13 +77,25 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
     renewed(request, session).then(() => done(), done)
   })
 
+  function identityOf(credentials: Credentials): Identity | Promise<Identity> {
+    switch (credentials.kind) {
+      case 'token':
+        return bearers.identityOf(credentials.token)
+      case 'client':
+        return basicClients.identityOf(credentials)
+      case 'unknown':
+        return Promise.reject(new GatewayError('GW_TOKEN_INVALID', { reason: 'credentials_unknown' }))
+    }
+  }
+
   /** The token alone decides: where it is not valid, no session steps in for it. */
   async function verified(request: FastifyRequest, identity: Promise<Identity>): Promise<void> {
+    const kind = request.bearer?.kind === 'client' ? 'basic' : 'bearer'
     try {
       request.identity = await identity
-      validBearers.inc()
+      metrics.count('token_verifications_total', { kind, result: 'valid' })
     } catch (error) {
-      metrics.count('token_verifications_total', { kind: 'bearer', result: 'refused' })
+      metrics.count('token_verifications_total', { kind, result: 'refused' })
       throw error
     }
   }

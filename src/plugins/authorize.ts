@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
 import { decide, type Missing, type Permit } from '../domain/access.ts'
 import { isCrossOrigin, isUpgrade } from '../domain/client-kind.ts'
+import { isAllowedOrigin } from '../domain/cors.ts'
 import { GatewayError } from '../domain/errors.ts'
 
 declare module 'fastify' {
@@ -60,12 +61,23 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics }, ready) 
     }
   }
 
-  /** Only a cookie travels without the person's doing; a bearer token was put there by whoever sends it. */
-  function isForeign(request: FastifyRequest): boolean {
-    if (request.identity === null || request.bearer !== null || request.route === null) return false
-    const { headers } = request.raw
-    const allowed = [request.site.origin, ...request.route.allowedOrigins]
-    return isCrossOrigin(headers, { method: request.method, upgrade: isUpgrade(headers), allowed })
+  /** Cookies travel without the person's doing, and so do passwords that a browser keeps; a bearer token was put there by whoever sends it. */
+  function isForeign({
+    route,
+    identity,
+    bearer,
+    isPreflight,
+    method,
+    site,
+    raw: { headers },
+  }: FastifyRequest): boolean {
+    if (route === null) return false
+    // Where the application answers preflights, it is the one to judge them.
+    if (isPreflight) return route.cors.preflight === 'answer' && !isAllowedOrigin(headers.origin, route)
+    if (identity === null || (bearer !== null && bearer.kind !== 'client')) return false
+    // Of clients with a password only browsers send an Origin.
+    const upgrade = isUpgrade(headers) && (bearer === null || headers.origin !== undefined)
+    return isCrossOrigin(headers, { method, upgrade, allowed: [site.origin, ...route.allowedOrigins] })
   }
   ready()
 }

@@ -2,7 +2,9 @@ import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyReque
 import fp from 'fastify-plugin'
 import type { Logger } from 'pino'
 import type { CsrfTokens } from '../adapters/csrf-tokens.ts'
-import { clientKind, type ClientKind } from '../domain/client-kind.ts'
+import { challenges, type Challenge } from '../domain/challenge.ts'
+import { clientKind, isFromBrowser, type ClientKind } from '../domain/client-kind.ts'
+import { corsHeaders } from '../domain/cors.ts'
 import { catalogue, GatewayError, type ErrorCode } from '../domain/errors.ts'
 import type { Missing } from '../domain/access.ts'
 import { parseReturnTo, RESUME, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
@@ -19,6 +21,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Where the person wants to be, once that is known to be safe; pages lead there. */
     returnTo: SafePath | null
+    /** How a page gets to the sign-in. By header: whoever asked leads it there, because no redirect of ours would reach it. */
+    leadsBy: 'redirect' | 'absoluteRedirect' | 'header'
   }
 }
 
@@ -31,14 +35,17 @@ export interface ErrorHandlerOptions {
   readonly signOutEndpoint: string
   /** Address of the script of our pages. */
   readonly script: string
+  /** What reaches whoever asks: some proxies know three answers only. Without it every status does. */
+  readonly statusFor?: ((status: number, request: FastifyRequest) => number) | undefined
 }
 
 /** The one place where a failure becomes an answer: a redirect to sign in, a page for people, JSON for programs. */
 const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready) => {
-  const { log, self, csrf, signInEndpoint, signOutEndpoint, script } = options
+  const { log, self, csrf, signInEndpoint, signOutEndpoint, script, statusFor = (status) => status } = options
   const methodsAt = ownMethods(app)
   const https = self.publicUrl.startsWith('https:')
   app.decorateRequest('returnTo', null)
+  app.decorateRequest('leadsBy', 'redirect')
 
   app.setNotFoundHandler((request) => {
     throw nothingAt(methodsAt(request.target?.rawPath ?? ''))
@@ -46,12 +53,16 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
 
   app.setErrorHandler(async (thrown, request, reply) => {
     const error = toGatewayError(thrown)
-    const { status } = catalogue[error.code]
+    const status = statusFor(catalogue[error.code].status, request)
     request.outcome.code = error.code
     request.outcome.reason = error.reason ?? request.outcome.reason
     logFault(request, error)
     reply.code(status).headers(error.headers)
     reply.header('x-gateway-code', error.code).header('cache-control', 'no-store').header('x-request-id', request.id)
+    const challenge = challengeOf(request, error.code)
+    if (challenge !== null) reply.header('www-authenticate', challenges(challenge))
+    if (request.route !== null)
+      for (const [name, value] of corsHeaders(request.raw.headers.origin, request.route)) reply.header(name, value)
     return answer(request, reply, error.code)
   })
 
@@ -75,15 +86,15 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const reading = request.method === 'GET' || request.method === 'HEAD'
     const href = signInHref(placeOf(request, kind), route)
     if (kind === 'frame') return page(reply, framePage({ href }))
-    if (kind === 'page' && reading && request.sessionRefused) {
-      reply.header('www-authenticate', 'Bearer')
+    const leads = kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401'
+    if (leads && request.leadsBy === 'header') reply.header('x-gateway-sign-in', request.site.origin + href)
+    if (kind === 'page' && reading && request.sessionRefused)
       return page(reply, sessionRefusedPage({ reference, href }))
-    }
-    if (kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401') {
-      if (route.signInBy === 'redirect') return reply.redirect(href, 302)
-      return page(reply, onwardPage({ reference, href, script }))
-    }
-    reply.header('www-authenticate', 'Bearer')
+    if (leads && route.signInBy === 'page') return page(reply, onwardPage({ reference, href, script }))
+    // Some proxies complete a relative address with that of the gateway.
+    if (leads && request.leadsBy === 'absoluteRedirect')
+      return reply.removeHeader('www-authenticate').redirect(request.site.origin + href, 302)
+    if (leads && request.leadsBy === 'redirect') return reply.removeHeader('www-authenticate').redirect(href, 302)
     if (kind === 'page' && reading) return page(reply, signInRequiredPage({ reference, href, nothingSent: false }))
     if (kind === 'page') return page(reply, await formPage(request, href))
     return reply.send({
@@ -202,6 +213,27 @@ const KINDS = {
   foreign_pool: 'pool',
   no_rule: 'claim',
 } as const satisfies Record<Missing, 'group' | 'scope' | 'claim' | 'person' | 'pool'>
+
+const CHALLENGED: ReadonlySet<ErrorCode> = new Set(['GW_SIGN_IN_REQUIRED', 'GW_TOKEN_INVALID', 'GW_TOKEN_USE'])
+
+/** What a refusal says in `WWW-Authenticate`; null where it says nothing. */
+function challengeOf({ route, bearer, missing, raw }: FastifyRequest, code: ErrorCode): Challenge | null {
+  const realm = route?.application ?? 'gateway'
+  if (code === 'GW_FORBIDDEN' && bearer?.kind === 'token' && missing?.includes('scope_missing') === true) {
+    const scopes = route?.showMissing === true ? scopesAsked(route.access) : undefined
+    return { schemes: [], realm, error: 'insufficient_scope', scopes }
+  }
+  if (!CHALLENGED.has(code)) return null
+  const schemes = route === null || isFromBrowser(raw.headers) ? (['bearer'] as const) : route.challenge
+  const isTokenRefused = bearer !== null && bearer.kind !== 'client' && code !== 'GW_SIGN_IN_REQUIRED'
+  return { schemes, realm, error: isTokenRefused ? 'invalid_token' : undefined }
+}
+
+/** Scopes that let in by themselves; undefined where there are no such. */
+function scopesAsked(access: NonNullable<FastifyRequest['route']>['access']): readonly string[] | undefined {
+  if (typeof access === 'string') return undefined
+  return access.find((entry) => entry.scopes !== undefined && Object.keys(entry).length === 1)?.scopes
+}
 
 function namesAsked(access: NonNullable<FastifyRequest['route']>['access']): readonly string[] {
   if (typeof access === 'string') return []

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { RouteSettings } from '../config/settings.ts'
 import type { AccessRule } from '../domain/access.ts'
+import { preflightMethod } from '../domain/cors.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { HOP_HEADER, MAX_HOPS, parseHops } from '../domain/hops.ts'
 import { agreedRoute } from '../domain/path-readings.ts'
@@ -17,6 +18,8 @@ declare module 'fastify' {
     route: RouteSettings | null
     /** What the route or the own endpoint asks. */
     access: AccessRule
+    /** A browser asks whether a script of another origin may send a request, and the route of that one says who answers. Nobody is asked who it is. */
+    isPreflight: boolean
     /** Path and query as the client sent them, once they were found unambiguous. */
     target: Extract<Target, { ok: true }> | null
     /** How many gateways it came through before this one. */
@@ -89,6 +92,7 @@ function singleBit(name: string): number {
 const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, sites }, ready) => {
   app.decorateRequest('route', null)
   app.decorateRequest('access', 'signedIn')
+  app.decorateRequest('isPreflight', false)
   app.decorateRequest('target', null)
   app.decorateRequest('hops', 0)
   app.decorateRequest('knownSite', null)
@@ -138,6 +142,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
       request.access = config.access ?? 'public'
       return
     }
+    if (locatePreflight(request, host, target.path)) return
     const match = matchRoute(table, host, request.method, target.path)
     switch (match.kind) {
       case 'route':
@@ -153,6 +158,17 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
           headers: { allow: match.allow.join(', ') },
         })
     }
+  }
+
+  /** A preflight belongs to the request that it asks for, not to whoever takes OPTIONS at that path. */
+  function locatePreflight(request: FastifyRequest, host: string, path: string): boolean {
+    const method = preflightMethod(request.method, request.raw.headers)
+    const match = method === null ? null : matchRoute(table, host, method, path)
+    if (match?.kind !== 'route' || match.route.cors.preflight === 'refuse') return false
+    assign(request, match.route)
+    request.isPreflight = true
+    request.access = 'public'
+    return true
   }
 
   /** A path with more than one reading goes on only where an application allows it and every reading leads to the same route. */

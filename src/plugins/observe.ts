@@ -32,7 +32,8 @@ export interface ObserveOptions {
 }
 
 const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog, names }, ready) => {
-  let inFlight = 0
+  // Of all servers of this process together.
+  const inFlight = metrics.gauge('requests_in_flight', {})
 
   const started = (): Outcome => ({
     startedAt: performance.now(),
@@ -51,10 +52,10 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
       done()
       return
     }
-    metrics.set('requests_in_flight', (inFlight += 1), {})
+    inFlight.add(1)
     // `close` always comes, after aborts and hijacked answers too, where Fastify's own last hook does not.
     reply.raw.once('close', () => {
-      metrics.set('requests_in_flight', (inFlight -= 1), {})
+      inFlight.add(-1)
       request.underway?.leave()
       // Over HTTP/2 a stream that its client gave up counts as finished, though we never ended it.
       const complete = reply.raw.writableEnded && reply.raw.writableFinished
@@ -105,6 +106,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
           ? undefined
           : rounded(upstreamAnsweredAt - upstreamAskedAt),
       aborted: !complete,
+      forwardAuth: request.raw.question !== undefined,
     })
   }
   ready()

@@ -145,12 +145,11 @@ t.test('a token is found in a header alike whether it was verified before or not
     [token.slice(-32), null],
     [`Bearer ${other}`, null],
     ['', null],
-    [undefined, null],
   ] as const
   for (const known of [false, true]) {
     if (known) t.equal(await verdict(token), 'machine')
     for (const [header, found] of headers)
-      t.equal(bearers.ownTokenIn(header), found, `${known ? 'verified' : 'new'}: ${header?.slice(0, 9)}`)
+      t.equal(bearers.ownTokenIn(header), found, `${known ? 'verified' : 'new'}: ${header.slice(0, 9)}`)
   }
 })
 

@@ -36,7 +36,7 @@ function createWorkshop() {
     now: clock.now,
   })
   const told = (identity: Identity | null, more: Partial<IdentityRule>, source = nobody, application = 'wiki') => {
-    const route: ProofRoute = { application, pool: 'staff', identity: { ...rule, ...more } }
+    const route: ProofRoute = { application, identity: { ...rule, ...more } }
     const pairs = proofs.of(route)?.(permitFor(identity), source) ?? []
     return Object.fromEntries(pairs.flatMap((name, at) => (at % 2 === 0 ? [[name, pairs[at + 1] ?? '']] : [])))
   }

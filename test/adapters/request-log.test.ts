@@ -19,6 +19,7 @@ const line: RequestLine = {
   durationMs: 12.3,
   upstreamMs: undefined,
   aborted: false,
+  forwardAuth: false,
 }
 
 function linesOf(level: string, write: (log: pino.Logger) => void): string[] {
@@ -39,6 +40,7 @@ t.test('the line of a request is letter for letter what the logger itself would 
     machine: 'orders-batch',
     upstreamMs: 0.5,
     aborted: true,
+    forwardAuth: true,
   }
   for (const request of [
     line,
@@ -47,9 +49,12 @@ t.test('the line of a request is letter for letter what the logger itself would 
     { ...line, path: '/日本/\u2028' },
     { ...line, route: '', client: '' },
   ]) {
-    const { aborted, ...fields } = request
+    const { aborted, forwardAuth, ...fields } = request
     const expected = linesOf('info', (log) =>
-      log.info({ event: 'request', ...fields, ...(aborted ? { aborted } : {}) }, 'request'),
+      log.info(
+        { event: 'request', ...fields, ...(aborted ? { aborted } : {}), ...(forwardAuth ? { forwardAuth } : {}) },
+        'request',
+      ),
     )
     t.same(
       linesOf('info', (log) => createRequestLog(log)(request)),

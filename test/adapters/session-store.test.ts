@@ -1,4 +1,4 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, randomInt, sign } from 'node:crypto'
 import t from 'tap'
 import { createCookieStore } from '../../src/adapters/cookie-session-store.ts'
 import { createRedisKeys } from '../../src/adapters/redis-keys.ts'
@@ -216,6 +216,40 @@ t.test(
     t.same([...outcomes.keys()].sort(), ['another header: null', 'our key: null'])
   },
 )
+
+t.test('tokens that a route passes on come back letter by letter, and what they repeat costs nothing', async (t) => {
+  const store = createCookieStore({
+    seal: createSeal([theKey], 'session', 'app'),
+    revocations: ownRevocations(clock.now),
+    maxTextBytes: 7_900,
+  })
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const groups = Array.from({ length: 10 }, (_, at) => `group-number-${at}`)
+  const claims = {
+    sub: 'sub-alice',
+    'cognito:groups': groups,
+    iss: 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_x',
+  }
+  const texts = [{ kid: 'k', alg: 'RS256' }, claims].map((part) =>
+    Buffer.from(JSON.stringify(part)).toString('base64url'),
+  )
+  const signature = sign('sha256', Buffer.from(texts.join('.')), privateKey).toString('base64url')
+  const token = [...texts, signature].join('.')
+  const sizeWith = async (more: Partial<Session>): Promise<number> => {
+    const text = await begun(store, newSession(clock, more, groups))
+    const other = createCookieStore({
+      seal: createSeal([theKey], 'session', 'app'),
+      revocations: ownRevocations(clock.now),
+      maxTextBytes: 7_900,
+    })
+    t.match((await read(other, text))?.session, more)
+    return text.length
+  }
+  const without = await sizeWith({})
+  const grown = (await sizeWith({ accessToken: token })) - without
+  t.ok(grown < signature.length * 1.5 + 150, `${grown} bytes for a token of ${token.length}`)
+  for (const odd of ['no token', 'a.b', `${token}=`, 'e30.e30.\n', 'ÿ.ÿ.ÿ', '']) await sizeWith({ idToken: odd })
+})
 
 async function waitFor(store: SessionStore): Promise<void> {
   for (;;) {

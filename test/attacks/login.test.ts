@@ -373,12 +373,18 @@ t.test('L26 what is no page gets 401 and no cookie of a sign-in', async (t) => {
     ['any type', { accept: '*/*' }, 'GET'],
     ['JSON', { accept: 'application/json' }, 'GET'],
     ['an image', { 'sec-fetch-dest': 'image' }, 'GET'],
+    ['a manifest', { 'sec-fetch-dest': 'manifest', 'sec-fetch-mode': 'cors' }, 'GET'],
+    ['a script', { 'sec-fetch-dest': 'script', accept: '*/*' }, 'GET'],
+    ['a style', { 'sec-fetch-dest': 'style', accept: 'text/css,*/*;q=0.1' }, 'GET'],
     ['prefetch', { 'sec-fetch-dest': 'document', 'sec-purpose': 'prefetch', accept: 'text/html' }, 'GET'],
+    ['prefetch, as older browsers say it', { 'x-moz': 'prefetch', accept: 'text/html' }, 'GET'],
     ['a POST', { accept: '*/*' }, 'POST'],
   ]
   for (const [what, headers, method] of cases) {
     const answer = await world.client().ask(`${url}/page`, { method, headers })
     t.equal(answer.status, 401, what)
+    t.equal(answer.json().code, 'GW_SIGN_IN_REQUIRED', what)
+    t.ok(answer.json().signIn.startsWith(`${url}/oauth2/start?rd=`), what)
     t.ok(answer.header('www-authenticate'), what)
     t.equal(answer.header('set-cookie'), undefined, what)
   }

@@ -98,9 +98,13 @@ t.test('the least settings load, with every default in place', async (t) => {
             assertion: false,
             albSigner: undefined,
           },
+          authorization: 'auto',
+          clientBasic: false,
+          challenge: ['bearer'],
           onUnauthenticated: 'auto',
           signInBy: 'redirect',
           allowedOrigins: [],
+          cors: { preflight: 'refuse', credentials: false },
           showMissing: false,
           paths: 'strict',
           allowInPath: [],
@@ -246,11 +250,7 @@ t.test('what is not built may be given with its default', async (t) => {
 t.test('what is not built is refused, never ignored', async (t) => {
   const workspace = createWorkspace(t)
   for (const [path, value] of Object.entries({
-    forwardAuth: { proxy: 'nginx' },
     outbound: { caFile: 'x' },
-    'applications.wiki.authorization': 'drop',
-    'applications.wiki.clientBasic': true,
-    'applications.wiki.cors': { preflight: 'refuse' },
     'applications.wiki.reportOnly': { until: '2027-01-01' },
     'applications.wiki.publicFiles': ['/favicon.ico'],
   })) {
@@ -258,6 +258,38 @@ t.test('what is not built is refused, never ignored', async (t) => {
     t.equal(faults.length, 1, path)
     t.match(faults[0], new RegExp(`${path.split('.').at(-1)}.*: is not supported yet`), path)
   }
+})
+
+t.test('what Authorization and other origins may do is checked where it is written', async (t) => {
+  const workspace = createWorkspace(t)
+  const wiki = 'applications.wiki'
+  const listed = { 'pools.staff.bearerClients': ['batch'] }
+  const cases: readonly (readonly [Readonly<Record<string, unknown>>, RegExp])[] = [
+    [{ [`${wiki}.clientBasic`]: true }, /wiki\.clientBasic: lets nobody in: list the app clients in pools\.staff/],
+    [
+      { ...listed, [`${wiki}.clientBasic`]: true, [`${wiki}.authorization`]: 'drop' },
+      /clientBasic: needs authorization/,
+    ],
+    [{ [`${wiki}.challenge`]: ['bearer', 'basic'] }, /wiki\.challenge: must not offer basic without clientBasic/],
+    [{ [`${wiki}.cors`]: { preflight: 'answer' } }, /wiki\.cors: needs allowedOrigins/],
+    [{ 'defaults.cors': { credentials: true } }, /defaults\.cors: has credentials that nobody may send/],
+  ]
+  for (const [change, message] of cases) {
+    const faults = workspace.faults(minimalWith(change))
+    t.equal(faults.length, 1, faults.join('\n'))
+    t.match(faults[0], message)
+  }
+  const inherited = workspace.load(
+    minimalWith({
+      ...listed,
+      [`${wiki}.clientBasic`]: true,
+      [`${wiki}.challenge`]: ['basic'],
+      [`${wiki}.routes`]: { own: { path: '/own/*', authorization: 'application' } },
+    }),
+  )
+  const [whole, own] = inherited.settings.applications[0]?.routes ?? []
+  t.match(whole, { clientBasic: true, challenge: ['basic'] })
+  t.match(own, { clientBasic: false, challenge: ['bearer'] }, 'what is only inherited does nothing')
 })
 
 t.test('what an application allows in its paths holds for all its routes, and may stand in defaults', async (t) => {
@@ -631,6 +663,26 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     'control on the port of the public listener is refused',
     { 'control.port': 8080 },
     /control\.port: must not be the port of listen/,
+  ],
+  [
+    'a listener for proxies on the port of the public listener is refused',
+    { forwardAuth: { proxy: 'nginx', port: 8080 }, trustedProxies: [{ cidr: '127.0.0.1/32', headers: ['for'] }] },
+    /forwardAuth\.port: must not be the port of listen/,
+  ],
+  [
+    'a listener for proxies that trusts none is refused',
+    { forwardAuth: { proxy: 'nginx' } },
+    /forwardAuth: would answer nobody: list the proxy that asks in trustedProxies/,
+  ],
+  [
+    'a listener for proxies that trusts only those who announce connections is refused',
+    { forwardAuth: { proxy: 'nginx' }, trustedProxies: [{ cidr: '127.0.0.1/32', proxyProtocol: true }] },
+    /forwardAuth: would answer nobody/,
+  ],
+  [
+    'a listener for proxies does not guess which proxy asks',
+    { forwardAuth: { port: 9093 } },
+    /forwardAuth\.proxy: .*one of nginx, traefik, caddy, haproxy, envoy/,
   ],
   [
     'control beyond this machine without a token is refused',

@@ -18,18 +18,30 @@ const sitesOf = (more: Partial<SitesOptions> = {}) =>
 t.test('every host has the scheme and port of publicUrl', async (t) => {
   const { main, byHost, origins } = sitesOf()
   t.equal(main.origin, 'https://apps.example.com:8443')
-  t.match(byHost.get('wiki.example.com'), { authority: 'wiki.example.com:8443', origin: 'https://wiki.example.com:8443' })
-  t.equal(sitesOf({ publicUrl: 'https://apps.example.com' }).byHost.get('wiki.example.com')?.authority, 'wiki.example.com')
+  t.match(byHost.get('wiki.example.com'), {
+    authority: 'wiki.example.com:8443',
+    origin: 'https://wiki.example.com:8443',
+  })
+  t.equal(
+    sitesOf({ publicUrl: 'https://apps.example.com' }).byHost.get('wiki.example.com')?.authority,
+    'wiki.example.com',
+  )
   t.equal(origins.size, 4)
 })
 
 t.test('people sign in on the host of publicUrl, or on the first host of their pool, or everywhere', async (t) => {
-  const where = (sites = sitesOf()) => [...sites.byHost.values()].filter(({ signsIn }) => signsIn).map(({ host }) => host)
+  const where = (sites = sitesOf()) =>
+    [...sites.byHost.values()].filter(({ signsIn }) => signsIn).map(({ host }) => host)
   t.same(where(), ['apps.example.com', 'shop.example.com'])
   t.equal(sitesOf().byHost.get('stock.example.com')?.signInOrigin, 'https://shop.example.com:8443')
   t.equal(sitesOf().byHost.get('wiki.example.com')?.signInOrigin, 'https://apps.example.com:8443')
   t.equal(where(sitesOf({ callbackOn: 'eachHost' })).length, 4)
-  const taken = sitesOf({ hosts: [{ host: 'apps.example.com', pool: 'partners' }, { host: 'wiki.example.com', pool: 'staff' }] })
+  const taken = sitesOf({
+    hosts: [
+      { host: 'apps.example.com', pool: 'partners' },
+      { host: 'wiki.example.com', pool: 'staff' },
+    ],
+  })
   t.equal(taken.main.pool, 'partners')
   t.same(where(taken), ['apps.example.com', 'wiki.example.com'])
 })

@@ -5,6 +5,7 @@ import { createClock } from '../helpers/clock.ts'
 import { sendRaw, type RawAnswer } from '../helpers/raw-http.ts'
 import { networksForbidden, startRemoteApplication } from '../helpers/remote-network.ts'
 import { ask, upstreamTarget } from '../helpers/upstream-visitor.ts'
+import { until } from '../helpers/until.ts'
 import { startWorld } from '../helpers/world.ts'
 
 const skip = networksForbidden()
@@ -44,8 +45,11 @@ t.test('RL29 packets that are lost on the way to an application', { skip }, asyn
   await t.test(
     'RL29 a connection that died without a word costs one time limit, and takes the others along',
     async (t) => {
-      await warm()
-      t.equal(await idle(), 3)
+      // Of requests at the same moment one may be over before the next begins, and then they share a connection.
+      await until(async () => {
+        await warm()
+        return (await idle()) > 1
+      })
       remote.cut()
       const dead = await send('/dead', 'POST')
       t.equal(codeOf(dead), '504 GW_UPSTREAM_TIMEOUT')

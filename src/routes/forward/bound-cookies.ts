@@ -38,7 +38,7 @@ export class BoundCookies {
   constructor(options: BoundCookiesOptions) {
     const { request, route, bindings } = options
     this.#options = options
-    const unread = route.access === 'public' || request.bearer !== null
+    const unread = request.access === 'public' || request.bearer !== null
     this.#owner = request.signedInSession?.id ?? (unread ? null : NOBODY)
     // Some servers read names of cookies in any case.
     this.#names = new Set(route.bindCookies.map((name) => name.toLowerCase()))

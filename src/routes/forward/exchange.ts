@@ -6,6 +6,7 @@ import type { Lease, Pin, UpstreamRefusal, Visitor } from '../../adapters/upstre
 import type { RouteSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
 import { answerHeaders, FORGET_PAGES, type AnswerHeaders } from '../../domain/answer-headers.ts'
+import { corsHeaders } from '../../domain/cors.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { RewrittenPath } from '../../domain/rewriting.ts'
 import type { Session } from '../../domain/session.ts'
@@ -168,7 +169,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
   }
 
   #begin(status: number, rawHeaders: readonly string[], more: readonly string[] = []): boolean {
-    const { request, passage, permit, body, bound } = this.#errand
+    const { request, route, passage, permit, body, bound } = this.#errand
     bound?.follow(rawHeaders)
     const answer = answerHeaders(rawHeaders, passage.rules, {
       identified: permit.identity !== null,
@@ -179,6 +180,7 @@ export class Exchange implements Visitor, Watched, Dispatcher.DispatchHandler {
       ownConnection: this.pin !== null,
     })
     answer.headers.push(...more)
+    if (route.cors.preflight === 'answer') answer.headers.push(...corsHeaders(request.raw.headers.origin, route).flat())
     this.#status = status
     this.#answer = answer
     const bodyless = request.method === 'HEAD' || status === 204 || status === 304

@@ -11,6 +11,7 @@ import type { OpenStreams } from '../../adapters/open-streams.ts'
 import type { Lease, UpstreamFault, Upstreams } from '../../adapters/upstreams.ts'
 import type { RouteSettings } from '../../config/settings.ts'
 import { isUpgrade } from '../../domain/client-kind.ts'
+import { preflightHeaders } from '../../domain/cors.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { rewritePath } from '../../domain/rewriting.ts'
 import type { Session } from '../../domain/session.ts'
@@ -101,6 +102,10 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     const { route, permit, target, raw } = request
     if (route === null || permit === null || target === null)
       throw new GatewayError('GW_INTERNAL', { detail: 'no permit to forward' })
+    if (request.isPreflight && route.cors.preflight === 'answer') {
+      answerPreflight(request, reply, route)
+      return
+    }
     const passage = passageOf(route, request.site)
     const path = rewritePath(target.rawPath, target.path, route.prefixes)
     if (path === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'prefix_spelling' })
@@ -116,6 +121,11 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
       { request, reply, route, permit, session, passage, path, pin, body, upgrade, bound, signsOut },
       sender,
     ).begin()
+  }
+
+  function answerPreflight({ raw }: FastifyRequest, reply: FastifyReply, route: RouteSettings): void {
+    for (const [name, value] of preflightHeaders(raw.headers, route)) reply.header(name, value)
+    void reply.code(204).send()
   }
 
   function boundCookiesOf(request: FastifyRequest, route: RouteSettings): BoundCookies | null {

@@ -5,6 +5,7 @@ import type { Pin, Upstream, Upstreams } from '../../adapters/upstreams.ts'
 import type { HeaderChanges, RouteSettings, UpstreamSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
 import type { AnswerRules } from '../../domain/answer-headers.ts'
+import { OWN_CORS_HEADERS } from '../../domain/cors.ts'
 import { identityHeaderNames } from '../../domain/identity-headers.ts'
 import { withIdentity, type RequestChanges } from '../../domain/request-headers.ts'
 import { foldHeaderName, isReservedHeader } from '../../domain/reserved-headers.ts'
@@ -101,6 +102,7 @@ function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageO
   const changes = requestChanges(route.requestHeaders, ours.names)
   const proofsOf = options.proofs.of(route)
   const isAuthorizationOurs = hostsOf(route.upstream).some((host) => ours.authorizedHosts.has(host))
+  const withholdsAuthorization = route.authorization === 'gateway' || route.authorization === 'drop'
   return {
     upstream,
     isCrowded: (connected) => options.overload.reason === 'memory' || (connected && upstream.isCrowded()),
@@ -122,8 +124,8 @@ function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageO
         requestId: request.id,
         traceparent: `00-${trace}-${trace.slice(16)}-00`,
         hop: request.hops + 1,
-        proofs: proofsOf === null ? NOTHING : proofsOf(permit, { session, bearer: request.bearer }),
-        dropAuthorization: isAuthorizationOurs || request.bearer !== null,
+        proofs: proofsOf === null ? NOTHING : proofsOf(permit, { session, bearer: tokenOf(request) }),
+        dropAuthorization: isAuthorizationOurs || withholdsAuthorization || request.bearer !== null,
         changes,
         withheldCookies: bound?.withheld ?? null,
         ownConnection: pin !== null,
@@ -156,7 +158,13 @@ function answerRules(route: RouteSettings, site: Site): AnswerRules {
     set: Object.entries(responseHeaders.set).flat(),
     setIfAbsent: Object.entries(responseHeaders.setIfAbsent).flat(),
     // What is set replaces what was there.
-    remove: new Set([...responseHeaders.remove, ...Object.keys(responseHeaders.set)].map((name) => name.toLowerCase())),
+    remove: new Set(
+      [
+        ...responseHeaders.remove,
+        ...Object.keys(responseHeaders.set),
+        ...(route.cors.preflight === 'answer' ? OWN_CORS_HEADERS : []),
+      ].map((name) => name.toLowerCase()),
+    ),
     cookies: { dropDomain: cookies.domain === 'drop', secure: cookies.secure },
   }
 }
@@ -170,3 +178,6 @@ function publicAddress({ upstream, prefixes }: RouteSettings, { authority, origi
     upstreamPrefix: own[0]?.pathname.replace(/\/$/, '') ?? '',
   }
 }
+
+/** The token that the request brought; a client that showed its password has none to show. */
+const tokenOf = ({ bearer }: FastifyRequest): string | null => (bearer?.kind === 'token' ? bearer.token : null)

@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { installedProxies, type InstalledProxy } from '../helpers/asking-proxies.ts'
+import type { Client } from '../helpers/client.ts'
+import { startProgram } from '../helpers/program.ts'
+import { askedBy, machineToken } from '../helpers/questions.ts'
+import { sendRaw } from '../helpers/raw-http.ts'
+import { freePort, startWorld, type World } from '../helpers/world.ts'
+
+interface Teardown {
+  teardown(fn: () => unknown): unknown
+}
+
+const ALICE = { email: 'alice@example.com', email_verified: 'true' }
+/** More than one cookie holds. */
+const MANY_GROUPS = Array.from({ length: 90 }, () => randomBytes(18).toString('base64url'))
+
+/** A gateway that the proxy asks, and the proxy at the public address, in front of the application. */
+async function startBehind(t: Teardown, proxy: InstalledProxy, application?: number): Promise<World> {
+  const person = (groups: string[]) => ({ password: 'Passw0rd!', groups, attributes: ALICE })
+  const users = { alice: person(['admins', 'ops']), bob: person([]), carol: person(MANY_GROUPS) }
+  const world = await startWorld(t, { settings: askedBy(proxy.name), listen: { port: 0 }, pool: { users } })
+  await proxy.start(t, {
+    public: world.port,
+    gateway: world.gateway.port,
+    forwardAuth: world.gateway.forwardAuthPort ?? 0,
+    application: application ?? world.application.port,
+  })
+  return world
+}
+
+const FORGED = {
+  'X-Forwarded-User': 'mallory',
+  'X-Forwarded-Email': 'mallory@x',
+  'X-Forwarded-Groups': 'admins',
+  'X-Forwarded-Preferred-Username': 'mallory',
+  X_Forwarded_Email: 'mallory@x',
+  'Remote-User': 'mallory',
+  'X-Auth-Request-User': 'mallory',
+  'X-Amzn-Oidc-Data': 'mallory',
+  'X-Original-URL': '/public/mallory',
+  'X-Gateway-Jwt-Assertion': 'mallory',
+}
+
+const cookiesOf = (browser: Client, { url }: World) => browser.jarOf(new URL(url).host)
+
+for (const proxy of installedProxies) {
+  t.test(
+    `${proxy.name} lets in whom the gateway permits, by our example of its configuration`,
+    { skip: proxy.skip },
+    async (t) => {
+      const world = await startBehind(t, proxy)
+      const { url, port, application, clock } = world
+      const browser = world.client()
+
+      await t.test('people sign in through it, and the application learns who they are', async (t) => {
+        const landed = await browser.signIn(`${url}/page?x=%20y&z=1`)
+        t.equal(landed.status, 200)
+        t.equal(application.last().url, '/page?x=%20y&z=1')
+        t.match(application.last().headers, {
+          'x-forwarded-email': 'alice@example.com',
+          'x-forwarded-groups': 'admins,ops',
+          host: new URL(url).host,
+        })
+        t.match(application.last().headers['x-forwarded-user'], /^[\w-]{20,}$/)
+      })
+
+      await t.test(
+        'H01 H03 H15 forged headers and cookies of ours do not get through, on public routes neither',
+        async (t) => {
+          cookiesOf(browser, world).set('theme', 'dark')
+          await browser.ask(`${url}/page`, { headers: FORGED })
+          t.notMatch(application.last().rawHeaders.join('\n'), /mallory|__Host-gateway/)
+          t.equal(application.last().headers.cookie, 'theme=dark')
+          t.equal(application.last().headers['x-forwarded-email'], 'alice@example.com')
+          const stranger = await world.client().ask(`${url}/public/x`, { headers: FORGED })
+          t.equal(stranger.status, 200)
+          t.notMatch(application.last().rawHeaders.join('\n'), /mallory/)
+          t.equal(application.last().url, '/public/x')
+        },
+      )
+
+      await t.test('who may not pass does not reach the application', async (t) => {
+        const before = application.seen.length
+        const bob = world.client()
+        await bob.signIn(`${url}/oauth2/start?rd=/admin/x`, 'bob')
+        t.equal((await bob.ask(`${url}/admin/x`)).status, 403)
+        const program = await world.client().ask(`${url}/api/orders/1`)
+        t.equal(program.status, 401)
+        t.match(program.header('www-authenticate'), 'Bearer')
+        const cookie = [...cookiesOf(browser, world)].map(([name, value]) => `${name}=${value}`).join('; ')
+        for (const path of ['/public/..%2fadmin/x', '/public/%2e%2e/admin/x', '/public//x', '/public/;/../admin'])
+          t.ok((await sendRaw(port, `GET ${path} HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)).status >= 400, path)
+        const evil = { origin: 'https://evil.example' }
+        t.equal((await browser.ask(`${url}/form`, { method: 'POST', headers: evil, body: 'a=1' })).status, 403)
+        const upgrade = [
+          'Connection: Upgrade',
+          'Upgrade: websocket',
+          'Sec-WebSocket-Version: 13',
+          'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+        ]
+        const lines = [`GET /ws HTTP/1.1`, `Host: localhost:${port}`, `Cookie: ${cookie}`, ...upgrade]
+        t.equal((await sendRaw(port, [...lines, 'Origin: https://evil.example', '', ''].join('\r\n'))).status, 403)
+        t.equal(application.seen.length, before)
+      })
+
+      await t.test('bodies go to the application, and machines pass by their tokens', async (t) => {
+        const posted = await browser.ask(`${url}/form`, { method: 'POST', headers: { origin: url }, body: 'a=1&b=2' })
+        t.equal(posted.status, 200)
+        t.equal(application.last().body.toString(), 'a=1&b=2')
+        const authorization = `Bearer ${await machineToken(world)}`
+        t.equal((await world.client().ask(`${url}/api/orders/1`, { headers: { authorization } })).status, 200)
+        t.equal(application.last().headers['x-forwarded-user'], 'orders-batch')
+        t.notOk(application.last().headers.authorization, 'and the token goes no further')
+        const broken = await world
+          .client()
+          .ask(`${url}/api/orders/1`, { headers: { authorization: `${authorization}x` } })
+        t.equal(broken.status, 401)
+      })
+
+      await t.test('a renewed session reaches the browser, and a sign-out ends it', async (t) => {
+        clock.advance(310)
+        const before = cookiesOf(browser, world).get('__Host-gateway')
+        const renewed = await browser.ask(`${url}/page`)
+        t.equal(renewed.status, 200)
+        t.match([renewed.headers['set-cookie']].flat().join('\n'), /^__Host-gateway=[^;]+;.*HttpOnly/i)
+        t.not(cookiesOf(browser, world).get('__Host-gateway'), before)
+        t.equal((await browser.ask(`${url}/page`)).header('set-cookie'), undefined)
+        await browser.submit(await browser.visit(`${url}/oauth2/sign_out`), {})
+        const gone = await browser.ask(`${url}/page`, { headers: { accept: 'text/html' } })
+        t.equal(gone.status, 302)
+        t.match(gone.header('location'), `${url}/oauth2/start?rd=%2Fpage`)
+      })
+
+      await t.test('a session that fills two cookies comes back in both', async (t) => {
+        const carol = world.client()
+        t.equal((await carol.signIn(`${url}/page`, 'carol')).status, 200)
+        clock.advance(310)
+        const renewed = await carol.ask(`${url}/page`)
+        t.equal(renewed.status, 200)
+        const names = [renewed.headers['set-cookie'] ?? []].flat().map((cookie) => cookie.split('=', 1)[0])
+        t.same(names, ['__Host-gateway', '__Host-gateway.1'])
+        t.equal((await carol.ask(`${url}/page`)).status, 200)
+      })
+
+      await t.test('while the gateway is away nobody is let in', async (t) => {
+        const before = application.seen.length
+        await world.gateway.close()
+        t.ok((await world.client().ask(`${url}/public/x`)).status >= 500)
+        t.equal(application.seen.length, before)
+      })
+    },
+  )
+}
+
+const APACHE = '/usr/sbin/apache2'
+
+/** An application of old: it lets administrators in by the groups that a header tells, and says in one of its own whom it saw. */
+async function startApache(t: Teardown): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'apache-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const port = await freePort()
+  const file = join(folder, 'apache.conf')
+  // It serves as another user.
+  chmodSync(folder, 0o755)
+  for (const place of ['.', 'admin', 'public']) {
+    mkdirSync(join(folder, 'root', place), { recursive: true })
+    writeFileSync(join(folder, 'root', place, 'index.txt'), `this is ${place}\n`)
+  }
+  const module = (name: string) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`
+  writeFileSync(
+    file,
+    `ServerRoot ${folder}
+ServerName localhost
+Listen 127.0.0.1:${port}
+PidFile ${folder}/pid
+ErrorLog ${folder}/error.log
+${['mpm_event', 'authz_core', 'headers', 'setenvif'].map(module).join('\n')}
+User www-data
+Group www-data
+DocumentRoot ${folder}/root
+SetEnvIf X-Forwarded-Groups "(^|,)admins(,|$)" IS_ADMIN
+<Location "/admin">
+  Require env IS_ADMIN
+</Location>
+Header always set X-Legacy-Saw "expr=%{HTTP:X-Forwarded-Email}"
+Header always set X-Legacy-Cookies "expr=%{HTTP:Cookie}"
+`,
+  )
+  // -X: one process, which ends when it is told to.
+  await startProgram(t, [APACHE, '-X', '-f', file], port)
+  return port
+}
+
+const [nginx] = installedProxies
+const noApache = existsSync(APACHE) ? false : `no ${APACHE} on this machine`
+
+t.test(
+  'an old application behind nginx believes the headers that the gateway tells, with its own rules on top',
+  { skip: nginx?.skip || noApache },
+  async (t) => {
+    if (nginx === undefined) throw new Error('no nginx among the proxies')
+    const { url, client } = await startBehind(t, nginx, await startApache(t))
+    const alice = client()
+    const landed = await alice.signIn(`${url}/admin/index.txt`)
+    t.equal(landed.status, 200)
+    t.equal(landed.text, 'this is admin\n')
+    t.equal(landed.header('x-legacy-saw'), 'alice@example.com')
+    t.notMatch(landed.header('x-legacy-cookies'), '__Host-gateway')
+    const stranger = await client().ask(`${url}/public/index.txt`, { headers: FORGED })
+    t.equal(stranger.status, 200)
+    t.notMatch(stranger.header('x-legacy-saw'), 'mallory')
+  },
+)
