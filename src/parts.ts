@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { BasicClients } from './adapters/basic-clients.ts'
 import type { Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
@@ -15,28 +14,22 @@ import { createOverload, type MemoryUse, type Overload, type OverloadReason } fr
 import { createHandovers, type Handovers } from './adapters/handovers.ts'
 import { createIdentityProofs, type IdentityProofs } from './adapters/identity-proofs.ts'
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
-import { createRedis, type Redis } from './adapters/redis.ts'
-import { createRedisKeys, type RedisKeys } from './adapters/redis-keys.ts'
+import type { Redis } from './adapters/redis.ts'
+import { createRedisKeys } from './adapters/redis-keys.ts'
 import { createRedisStore } from './adapters/redis-session-store.ts'
-import { createRefreshAnswers } from './adapters/refresh-answers.ts'
-import { createRefresher, type Refresher, type RefreshOutcome } from './adapters/refresher.ts'
-import { createRevocationLog } from './adapters/revocation-log.ts'
-import { createRevocations, type Revocations } from './adapters/revocations.ts'
+import type { Refresher, RefreshOutcome } from './adapters/refresher.ts'
+import type { Revocations } from './adapters/revocations.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
-import { createSeal, deriveKey, type Seal } from './adapters/seal.ts'
+import { createSeal, deriveKey } from './adapters/seal.ts'
 import { createSealedHandleStore } from './adapters/sealed-handle-store.ts'
-import type { RefreshAtPool } from './adapters/session-refresh.ts'
 import { severalBasicClients, severalBearers } from './adapters/several-bearers.ts'
 import type { HostStores, SessionStore } from './adapters/session-store.ts'
 import { createSigningKeys, type SigningKeys } from './adapters/signing-keys.ts'
-import { createSessionRecords } from './adapters/session-records.ts'
-import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
-import { parseRedisAddress } from './domain/redis-address.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
@@ -47,6 +40,7 @@ import type { KeptTokens, Session } from './domain/session.ts'
 import { createSites, type Site, type Sites } from './domain/site.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { Logger } from 'pino'
+import { createRefresherOf, neededRedis, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
 
 /** Everything that the servers are made of, made once from the settings. */
 export interface Parts {
@@ -145,11 +139,6 @@ export interface Shared {
   readonly findLogins: (query: LoginQuery) => Promise<readonly LoginRecord[]>
 }
 
-/** Cognito makes none that lives longer. */
-const LONGEST_ACCESS_TOKEN_MS = 86_400_000
-/** The life of a refresh token, unless the app client says otherwise: as long may a program bring tokens of an old sign-in. */
-const REVOCATIONS_KEPT_MS = 30 * 86_400_000
-
 export function createParts(options: PartsOptions): Parts {
   const {
     settings,
@@ -202,7 +191,11 @@ export function createParts(options: PartsOptions): Parts {
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
-  const revocations = openRevocations({ settings, now, ticks, log, redis, keys: redisKeys }, streams, shared)
+  const revocations = openRevocations(
+    { settings, now, ticks, log, redis, keys: redisKeys },
+    streams,
+    shared?.tellRevoked,
+  )
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
@@ -309,38 +302,6 @@ export function createParts(options: PartsOptions): Parts {
   }
 }
 
-interface RedisUsers {
-  readonly metrics: Metrics
-  readonly log: Logger
-  readonly keys: RedisKeys
-}
-
-/** At most one connection per process, with either store. */
-function openRedis({ session }: Settings, { metrics, log, keys }: RedisUsers): Redis | null {
-  if (session.redis === undefined) return null
-  const { url, caFile } = session.redis
-  const { address } = parseRedisAddress(url.reveal())
-  if (address === undefined) throw new TypeError('the address of Redis is malformed after every check')
-  return createRedis({
-    address,
-    ca: caFile === undefined ? undefined : readFileSync(caFile, 'utf8'),
-    probeKey: keys.probe,
-    onCommand(operation, result, seconds) {
-      metrics.observe('session_store_duration_seconds', seconds, { operation })
-      if (result === 'failed') metrics.count('session_store_errors_total', { operation })
-    },
-    onChange(up, kind) {
-      if (up) log.info({ event: 'store_up' }, 'Redis answers again')
-      else log.warn({ event: 'store_down', kind }, 'Redis does not do what it is asked; trying on')
-    },
-    onEviction: (policy) =>
-      log.warn(
-        { event: 'store_evicts', policy },
-        'Redis throws sessions away when its memory is full, and their people out: set maxmemory-policy noeviction',
-      ),
-  })
-}
-
 /** Sessions that are remembered so that they need not be opened each time, over all hosts but the first. */
 const REMEMBERED_ELSEWHERE = 10_000
 
@@ -363,65 +324,14 @@ function openHostStores(
   }
 }
 
-/** What the checks have made sure of. */
-function neededRedis({ session }: Settings, redis: Redis | null) {
-  if (redis === null || session.redis === undefined) throw new TypeError('store: redis without session.redis')
-  return { redis, limits: session, outageGraceSeconds: session.redis.outageGraceSeconds }
-}
-
 function placedKeys({ session }: Settings): readonly PlacedKey[] {
   return session.keys.map((secret) => ({ place: secret.origin, key: Buffer.from(secret.reveal(), 'base64url') }))
-}
-
-interface RevocationParts {
-  readonly settings: Settings
-  readonly now: () => number
-  readonly ticks: () => number
-  readonly log: Logger
-  readonly redis: Redis | null
-  readonly keys: RedisKeys
-}
-
-function openRevocations(
-  { settings, now, ticks, log, redis, keys }: RevocationParts,
-  streams: OpenStreams,
-  shared: Shared | undefined,
-): Revocations {
-  const maxAgeMs = settings.session.maxAgeSeconds * 1000
-  const keepMs = {
-    sessions: maxAgeMs + LONGEST_ACCESS_TOKEN_MS,
-    others: Math.max(maxAgeMs, REVOCATIONS_KEPT_MS),
-  }
-  const revocations = createRevocations({
-    now,
-    ticks,
-    keepMs,
-    openLog: redis === null ? null : (onRead) => createRevocationLog({ redis, keys, keepMs, onRead, log }),
-    tell: shared?.tellRevoked,
-    onRevoked(revocation) {
-      if (revocation.kind === 'session') streams.ended(revocation.id)
-      else streams.revoked((person) => revocations.coversSignIn(person))
-    },
-  })
-  revokeAsSet(settings, revocations)
-  return revocations
-}
-
-function revokeAsSet({ session }: Settings, revocations: Revocations): void {
-  const before = session.revokeAllBefore
-  if (before !== undefined) revocations.learn({ kind: 'everything', before })
 }
 
 function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, limitBytes }: MemoryUse): void {
   const figures = { heldMiB: Math.round(heldBytes / 1_048_576), limitMiB: Math.round(limitBytes / 1_048_576) }
   if (reason === null) log.info({ event: 'overload_over', ...figures }, 'new requests are taken again')
   else log.warn({ event: 'overloaded', reason, ...figures }, 'new requests are refused')
-}
-
-/** One refresh at a time per session, in this process and, where there are several, in all of them. */
-function createRefresherOf(elsewhere: SharedRefresh, now: () => number): Refresher {
-  const here = createRefresher({ now, refresh: elsewhere.refresh })
-  return { ...here, settle: async (session) => elsewhere.settle(await here.settle(session)) }
 }
 
 function unknownPool(name: string): never {
@@ -452,29 +362,3 @@ function tokensWorthKeeping(routes: readonly RouteSettings[]): KeptTokens {
 }
 
 const pemsOf = (secrets: readonly Secret[]): readonly string[] => secrets.map((secret) => secret.reveal())
-
-interface Together {
-  readonly settings: Settings
-  readonly redis: Redis | null
-  readonly keys: RedisKeys
-  readonly seal: Seal
-  readonly answerSeal: Seal
-  readonly now: () => number
-  readonly ticks: () => number
-}
-
-/** Where there is a Redis, replicas refresh a session once for all of them. */
-function together(atPool: RefreshAtPool, { settings, redis, answerSeal, ...rest }: Together): SharedRefresh {
-  if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
-  const { keys, ticks } = rest
-  return createSharedRefresh({
-    redis,
-    keys,
-    answers: createRefreshAnswers({ redis, keys, seal: answerSeal }),
-    atPool,
-    ticks,
-    ...(settings.session.store === 'redis'
-      ? { records: createSessionRecords({ ...rest, redis, limits: settings.session }) }
-      : {}),
-  })
-}

@@ -73,12 +73,16 @@ function copiesCookies(proxy: AskingProxy, status: number): boolean {
   return proxy === 'nginx' || (proxy === 'caddy' && status < 300)
 }
 
+/** What is no fault of ours, though its status looks like one. */
+const REFUSALS = new Set([501, 508])
+
 /**
  * nginx knows yes, 401 and 403, and takes everything else for a fault of ours. A question that nobody can answer is one; a request that may
  * not pass for another reason is refused.
  */
 export function statusForNginx(status: number, { raw }: FastifyRequest): number {
-  return raw.question?.ok === true && status >= 400 && status < 500 && status !== 401 ? 403 : status
+  const isRefusal = (status >= 400 && status < 500 && status !== 401) || REFUSALS.has(status)
+  return raw.question?.ok === true && isRefusal ? 403 : status
 }
 
 export const question = fp(hook, { name: 'question', fastify: '5.x', dependencies: ['error-handler', 'observe'] })

@@ -175,6 +175,29 @@ t.test('what another site sends with a person’s cookie is refused, a WebSocket
   t.equal(await status('GET', own, key), 202)
 })
 
+t.test(
+  'A04 what the gateway would not pass on it does not permit: its own preflights, and WebSockets that are off',
+  async (t) => {
+    const allowedOrigins = ['https://intranet.example']
+    const rest = { upstream: 'http://127.0.0.1:9', access: 'signedIn', webSocket: { allow: false }, allowedOrigins }
+    const routes = { own: { path: '/own/*', cors: { preflight: 'application' } } }
+    for (const proxy of ['nginx', 'traefik'] as const) {
+      const applications = { sample: { ...rest, cors: { preflight: 'answer' }, routes } }
+      const world = await startWorld(t, { settings: { ...askedBy(proxy), applications } })
+      const preflight = ['Origin: https://intranet.example', 'Access-Control-Request-Method: PUT']
+      const asked = { method: 'OPTIONS', headers: preflight }
+      t.equal((await ask(world, proxy, { target: '/x', ...asked })).status, 403)
+      const passed = await ask(world, proxy, { target: '/own/x', ...asked })
+      t.equal(passed.status, 202, 'the application judges them')
+      t.equal(passed.header('x-forwarded-user'), '')
+      t.equal((await ask(world, proxy, { target: '/own/x', headers: preflight })).status, 401)
+      const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
+      const socket = { target: '/ws', headers: [await cookieLine(world), key, `Origin: ${world.url}`] }
+      t.equal((await ask(world, proxy, socket)).status, proxy === 'nginx' ? 403 : 501)
+    }
+  },
+)
+
 t.test('a question is written down and counted as the request that it is about', async (t) => {
   const world = await startWorld(t, { settings: askedBy('haproxy') })
   await ask(world, 'haproxy', { target: '/public/x?secret=1', method: 'HEAD' })

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import type { RouteSettings } from '../../config/settings.ts'
+import { isUpgrade } from '../../domain/client-kind.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { identityHeaderNames } from '../../domain/identity-headers.ts'
 import type { AskingProxy } from '../../domain/proxy-question.ts'
@@ -37,6 +38,7 @@ export const forwardAuth: FastifyPluginAsync<ForwardAuthOptions> = async (app, o
     const { route, permit, target } = request
     if (route === null || permit === null || target === null)
       throw new GatewayError('GW_INTERNAL', { detail: 'no permit to tell of' })
+    requireOfRoute(request, route)
     const answer: Record<string, string> = Object.fromEntries(names.map((name) => [name, '']))
     // A bearer token decides alone, whatever session came along.
     const session = permit.identity === null || request.bearer !== null ? null : request.signedInSession
@@ -51,6 +53,15 @@ export const forwardAuth: FastifyPluginAsync<ForwardAuthOptions> = async (app, o
     }
     return answer
   }
+}
+
+/** What the public listener would not pass on to the application either. */
+function requireOfRoute({ raw, isPreflight }: FastifyRequest, route: RouteSettings): void {
+  // Our own answer would have to be a success, and that is a permit here.
+  if (isPreflight && route.cors.preflight === 'answer')
+    throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'question_preflight' })
+  if (isUpgrade(raw.headers) && !route.webSocket.allow)
+    throw new GatewayError('GW_UPGRADE_UNSUPPORTED', { reason: 'upgrade' })
 }
 
 /** What any route tells: an application must not believe a client on one route what we say on another. Cookies and tokens of ours stay here. */
