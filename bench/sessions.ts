@@ -7,6 +7,7 @@ import { createRedisKeys } from '../src/adapters/redis-keys.ts'
 import { createRedisStore } from '../src/adapters/redis-session-store.ts'
 import { createRevocations } from '../src/adapters/revocations.ts'
 import { createSeal } from '../src/adapters/seal.ts'
+import { createSessionRecords } from '../src/adapters/session-records.ts'
 import type { SessionStore } from '../src/adapters/session-store.ts'
 import { readArguments } from '../src/commands/arguments.ts'
 import { UsageError } from '../src/commands/command.ts'
@@ -118,19 +119,19 @@ function storeOpener(run: BenchRun, port: number): () => Promise<SessionStore> {
     const redis = openRedis(port, keys.probe)
     run.teardown(() => redis.close())
     while (!(await redis.check())) await pause(10)
+    const seal = createSeal([key], 'session', 'bench')
+    const limits = { idleTimeoutSeconds: 28_800, maxAgeSeconds: 43_200 }
     return createRedisStore({
       redis,
-      keys,
-      seal: createSeal([key], 'session', 'bench'),
+      records: createSessionRecords({ redis, keys, seal, limits, now: Date.now }),
+      seal,
       revocations: createRevocations({
         now: Date.now,
         ticks: () => performance.now(),
         keepMs: { sessions: 43_200_000, others: 43_200_000 },
         openLog: null,
       }),
-      limits: { idleTimeoutSeconds: 28_800, maxAgeSeconds: 43_200 },
       outageGraceSeconds: 300,
-      now: Date.now,
       ticks: () => performance.now(),
     })
   }

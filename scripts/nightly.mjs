@@ -3,6 +3,7 @@ import { build, install, node } from './prepare.mjs'
 
 const jobs = {
   property: { file: 'build/test/attacks/paths-property.test.js', variable: 'PROPERTY_RUNS', number: 100_000 },
+  rules: { file: 'build/test/attacks/rules-property.test.js', variable: 'PROPERTY_RUNS', number: 20_000 },
   smuggling: { file: 'build/test/end-to-end/smuggling.test.js', variable: 'PROPERTY_RUNS', number: 256 },
   'slow-clients': { file: 'build/test/faults/overload.test.js', variable: 'SLOW_CLIENTS', number: 10_000 },
 }

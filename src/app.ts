@@ -106,7 +106,7 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     metrics,
     now,
   })
-  await app.register(authorize, { metrics })
+  await app.register(authorize, { metrics, now })
 }
 
 /** Address of the script of our pages. */

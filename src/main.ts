@@ -6,6 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { check } from './commands/check.ts'
 import { UsageError, type Command, type CommandContext } from './commands/command.ts'
 import { demo } from './commands/demo.ts'
+import { explain } from './commands/explain.ts'
 import { keygen } from './commands/keygen.ts'
 import { localPool } from './commands/local-pool.ts'
 import { probeUpstream } from './commands/probe-upstream.ts'
@@ -16,7 +17,7 @@ import { serve } from './commands/serve.ts'
 // only full collections look: at random, and for up to a tenth of what each request costs.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
-const commands: readonly Command[] = [serve, check, revoke, probeUpstream, keygen, demo, localPool]
+const commands: readonly Command[] = [serve, check, explain, revoke, probeUpstream, keygen, demo, localPool]
 const packageFolder = join(import.meta.dirname, '..')
 
 function version(): string {

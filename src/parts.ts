@@ -30,6 +30,7 @@ import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-pr
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { claimsAsked } from './domain/conditions.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
@@ -40,7 +41,7 @@ import type { KeptTokens, Session } from './domain/session.ts'
 import { createSites, type Site, type Sites } from './domain/site.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { Logger } from 'pino'
-import { createRefresherOf, neededRedis, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
+import { createRefresherOf, openRecords, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
 
 /** Everything that the servers are made of, made once from the settings. */
 export interface Parts {
@@ -207,25 +208,24 @@ export function createParts(options: PartsOptions): Parts {
   const poolOf = (name: string): PoolParts => pools.get(name) ?? unknownPool(name)
   const seal = createSeal(keys, 'session', contextOf(poolOf(sites.main.pool)))
   const onWritten = (session: Session): void => streams.renewed(session)
+  const inRedis = openRecords(settings, { redis, keys: redisKeys, seal, now })
   const store =
-    settings.session.store === 'redis'
-      ? createRedisStore({ ...neededRedis(settings, redis), keys: redisKeys, seal, revocations, now, ticks, onWritten })
-      : createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
+    inRedis === null
+      ? createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
+      : createRedisStore({ ...inRedis, revocations, ticks, onWritten })
   const stores = openHostStores(sites, store, ({ host, pool }, remembered) => {
     const hostSeal = createSeal(keys, 'session', `${contextOf(poolOf(pool))} ${host}`)
-    return settings.session.store === 'redis'
-      ? createSealedHandleStore(store, hostSeal, remembered)
-      : createCookieStore({ seal: hostSeal, revocations, maxTextBytes: maxSessionTextBytes, onWritten, remembered })
+    return inRedis === null
+      ? createCookieStore({ seal: hostSeal, revocations, maxTextBytes: maxSessionTextBytes, onWritten, remembered })
+      : createSealedHandleStore(store, hostSeal, remembered)
   })
   const refresher = createRefresherOf(
     shared ??
       together(async (session, hold) => poolOf(session.person.pool).refresh(session, hold), {
-        settings,
         redis,
+        records: inRedis?.records ?? null,
         keys: redisKeys,
-        seal,
         answerSeal: createSeal(keys, 'refresh', context),
-        now,
         ticks,
       }),
     ticks,
@@ -344,9 +344,7 @@ function oldest(ages: readonly (number | null)[]): number | null {
 
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */
 function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[] {
-  const asked = routes.flatMap(({ access }) =>
-    typeof access === 'string' ? [] : access.flatMap((entry) => Object.keys(entry.claims ?? {})),
-  )
+  const asked = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
   const told = routes.flatMap(({ identity }) => claimsTold(identity))
   return [...new Set([...asked, ...told])]
 }

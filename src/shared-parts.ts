@@ -10,7 +10,7 @@ import { createRevocationLog } from './adapters/revocation-log.ts'
 import { createRevocations, type Revocations } from './adapters/revocations.ts'
 import type { Seal } from './adapters/seal.ts'
 import type { RefreshAtPool } from './adapters/session-refresh.ts'
-import { createSessionRecords } from './adapters/session-records.ts'
+import { createSessionRecords, type SessionRecords } from './adapters/session-records.ts'
 import { createSharedRefresh, type SharedRefresh } from './adapters/shared-refresh.ts'
 import type { Settings } from './config/settings.ts'
 import { parseRedisAddress } from './domain/redis-address.ts'
@@ -56,10 +56,20 @@ export function openRedis({ session }: Settings, { metrics, log, keys }: RedisUs
   })
 }
 
-/** What the checks have made sure of. */
-export function neededRedis({ session }: Settings, redis: Redis | null) {
+interface RecordParts {
+  readonly redis: Redis | null
+  readonly keys: RedisKeys
+  readonly seal: Seal
+  readonly now: () => number
+}
+
+/** What a store over Redis is made of; null where browsers hold the sessions. */
+export function openRecords({ session }: Settings, { redis, ...rest }: RecordParts) {
+  if (session.store === 'cookie') return null
+  // The checks have made sure of it.
   if (redis === null || session.redis === undefined) throw new TypeError('store: redis without session.redis')
-  return { redis, limits: session, outageGraceSeconds: session.redis.outageGraceSeconds }
+  const records = createSessionRecords({ ...rest, redis, limits: session })
+  return { redis, records, seal: rest.seal, outageGraceSeconds: session.redis.outageGraceSeconds }
 }
 
 interface RevocationParts {
@@ -110,27 +120,17 @@ export function createRefresherOf(elsewhere: SharedRefresh, now: () => number): 
 }
 
 interface Together {
-  readonly settings: Settings
   readonly redis: Redis | null
+  /** Null where browsers hold the sessions. */
+  readonly records: SessionRecords | null
   readonly keys: RedisKeys
-  readonly seal: Seal
   readonly answerSeal: Seal
-  readonly now: () => number
   readonly ticks: () => number
 }
 
 /** Where there is a Redis, replicas refresh a session once for all of them. */
-export function together(atPool: RefreshAtPool, { settings, redis, answerSeal, ...rest }: Together): SharedRefresh {
+export function together(atPool: RefreshAtPool, { redis, records, answerSeal, keys, ticks }: Together): SharedRefresh {
   if (redis === null) return { refresh: async (session) => atPool(session), settle: async (session) => session }
-  const { keys, ticks } = rest
-  return createSharedRefresh({
-    redis,
-    keys,
-    answers: createRefreshAnswers({ redis, keys, seal: answerSeal }),
-    atPool,
-    ticks,
-    ...(settings.session.store === 'redis'
-      ? { records: createSessionRecords({ ...rest, redis, limits: settings.session }) }
-      : {}),
-  })
+  const answers = createRefreshAnswers({ redis, keys, seal: answerSeal })
+  return createSharedRefresh({ redis, keys, answers, atPool, ticks, records: records ?? undefined })
 }

@@ -35,7 +35,7 @@ t.test('1. No route exists that does not state its access', async (t) => {
   )
   t.same(
     matchers.map(([name]) => name),
-    ['config/check-sign-out.ts', 'plugins/locate.ts'],
+    ['config/check-sign-out.ts', 'domain/locate-request.ts'],
     'and whoever asks for one, at start or for a request, asks the one matcher',
   )
 })
@@ -70,10 +70,11 @@ const forwarding: Forwarding = {
   changes: null,
   withheldCookies: null,
   ownConnection: false,
+  methodOverride: false,
 }
 
 t.test('3. No header of a reserved family that a client sent reaches an application, in any spelling', async (t) => {
-  const decision = decide('signedIn', 'staff', alice())
+  const decision = decide({ access: 'signedIn', pool: 'staff' }, alice(), { address: '', now: 0 })
   if (decision.kind !== 'permit') throw new Error('no permit')
   const separator = fc.constantFrom('-', '_', '.', '~', '!', '`', '*', '+', '|', '^', '#', '$', '%', '&', "'")
   const family = fc.constantFrom(

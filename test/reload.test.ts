@@ -42,7 +42,7 @@ async function startChanging(t: Parameters<typeof startWorld>[0], options: World
 const lines = ({ log }: Pick<World, 'log'>, event: string) =>
   log.map((line) => JSON.parse(line)).filter((line) => line.event === event)
 
-t.test('a key is added, made the first and the old one removed while people go on working', async (t) => {
+t.test('K21 a key is added, made the first and the old one removed while people go on working', async (t) => {
   const world = await startChanging(t, {
     answer: (_request, response) => {
       response.setHeader('cache-control', 'public, max-age=600')
@@ -184,7 +184,7 @@ t.test('settings with a fault change nothing, are told about once, and are taken
   t.equal((await browser.ask(`${world.url}/page`)).status, 200)
 })
 
-t.test('what cannot change while the gateway runs is named in a warning, without its value', async (t) => {
+t.test('A14 K21 what cannot change while the gateway runs is named in a warning, without its value', async (t) => {
   const world = await startChanging(t)
   await world.edit((settings) => {
     settings.shutdown.drainDelaySeconds = 7
@@ -197,6 +197,8 @@ t.test('what cannot change while the gateway runs is named in a warning, without
   t.same(warnings[0].settings, ['shutdown.drainDelaySeconds', 'applications.sample.routes.admin.access'])
   t.notMatch(world.log.join(''), 'canary')
   t.equal(await world.counted('config_reloads_total{result="restart_needed"}'), 1)
+  const { browser } = await world.signedIn()
+  t.equal((await browser.ask(`${world.url}/admin/x`)).status, 200, 'the rule from before decides until then')
   const before = world.log.length
   await world.client().ask(`${world.url}/page`)
   t.equal(world.log.length, before, 'while the level of the log holds at once')

@@ -30,6 +30,8 @@ export interface PageRequest {
   readonly verifier: string
   readonly identityProvider?: string | undefined
   readonly loginHint?: string | undefined
+  /** Asks for the password although Cognito knows the person; its classic pages pay no heed. */
+  readonly afresh?: boolean
 }
 
 export interface CallbackRequest {
@@ -115,6 +117,7 @@ export function createCognitoClient(options: CognitoClientOptions): CognitoClien
         code_challenge_method: 'S256',
         ...(request.identityProvider === undefined ? {} : { identity_provider: request.identityProvider }),
         ...(request.loginHint === undefined ? {} : { login_hint: request.loginHint }),
+        ...(request.afresh === true ? { prompt: 'login' } : {}),
       })
       url.pathname = PAGE_PATHS[page]
       return url.href

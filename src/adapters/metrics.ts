@@ -40,6 +40,11 @@ export const metricTable = {
     help: 'Decisions of the rules, by route, result and reason.',
     labels: ['route', 'result', 'reason'],
   },
+  would_deny_total: {
+    kind: 'counter',
+    help: 'Requests let through that the rule of a route with reportOnly refuses, by route and reason.',
+    labels: ['route', 'reason'],
+  },
   requests_refused_total: {
     kind: 'counter',
     help: 'Requests refused before any rule was asked, by reason.',

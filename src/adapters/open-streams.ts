@@ -1,4 +1,4 @@
-import { decide, type AccessRule } from '../domain/access.ts'
+import { decide, type Rule } from '../domain/access.ts'
 import type { Identity, Person } from '../domain/identity.ts'
 import { freshness, type Session, type SessionLimits } from '../domain/session.ts'
 
@@ -7,9 +7,10 @@ export type StreamEnd = 'session_ended' | 'access_lost' | 'draining' | 'idle'
 
 /** An answer or a connection that outlives the decision that let it in: a WebSocket, an event stream. */
 export interface OpenStream {
-  readonly access: AccessRule
-  /** The pool whose identities count for its route. */
-  readonly pool: string
+  /** What its route asks. */
+  readonly rule: Rule
+  /** The client's. */
+  readonly address: string
   readonly webSocket: boolean
   /** Who was let in; null where nobody had to say. */
   readonly identity: Identity | null
@@ -78,7 +79,7 @@ export function createOpenStreams({ limits, now, onWebSockets }: OpenStreamsOpti
       }
       group.session = session
       const lost = [...group.streams].filter(
-        ({ access, pool }) => decide(access, pool, session.person).kind !== 'permit',
+        ({ rule, address }) => decide(rule, session.person, { address, now: now() }).kind !== 'permit',
       )
       endAll(lost, 'access_lost')
     },

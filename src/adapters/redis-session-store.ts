@@ -1,22 +1,21 @@
 import { storeUnavailable } from '../domain/errors.ts'
 import { Memo } from '../domain/memo.ts'
-import type { Session, SessionLimits } from '../domain/session.ts'
+import type { Session } from '../domain/session.ts'
 import { StoreError, type Redis } from './redis.ts'
-import type { RedisKeys } from './redis-keys.ts'
 import type { Revocations } from './revocations.ts'
 import type { Seal } from './seal.ts'
-import { createSessionRecords } from './session-records.ts'
+import type { SessionRecords } from './session-records.ts'
 import { idOf, newIds, type ReadSession, type SessionStore, type StoredSession } from './session-store.ts'
 
 export interface RedisStoreOptions {
   readonly redis: Redis
-  readonly keys: RedisKeys
+  /** The same for whoever else writes sessions: what waits to be written waits in one place. */
+  readonly records: SessionRecords
+  /** The one of the records. */
   readonly seal: Seal
   readonly revocations: Revocations
-  readonly limits: Pick<SessionLimits, 'idleTimeoutSeconds' | 'maxAgeSeconds'>
   /** How long a session that Redis confirmed goes on while Redis is away. */
   readonly outageGraceSeconds: number
-  readonly now: () => number
   /** A clock in milliseconds that only goes forward. */
   readonly ticks: () => number
   /** At least so many sessions are not asked for each time. */
@@ -38,8 +37,7 @@ interface Known extends StoredSession {
 
 /** The store of which the browser holds nothing but a handle. Redis gets sealed records under a hash of it, and can neither read nor use them. */
 export function createRedisStore(options: RedisStoreOptions): SessionStore {
-  const { redis, revocations, ticks } = options
-  const records = createSessionRecords(options)
+  const { redis, records, revocations, ticks } = options
   const newMemo = (): Memo<Known> => new Memo(options.remembered ?? 10_000)
   let memo = newMemo()
   options.seal.onNewKeys(() => {

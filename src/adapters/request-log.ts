@@ -9,6 +9,8 @@ export interface RequestLine {
   readonly status: number
   readonly code: string | undefined
   readonly reason: string | undefined
+  /** What the route's rule refuses the request for, where it only reports that. */
+  readonly wouldDeny: string | undefined
   /** The sign-in that the request belongs to. */
   readonly attempt: string | undefined
   readonly person: string | undefined
@@ -27,7 +29,7 @@ export interface RequestLine {
 /** Writes one line for each request, letter for letter as the logger itself would. */
 export type RequestLog = (line: RequestLine) => void
 
-/** Knows the one shape of its lines: asking each of sixteen fields for its name and kind was a twentieth of what a request cost. */
+/** Knows the one shape of its lines: asking each of seventeen fields for its name and kind was a twentieth of what a request cost. */
 export function createRequestLog(log: Logger): RequestLog {
   const child = log.child({ event: 'request' }, { level: 'info' })
   const bindings = JSON.stringify(child.bindings()).slice(1, -1)
@@ -44,6 +46,7 @@ function fieldsOf(line: RequestLine): string {
   let text = `"requestId":"${line.requestId}","route":${quoted(line.route)},"method":${quoted(line.method)},"path":${quoted(line.path)},"status":${line.status}`
   if (line.code !== undefined) text += `,"code":${quoted(line.code)}`
   if (line.reason !== undefined) text += `,"reason":${quoted(line.reason)}`
+  if (line.wouldDeny !== undefined) text += `,"wouldDeny":${quoted(line.wouldDeny)}`
   if (line.attempt !== undefined) text += `,"attempt":${quoted(line.attempt)}`
   if (line.person !== undefined) text += `,"person":${quoted(line.person)}`
   if (line.sub !== undefined) text += `,"sub":${quoted(line.sub)}`

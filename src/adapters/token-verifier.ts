@@ -63,10 +63,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
         audience: null,
         // The library goes by the machine's clock; the times are checked below by the one that we are given.
         graceSeconds: Number.MAX_SAFE_INTEGER,
-        customJwtCheck: ({ payload }: { payload: JwtPayload }) => {
-          validateCognitoJwtFields(payload, { tokenUse, clientId: [...clientIds] })
-          requireSound(payload, tokenUse, now())
-        },
+        customJwtCheck: ({ payload }: { payload: JwtPayload }) => requireClaims(payload, tokenUse, clientIds, now()),
       })),
       { jwksCache: keys.cache },
     )
@@ -108,6 +105,22 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   }
 }
 
+/** Why a bearer token with these claims is refused, whoever signed it; undefined where nothing speaks against it. */
+export function bearerRefusal(claims: Claims, bearerClients: readonly string[], now: number): GatewayError | undefined {
+  try {
+    // oxlint-disable-next-line no-unsafe-type-assertion -- claims are read out of JSON or YAML
+    requireClaims(claims as JwtPayload, 'access', bearerClients, now)
+    return undefined
+  } catch (error) {
+    return refusedBearer(error)
+  }
+}
+
+function requireClaims(payload: JwtPayload, use: 'id' | 'access', clientIds: readonly string[], now: number): void {
+  validateCognitoJwtFields(payload, { tokenUse: use, clientId: [...clientIds] })
+  requireSound(payload, use, now)
+}
+
 /** What the library leaves open: tokens without an end, from the future, or for several audiences at once. */
 function requireSound(payload: JwtPayload, tokenUse: 'id' | 'access', now: number): void {
   if (typeof payload.exp !== 'number') throw new TypeError('exp is missing')
@@ -125,7 +138,8 @@ function requireCanonical(token: string): void {
   if (!isCanonical) throw new TypeError('the token is not in the one spelling that it was issued in')
 }
 
-function unverifiedClaims(token: string): Claims | undefined {
+/** What a token says, whoever signed it; undefined for what is no token. */
+export function unverifiedClaims(token: string): Claims | undefined {
   const parts = token.split('.', 4)
   if (parts.length !== 3) return undefined
   try {

@@ -1,5 +1,5 @@
-import { BlockList } from 'node:net'
 import type { ForwardedName } from '../domain/client-address.ts'
+import { networkOf } from '../domain/networks.ts'
 
 export interface TrustedProxy {
   /** A network such as 10.0.0.0/8. */
@@ -32,13 +32,3 @@ export function createTrustedProxies(proxies: readonly TrustedProxy[]): TrustedP
     },
   }
 }
-
-function networkOf(cidr: string): (address: string) => boolean {
-  const [network = '', prefix = ''] = cidr.split('/')
-  const list = new BlockList()
-  list.addSubnet(network, Number(prefix), familyOf(network))
-  return (address) =>
-    address !== '' && familyOf(address) === familyOf(network) && list.check(address, familyOf(address))
-}
-
-const familyOf = (address: string): 'ipv4' | 'ipv6' => (address.includes(':') ? 'ipv6' : 'ipv4')

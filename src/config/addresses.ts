@@ -94,7 +94,7 @@ export function networkFault(value: string): string | undefined {
   const longest = family === 4 ? 32 : 128
   if (prefix === undefined) return `must end with the length of its prefix: /${longest} for this one address`
   if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > longest) return `must end with a prefix from /1 to /${longest}`
-  if (Number(prefix) === 0) return 'must not be everybody: name the networks of the proxies'
+  if (Number(prefix) === 0) return 'must not be everybody: name the networks that are meant'
   return /^::ffff:/i.test(address) ? 'must be written as IPv4, such as 10.0.0.0/8' : undefined
 }
 

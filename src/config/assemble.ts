@@ -7,6 +7,7 @@ import { identitySettings } from './assemble-identity.ts'
 import { callbackOf, endpointsOf, knowsClients } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
 import { keyText, pathId } from './faults.ts'
+import { dayStart } from './kinds.ts'
 import type { Path } from './marks.ts'
 import { USER_POOL_ID } from './schema-pool.ts'
 import type { ApplicationSettings, PoolSettings, RouteSettings, Settings, UpstreamSettings } from './settings.ts'
@@ -144,7 +145,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
   const { authorization, clientBasic, challenge } = keys
-  const { onUnauthenticated, signInBy, allowedOrigins, cors, showMissing } = keys
+  const { onUnauthenticated, signInBy, allowedOrigins, cors, showMissing, methodOverride } = keys
   const { limits, webSocket, redirects, requestHeaders, responseHeaders, cookies } = keys
   const takesBasic = clientBasic && (authorization === 'auto' || authorization === 'gateway')
   return [
@@ -173,6 +174,8 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
       allowedOrigins: allowedOrigins.map((origin) => new URL(origin).origin),
       cors,
       showMissing,
+      methodOverride,
+      reportOnlyUntil: reportOnlyUntil(keys),
       paths,
       allowInPath,
       identityProvider,
@@ -183,6 +186,12 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
 }
 
 const orNull = (value: number | 'off'): number | null => (value === 'off' ? null : value)
+
+/** The day named is the last one. */
+function reportOnlyUntil({ reportOnly }: DraftRoute['keys']): number | null {
+  const start = reportOnly === 'off' || reportOnly.until === undefined ? null : dayStart(reportOnly.until)
+  return start === null ? null : start + 86_400_000
+}
 
 function prefixesOf({ strip, replace = {} }: DraftRoute['keys']): RouteSettings['prefixes'] {
   const pairs = [...Object.entries(replace), ...(strip === undefined ? [] : [[strip, ''] as const])]

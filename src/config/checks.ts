@@ -4,6 +4,7 @@ import { checkRoutes } from '../domain/route-table.ts'
 import { hostsOverlap, isLocal } from './addresses.ts'
 import { checkAuthorization } from './check-authorization.ts'
 import { checkIdentity } from './check-identity.ts'
+import { checkRule } from './check-rule.ts'
 import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
 import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
@@ -213,7 +214,7 @@ function checkApplication(application: DraftApplication, draft: Draft): readonly
   for (const route of served)
     findings.push(...checkUpstream(route, draft), ...checkAuthorization(route, application, draft))
   for (const route of routes) findings.push(...checkRoute(route, application, draft))
-  findings.push(...checkHosts(application, draft), ...checkProvider(application, draft))
+  findings.push(...checkHosts(application, draft), ...checkProvider(application, draft), ...checkRule(own, draft))
   return [...uniqueFindings(findings), ...checkPaths(application, served, draft)]
 }
 
@@ -269,17 +270,15 @@ function checkPaths({ at, keys }: DraftApplication, served: readonly DraftRoute[
 }
 
 function checkRoute(route: DraftRoute, application: DraftApplication, draft: Draft): readonly Finding[] {
-  const findings: Finding[] = []
+  const findings: Finding[] = [...checkRule(route, draft)]
   const base = application.path === '/' ? '' : application.path
   const folded = foldPath(route.path)
   if (folded !== foldPath(base === '' ? '/' : base) && !folded.startsWith(`${foldPath(base)}/`))
-    findings.push(
-      atValue([...route.at, 'path'], `must begin with the application's path ${base}: write ${base}${route.path}`),
-    )
+    findings.push(atValue(route.pathAt, `must begin with the application's path ${base}: write ${base}${route.path}`))
   else if (isWithinPrefix(route.path, draft))
     findings.push(
       atValue(
-        [...route.at, 'path'],
+        route.pathAt,
         `is within endpoints.prefix ${draft.file.endpoints.prefix}: nothing there reaches an application`,
       ),
     )
@@ -341,7 +340,7 @@ function checkTable(draft: Draft): readonly Finding[] {
   )
   return checkRoutes(stated).flatMap(({ routes: [, second], message }) => {
     const place = places.find(({ route }) => route.name === second)
-    return place === undefined ? [] : [atValue([...place.route.at, 'path'], message)]
+    return place === undefined ? [] : [atValue(place.route.pathAt, message)]
   })
 }
 

@@ -25,6 +25,8 @@ export interface DraftRoute {
   readonly application: string
   readonly at: Path
   readonly path: string
+  /** Where the path is written. */
+  readonly pathAt: Path
   readonly methods: readonly string[] | null
   readonly access: AccessRule | undefined
   readonly keys: z.output<typeof RouteKeys>
@@ -39,6 +41,7 @@ export interface DraftApplication {
   /** With the defaults merged in. */
   readonly keys: z.output<typeof ApplicationKeys>
   readonly own: DraftRoute
+  /** Those of the file, then one for each public file. */
   readonly routes: readonly DraftRoute[]
 }
 
@@ -136,6 +139,7 @@ function draftApplication(
     application: name,
     at,
     path: path === '/' ? '/*' : `${path}/*`,
+    pathAt: [...at, 'path'],
     methods: null,
     access: ruleOf(settings?.access),
     keys: keysOf(RouteKeys, levels),
@@ -147,6 +151,7 @@ function draftApplication(
       application: name,
       at: routeAt,
       path: given.path,
+      pathAt: [...routeAt, 'path'],
       methods: given.methods === undefined ? null : withHead(given.methods),
       access: ruleOf(given.access) ?? own.access,
       keys: keysOf(RouteKeys, [...levels, valueAt(values, routeAt)]),
@@ -154,7 +159,16 @@ function draftApplication(
   })
   const hosts = (settings?.hosts ?? (publicHost === undefined ? [] : [publicHost])).map((host) => host.toLowerCase())
   const pool = settings?.pool ?? Object.keys(file.pools)[0]
-  return { name, at, path, hosts: [...new Set(hosts)], pool, keys: keysOf(ApplicationKeys, levels), own, routes }
+  const keys = keysOf(ApplicationKeys, levels)
+  const filesAt = [...(valueAt(values, [...at, 'publicFiles']) === undefined ? ['defaults'] : at), 'publicFiles']
+  const files = keys.publicFiles.map((file, index) => fileRoute(own, file, [...filesAt, index]))
+  return { name, at, path, hosts: [...new Set(hosts)], pool, keys, own, routes: [...routes, ...files] }
+}
+
+/** One file that everybody may read, whatever the application's own route asks. */
+function fileRoute(own: DraftRoute, path: string, pathAt: Path): DraftRoute {
+  // No name of an operator's has a capital letter.
+  return { ...own, name: `${own.name}/publicFiles`, path, pathAt, methods: ['GET', 'HEAD'], access: 'public' }
 }
 
 function keysOf<S extends z.ZodObject>(schema: S, levels: readonly unknown[]): z.output<S> {
@@ -165,11 +179,9 @@ function keysOf<S extends z.ZodObject>(schema: S, levels: readonly unknown[]): z
 
 function ruleOf(access: z.output<typeof accessRule> | undefined): AccessRule | undefined {
   if (access === undefined || typeof access === 'string') return access
-  return access.map(({ scopes, groups, claims }) => ({
-    ...(scopes === undefined ? {} : { scopes }),
-    ...(groups === undefined ? {} : { groups }),
-    ...(claims === undefined ? {} : { claims }),
-  }))
+  return access.map(({ emailDomains, ...entry }) =>
+    emailDomains === undefined ? entry : { ...entry, emailDomains: emailDomains.map((host) => host.toLowerCase()) },
+  )
 }
 
 function withHead(methods: readonly string[]): readonly string[] {

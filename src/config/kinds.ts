@@ -42,8 +42,8 @@ export const plainText = () => text({ expects: 'a text' })
 const wholeNumber = (min: number, max: number) => z.int().min(min).max(max)
 
 /** A time in seconds: more than nothing, and no more than `max`. */
-export const seconds = (max: number) =>
-  mark(wholeNumber(1, max), { expects: `seconds, a whole number from 1 to ${max}` })
+export const seconds = (max: number, min = 1) =>
+  mark(wholeNumber(min, max), { expects: `seconds, a whole number from ${min} to ${max}` })
 export const secondsOrNone = (max: number) =>
   mark(wholeNumber(0, max), { expects: `seconds, a whole number from 0 to ${max}` })
 export const count = (min: number, max: number) => wholeNumber(min, max)
@@ -113,6 +113,22 @@ export const bindHost = () =>
 export const network = () => text({ expects: 'a network such as 10.0.0.0/8 or 2001:db8::/32', fault: networkFault })
 export const ownPath = () => text({ expects: 'a path such as /oauth2', fault: ownPathFault })
 export const routePath = () => text({ expects: 'a path such as /reports/*', fault: pathPatternFault })
+
+const DAY_EXPECTED = 'a date such as 2027-01-31'
+
+/** A day of the calendar. */
+export const day = () =>
+  text({
+    expects: DAY_EXPECTED,
+    pattern: /^\d{4}-\d{2}-\d{2}$/,
+    fault: (value) => (dayStart(value) === null ? `must be ${DAY_EXPECTED}` : undefined),
+  })
+
+/** When a day begins in UTC, in epoch milliseconds; null for what is no day of the calendar. */
+export function dayStart(value: string): number | null {
+  const start = new Date(`${value}T00:00:00Z`)
+  return Number.isNaN(start.getTime()) || !start.toISOString().startsWith(value) ? null : start.getTime()
+}
 
 const INSTANT_EXPECTED = 'a moment with its zone, such as 2025-01-31T03:00:00Z'
 

@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly environment: Environment
   /** How many gateways run with these settings, for the warnings; one unless said otherwise. */
   readonly replicas?: number
+  /** For whoever asks about rules only: no file but that of the settings is read, and what a secret or certificate holds is not known. */
+  readonly rulesOnly?: boolean
 }
 
 /** Settings without a fault, and what is unwise about them. */
@@ -41,7 +43,7 @@ export interface Loaded {
 }
 
 /** Reads the file and the environment; throws a SettingsError with every fault. Paths in the file are relative to its folder. */
-export function loadSettings({ file, environment, replicas = 1 }: LoadOptions): Loaded {
+export function loadSettings({ file, environment, replicas = 1, rulesOnly = false }: LoadOptions): Loaded {
   const source = readWhole(file)
   const overridden = applyEnvironment(withUpstreamMaps(source.values), environment, GatewayFile)
   const values = withUpstreamMaps(overridden.values)
@@ -50,9 +52,10 @@ export function loadSettings({ file, environment, replicas = 1 }: LoadOptions): 
   const wrong = validate(values, GatewayFile)
   const draft = createDraft(values, wrong)
   const folder = dirname(resolve(file))
-  const secrets = readSecrets(values, { folder, environment, wrong })
-  const certificate = draft === undefined ? { faults: [], warnings: [] } : checkCertificate(draft, folder)
-  const tls = draft === undefined ? { faults: [], warnings: [] } : checkTlsFiles(draft, folder)
+  const secrets = readSecrets(values, { folder, environment, wrong, unread: rulesOnly })
+  const nothing = { faults: [], warnings: [] }
+  const certificate = draft === undefined || rulesOnly ? nothing : checkCertificate(draft, folder)
+  const tls = draft === undefined || rulesOnly ? nothing : checkTlsFiles(draft, folder)
   const findings = [
     ...wrong,
     ...oddNumberFindings(source, overridden),

@@ -151,8 +151,9 @@ function printApplication(printer: Printer, application: DraftApplication, first
     ...(own.access === undefined ? ['    # no access: only its routes can be reached'] : line('access', own.access)),
     ...printKeys(printer, own, { depth: 2, levels: [{ path: ['defaults'], level: 'defaults' }] }),
   ]
-  if (routes.length > 0) lines.push("    routes:  # everything else is the application's")
-  for (const route of routes) lines.push(...printRoute(printer, route, application))
+  const named = routes.filter((route) => route.at !== own.at)
+  if (named.length > 0) lines.push("    routes:  # everything else is the application's")
+  for (const route of named) lines.push(...printRoute(printer, route, application))
   return lines
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { clientId, filledList, host, mapOf, plainText, scope, seconds } from './kinds.ts'
-import { mark, notYet } from './marks.ts'
+import { clientId, filledList, host, mapOf, network, plainText, scope, seconds } from './kinds.ts'
+import { mark } from './marks.ts'
 
 const DAY = 86_400
 
@@ -17,24 +17,30 @@ const accessEntry = mark(
         .describe(
           'Each named claim must have one of the values; a claim that is a list matches by member, a text is never split.',
         ),
-      clients: notYet(filledList(clientId()).optional().describe('Any one of these app clients.')),
-      pools: notYet(
-        filledList(plainText()).optional().describe("Identities of these user pools, beside the application's own."),
-      ),
-      identityProviders: notYet(
-        filledList(plainText()).optional().describe('People who came through any one of these identity providers.'),
-      ),
-      emailDomains: notYet(
-        filledList(host()).optional().describe('People with a verified e-mail address in any one of these domains.'),
-      ),
-      clientAddresses: notYet(
-        filledList(plainText()).optional().describe('Requests from any one of these networks, such as 10.0.0.0/8.'),
-      ),
-      signedInWithinSeconds: notYet(
-        seconds(30 * DAY)
-          .optional()
-          .describe('People who gave their password at most this long ago.'),
-      ),
+      clients: filledList(clientId())
+        .optional()
+        .describe(
+          'The access token is for any one of these app clients. Machines pass only by an entry with scopes or clients.',
+        ),
+      pools: filledList(plainText())
+        .optional()
+        .describe("Identities of these user pools, beside the application's own."),
+      identityProviders: filledList(plainText())
+        .optional()
+        .describe(
+          'People with an identity of any one of these providers in their ID token; COGNITO for those who have none.',
+        ),
+      emailDomains: filledList(host())
+        .optional()
+        .describe(
+          'People with a verified e-mail address in any one of these domains; example.com is not wiki.example.com.',
+        ),
+      clientAddresses: filledList(network())
+        .optional()
+        .describe('Requests from any one of these networks, such as 10.0.0.0/8.'),
+      signedInWithinSeconds: seconds(30 * DAY, 60)
+        .optional()
+        .describe('People who gave their password at most this long ago; all others are asked for it again.'),
     })
     .check(({ value, issues }) => {
       if (Object.keys(value).length === 0)

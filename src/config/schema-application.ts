@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { isOwnCookie } from '../domain/cookie-header.ts'
 import { PATH_WORDS } from '../domain/path-readings.ts'
 import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
-import { mark, notYet } from './marks.ts'
+import { mark } from './marks.ts'
 import { pathPatternFault } from './addresses.ts'
 import { accessRule } from './schema-access.ts'
 import { routeKeys } from './schema-route.ts'
@@ -16,11 +16,9 @@ const applicationKeys = {
   allowInPath: list(z.enum(PATH_WORDS))
     .default([])
     .describe('What strict paths let through for this application, where every reading leads to the same route.'),
-  publicFiles: notYet(
-    list(ownPathLike())
-      .default([])
-      .describe('Paths that browsers ask for without cookies, such as /favicon.ico: public.'),
-  ),
+  publicFiles: list(filePath())
+    .default([])
+    .describe('Paths that browsers ask for without cookies, such as /favicon.ico: whoever wants to may read them.'),
   identityProvider: plainText()
     .optional()
     .describe(
@@ -48,8 +46,14 @@ function cookieName() {
   })
 }
 
-function ownPathLike() {
-  return text({ expects: 'a path such as /favicon.ico', fault: pathPatternFault })
+function filePath() {
+  return text({
+    expects: 'a path such as /favicon.ico',
+    fault: (value) =>
+      /[*]|\/:/.test(value) || value === '/'
+        ? 'must be one file such as /favicon.ico; give folders a route with access: public'
+        : pathPatternFault(value),
+  })
 }
 
 const methods = () => filledList(text({ expects: 'a method in capitals, such as GET', fault: methodFault }))
@@ -110,16 +114,17 @@ function applicationPath() {
   })
 }
 
-export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }), {
+export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }).omit({ reportOnly: true }), {
   sameAs: 'applications.NAME',
   strangers: {
     access: 'never comes from defaults: state it at each application or route',
+    reportOnly: 'never comes from defaults: state it at each application or route',
     routes: 'belong to an application',
   },
 })
   .prefault({})
   .describe(
-    "What holds for every application that does not say otherwise: any of an application's settings but hosts, path, pool, access and routes.",
+    "What holds for every application that does not say otherwise: any of an application's settings but hosts, path, pool, access, reportOnly and routes.",
   )
 
 /** What holds for an application as a whole, after merging with `defaults`. */

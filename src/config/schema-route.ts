@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { count, filledList, headerName, headerValue, httpOrigin, list, ownPath, seconds, text } from './kinds.ts'
-import { mark, notYet } from './marks.ts'
+import { count, day, filledList, headerName, headerValue, httpOrigin, list, ownPath, seconds } from './kinds.ts'
+import { mark } from './marks.ts'
 import { identity } from './schema-identity.ts'
 import { upstream } from './schema-upstream.ts'
 
@@ -64,22 +64,21 @@ export const routeKeys = {
     .boolean()
     .default(false)
     .describe('Whether the 403 page names the scope, group or claim that was missing.'),
-  methodOverride: notYet(
-    z
-      .enum(['drop', 'both'])
-      .default('drop')
-      .describe('Whether method override headers reach the application; both asks the rule for each method.'),
-  ),
-  reportOnly: notYet(
-    z
-      .strictObject({
-        until: text({ expects: 'a date such as 2027-01-31', pattern: /^\d{4}-\d{2}-\d{2}$/ })
-          .optional()
-          .describe('The last day, at most 90 days from now.'),
-      })
-      .optional()
-      .describe('Lets through whom the rule refuses, and writes it down.'),
-  ),
+  methodOverride: z
+    .enum(['drop', 'both'])
+    .default('drop')
+    .describe(
+      'Whether method override headers reach the application; both asks the rule for each method that they name.',
+    ),
+  reportOnly: z
+    .union([
+      off(),
+      z.strictObject({
+        until: day().optional().describe('The last day on which that holds, in UTC; at most 90 days from now.'),
+      }),
+    ])
+    .default('off')
+    .describe('Lets through whom the rule refuses, and writes it down; for applications and routes, not for defaults.'),
   limits: z
     .strictObject({
       bodyBytes: z

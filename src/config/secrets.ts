@@ -17,6 +17,8 @@ export interface SecretSources {
   readonly environment: Environment
   /** What is wrong with the settings: a source with a fault of its own is not read. */
   readonly wrong: readonly Finding[]
+  /** Nobody needs what they hold: nothing is read, and each stands for itself. */
+  readonly unread: boolean
 }
 
 export interface Secrets {
@@ -42,6 +44,10 @@ export function readSecrets(values: Readonly<Record<string, unknown>>, sources: 
       ? undefined
       : sourceOf(valueAt(values, path))
     if (source === undefined) return
+    if (sources.unread) {
+      found.push({ path, secret: new Secret(`unread ${pathId(path)}`, 'not read') })
+      return
+    }
     if ('file' in source) files.push(resolve(sources.folder, source.file))
     const { text, origin, fault, warning } = readOne(source, sources)
     if (warning !== undefined) warnings.push(atValue(path, warning))

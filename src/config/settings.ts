@@ -150,6 +150,9 @@ export interface RouteSettings {
   /** Beside `refuse` there are allowedOrigins, unless the application answers. */
   readonly cors: { readonly preflight: 'refuse' | 'answer' | 'application'; readonly credentials: boolean }
   readonly showMissing: boolean
+  readonly methodOverride: 'drop' | 'both'
+  /** Epoch milliseconds, the moment after the last day; null where the rule refuses. */
+  readonly reportOnlyUntil: number | null
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'
   readonly allowInPath: readonly PathWord[]

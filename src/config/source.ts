@@ -36,14 +36,17 @@ export interface Place {
   readonly column: number
 }
 
+/** What a file is a map of, for messages. */
+const SETTINGS = 'settings that begins with publicUrl'
+
 /** Reads a YAML 1.2 file, or throws every fault of its syntax. */
-export function readSource(file: string): Source {
+export function readSource(file: string, what = SETTINGS): Source {
   const { text, mode } = readText(file)
   const lines = new LineCounter()
   const document = parse(file, text, lines)
   const faults = [...syntaxFaults(file, document, lines), ...nodeFaults(file, document, lines)]
   if (faults.length > 0) throw new SettingsError(faults.sort((a, b) => a.line - b.line || a.column - b.column))
-  const values = toValues(file, document)
+  const values = toValues(file, document, what)
   return {
     file,
     values,
@@ -154,16 +157,21 @@ function nodeFaults(file: string, document: Document, lines: LineCounter): Fault
   return faults
 }
 
-function toValues(file: string, document: Document): Readonly<Record<string, unknown>> {
+function toValues(file: string, document: Document, what: string): Readonly<Record<string, unknown>> {
   if (document.contents === null)
-    stop(file, 'is empty: it must at least have publicUrl, pools, session and applications')
+    stop(
+      file,
+      what === SETTINGS
+        ? 'is empty: it must at least have publicUrl, pools, session and applications'
+        : `is empty: it must be a map of ${what}`,
+    )
   let values: unknown
   try {
     values = document.toJS({ maxAliasCount: 50 })
   } catch {
     stop(file, 'repeats too much by anchors and aliases: write it out')
   }
-  if (!isObject(values)) stop(file, 'must be a map of settings that begins with publicUrl')
+  if (!isObject(values)) stop(file, `must be a map of ${what}`)
   return values
 }
 

@@ -1,10 +1,10 @@
 import { isLoopbackHost } from './addresses.ts'
-import type { AccessEntry } from '../domain/access.ts'
 import { forwardsTokens } from './check-identity.ts'
 import { upstreamPath } from './check-upstreams.ts'
 import { knowsClients } from './checks.ts'
 import { given, type Draft, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
+import { warnOfNeighbours, warnOfRule } from './rule-warnings.ts'
 
 const THIRTY_DAYS = 2_592_000
 
@@ -15,10 +15,10 @@ export function findWarnings(draft: Draft, replicas: number): readonly Finding[]
     ...warnOfSession(draft),
     ...warnOfReplicas(draft, replicas),
     ...warnOfRotation(draft, replicas),
-    ...draft.applications.flatMap(({ own, routes }) => [own, ...routes].flatMap((route) => warnOfRules(route, draft))),
     ...draft.applications.flatMap(({ own, routes }) =>
-      [own, ...routes].flatMap((route) => warnOfUnverified(route, draft)),
+      [own, ...routes].flatMap((route) => [...warnOfRule(route, draft), ...warnOfUnverified(route, draft)]),
     ),
+    ...warnOfNeighbours(draft),
     ...warnOfTokens(draft),
     ...warnOfLimits(draft),
     ...warnOfNothing(draft),
@@ -97,56 +97,6 @@ function warnOfRotation({ file }: Draft, replicas: number): readonly Finding[] {
         ]
       : [],
   )
-}
-
-function warnOfRules(route: DraftRoute, draft: Draft): readonly Finding[] {
-  const { access, at } = route
-  if (access === undefined || typeof access === 'string' || !states(draft, at)) return []
-  return access.flatMap((entry, index) => [
-    ...warnOfScopes(entry, [...at, 'access', index], draft),
-    ...warnOfClaims(entry, [...at, 'access', index]),
-  ])
-}
-
-/** A route that only inherits its rule is not warned about again. */
-function states({ file }: Draft, at: readonly (string | number)[]): boolean {
-  const [, application, , route] = at.map(String)
-  const given = file.applications?.[application ?? '']
-  return route === undefined || given?.routes[route]?.access !== undefined
-}
-
-function warnOfScopes(entry: AccessEntry, path: Finding['path'], { file }: Draft): readonly Finding[] {
-  const { scopes, groups, claims } = entry
-  if (scopes === undefined || groups !== undefined || claims !== undefined) return []
-  const asked = Object.values(file.pools).flatMap((pool) => pool.scopes)
-  const everybody = scopes.every((scope) => asked.includes(scope))
-  return [
-    atValue(
-      path,
-      everybody
-        ? 'lets every person of the pool in, because sign-in asks for these scopes: add groups or claims if only some may pass'
-        : 'lets every person in whose token has these scopes: scopes tell what an app client may do, not who somebody is; add groups or claims if only some may pass',
-    ),
-  ]
-}
-
-// People may write these themselves unless the app client forbids it; e-mail counts only when verified.
-const STANDARD_ATTRIBUTES = new Set(
-  (
-    'address birthdate family_name gender given_name locale middle_name name nickname phone_number ' +
-    'picture preferred_username profile updated_at website zoneinfo'
-  ).split(' '),
-)
-
-function warnOfClaims({ claims }: AccessEntry, path: Finding['path']): readonly Finding[] {
-  return Object.keys(claims ?? {})
-    .filter((name) => name.startsWith('custom:') || STANDARD_ATTRIBUTES.has(name))
-    .map((name) =>
-      atKey(
-        [...path, 'claims', name],
-        'is an attribute that people may be able to change themselves: make sure that no app client of the pool may write it',
-      ),
-    )
 }
 
 function warnOfUnverified(route: DraftRoute, draft: Draft): readonly Finding[] {

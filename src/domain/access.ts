@@ -1,16 +1,17 @@
-import type { Identity, Person } from './identity.ts'
+import { lacks, meets, type AccessEntry, type Circumstances, type Missing } from './conditions.ts'
+import type { ErrorCode } from './errors.ts'
+import type { Identity } from './identity.ts'
 
-/** What a route asks. `public`: nobody is asked. `optional`: nobody is asked, but who is signed in is told. `signedIn`: any person. */
+/** What a route asks. `public`: nobody is asked. `optional`: nobody is asked, but who is signed in is told. `signedIn`: any person. Else any one entry lets in. */
 export type AccessRule = 'public' | 'optional' | 'signedIn' | readonly AccessEntry[]
 
-/** All conditions of an entry must hold; any one entry of a rule lets in. */
-export interface AccessEntry {
-  /** Every one of them. The only condition here that a machine can meet. */
-  readonly scopes?: readonly string[]
-  /** Any one of them. */
-  readonly groups?: readonly string[]
-  /** Each named claim has one of the values. */
-  readonly claims?: Readonly<Record<string, readonly string[]>>
+/** What of a route decides who may pass. */
+export interface Rule {
+  readonly access: AccessRule
+  /** The user pool whose identities count. */
+  readonly pool: string
+  /** Epoch milliseconds; until then whom the rule refuses is let through and written down. */
+  readonly reportOnlyUntil?: number | null
 }
 
 declare const minted: unique symbol
@@ -22,59 +23,90 @@ export interface Permit {
   readonly identity: Identity | null
 }
 
-/** Kinds of conditions that an identity can lack; also the reason in log and metric. */
-export type Missing =
-  'scope_missing' | 'group_missing' | 'claim_mismatch' | 'person_required' | 'foreign_pool' | 'no_rule'
-
 export type Decision =
-  | { readonly kind: 'permit'; readonly permit: Permit }
+  | {
+      readonly kind: 'permit'
+      readonly permit: Permit
+      /** What the identity lacked, where the rule refuses it and only reports that. */
+      readonly wouldDeny?: Missing
+    }
   | { readonly kind: 'sign-in' }
+  /** Nothing is missing but that the person gave their password lately. */
+  | { readonly kind: 'sign-in-again'; readonly withinSeconds: number }
   | { readonly kind: 'deny'; readonly missing: readonly Missing[] }
 
-/** The rule, the pool of the application whose identities count, and who is asking. Anything missing refuses. */
-export function decide(access: AccessRule, pool: string, identity: Identity | null): Decision {
+/** Who is asking, and from where: may they pass? Anything missing refuses. */
+export function decide(rule: Rule, identity: Identity | null, circumstances: Circumstances): Decision {
+  const { access, pool } = rule
   if (access === 'public') return permit(null)
-  const known = identity?.pool === pool ? identity : null
-  if (access === 'optional') return permit(known)
+  if (access === 'optional') return permit(identity?.pool === pool ? identity : null)
   if (identity === null) return { kind: 'sign-in' }
-  if (known === null) return deny(['foreign_pool'])
-  if (access === 'signedIn') return known.kind === 'person' ? permit(known) : deny(['person_required'])
-  const refusals = access.map((entry) => lacks(entry, known))
-  if (refusals.some((missing) => missing.length === 0)) return permit(known)
-  return deny([...new Set(refusals.flat())])
-}
-
-function lacks(entry: AccessEntry, identity: Identity): Missing[] {
-  const missing: Missing[] = []
-  // An entry without a condition would let everybody in; the settings refuse it, and so does this.
-  if (entry.scopes === undefined && entry.groups === undefined && entry.claims === undefined) return ['no_rule']
-  if (entry.scopes !== undefined && !entry.scopes.every((scope) => identity.scopes.has(scope)))
-    missing.push('scope_missing')
-  if (identity.kind === 'machine') {
-    if (entry.scopes === undefined || entry.groups !== undefined || entry.claims !== undefined)
-      missing.push('person_required')
-    return missing
+  if (access === 'signedIn') {
+    if (identity.pool === pool && identity.kind === 'person') return permit(identity)
+  } else {
+    for (const entry of access)
+      if (isOpenTo(entry, pool, identity) && meets(entry, identity, circumstances)) return permit(identity)
   }
-  if (entry.groups !== undefined && !entry.groups.some((group) => identity.groups.has(group)))
-    missing.push('group_missing')
-  if (entry.claims !== undefined && !holdsClaims(entry.claims, identity)) missing.push('claim_mismatch')
-  return missing
+  return refuse(rule, identity, circumstances)
 }
 
-function holdsClaims(wanted: Readonly<Record<string, readonly string[]>>, person: Person): boolean {
-  return Object.entries(wanted).every(([name, values]) => {
-    const held = Object.hasOwn(person.claims, name) ? person.claims[name] : undefined
-    if (held === undefined) return false
-    // A list matches by member; a string is never split, and numbers and booleans match by their JSON text.
-    return Array.isArray(held) ? held.some((member) => values.includes(member)) : values.includes(String(held))
+/** What each entry of a rule lacks in an identity, in order. An identity of a pool that an entry does not name does not exist there. */
+export function refusalsOf(
+  { access, pool }: Rule,
+  identity: Identity,
+  circumstances: Circumstances,
+): readonly (readonly Missing[])[] {
+  if (typeof access === 'string') return [[identity.pool === pool ? 'person_required' : 'foreign_pool']]
+  if (access.length === 0) return [['no_rule']]
+  return access.map((entry) =>
+    isOpenTo(entry, pool, identity) ? lacks(entry, identity, circumstances) : ['foreign_pool'],
+  )
+}
+
+/** The code and the reason of a decision that is no permit: the same in answer, log, metric and `explain`. */
+export function refusalOf(decision: Exclude<Decision, { kind: 'permit' }>): {
+  readonly code: ErrorCode
+  readonly reason: string
+} {
+  switch (decision.kind) {
+    case 'sign-in':
+      return { code: 'GW_SIGN_IN_REQUIRED', reason: 'no_session' }
+    case 'sign-in-again':
+      return { code: 'GW_SIGN_IN_REQUIRED', reason: 'sign_in_too_old' }
+    case 'deny':
+      return { code: 'GW_FORBIDDEN', reason: decision.missing[0] ?? 'no_rule' }
+  }
+}
+
+function isOpenTo({ pools }: AccessEntry, own: string, { pool }: Identity): boolean {
+  return pool === own || (pools !== undefined && pools.includes(pool))
+}
+
+function refuse(rule: Rule, identity: Identity, circumstances: Circumstances): Decision {
+  const refusals = refusalsOf(rule, identity, circumstances)
+  const known = refusals.filter(([first]) => first !== 'foreign_pool')
+  const missing = [...new Set((known.length === 0 ? refusals : known).flat())]
+  const again = withinSecondsOf(rule.access, refusals)
+  // Report-only lifts what the rule says of an identity that exists here, and nothing else.
+  const stands = missing.includes('foreign_pool') || missing.includes('no_rule')
+  const until = rule.reportOnlyUntil ?? 0
+  if (circumstances.now < until && !stands)
+    return { ...permit(identity), wouldDeny: again === null ? (missing[0] ?? 'no_rule') : 'sign_in_too_old' }
+  return again === null ? { kind: 'deny', missing } : { kind: 'sign-in-again', withinSeconds: again }
+}
+
+/** The longest time that an entry gives of which nothing else is missing; null where there is no such entry. */
+function withinSecondsOf(access: AccessRule, refusals: readonly (readonly Missing[])[]): number | null {
+  if (typeof access === 'string') return null
+  const times = access.flatMap(({ signedInWithinSeconds }, at) => {
+    const [first, ...others] = refusals[at] ?? []
+    const only = first === 'sign_in_too_old' && others.length === 0
+    return only && signedInWithinSeconds !== undefined ? [signedInWithinSeconds] : []
   })
+  return times.length === 0 ? null : Math.max(...times)
 }
 
-function permit(identity: Identity | null): Decision {
+function permit(identity: Identity | null): Extract<Decision, { kind: 'permit' }> {
   // oxlint-disable-next-line no-unsafe-type-assertion -- the only mint of permits
   return { kind: 'permit', permit: { identity } as Permit }
-}
-
-function deny(missing: readonly Missing[]): Decision {
-  return { kind: 'deny', missing }
 }

@@ -39,7 +39,7 @@ export const catalogue = {
   GW_SIGN_IN_REFUSED: { status: 502, says: 'Cognito refused the sign-in', log: 'warn' },
   GW_SIGN_IN_MISCONFIGURED: { status: 502, says: 'The sign-in is not set up correctly', log: 'error' },
   GW_SIGN_IN_TOKENS_INVALID: { status: 502, says: 'The tokens of this sign-in are not valid', log: 'error' },
-  GW_SIGN_IN_STALE: { status: 403, says: 'This sign-in began before it was revoked', log: 'warn' },
+  GW_SIGN_IN_STALE: { status: 403, says: 'This sign-in is older than it may be', log: 'warn' },
   GW_CSRF: { status: 403, says: 'The form is out of date', log: 'warn' },
 } as const satisfies Record<`GW_${string}`, { status: number; says: string; log: 'info' | 'warn' | 'error' }>
 

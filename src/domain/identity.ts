@@ -15,7 +15,10 @@ export interface Person {
   /** Without the groups `{userPoolId}_{provider}` that Cognito makes by itself. */
   readonly groups: ReadonlySet<string>
   readonly scopes: ReadonlySet<string>
-  /** The claims of the ID token that a route names or a header emits; lists stay lists. */
+  /**
+   * The claims of the ID token that a route names or a header emits; lists stay lists. Two are read in another way where a rule needs them:
+   * CLIENT_CLAIM out of the access token, and of PROVIDERS_CLAIM the names only.
+   */
   readonly claims: Readonly<Record<string, ClaimValue>>
   /** What Cognito's userInfo would tell, where a header emits that; an e-mail address only if it counts. */
   readonly attributes?: Readonly<Record<string, string>> | undefined
@@ -38,6 +41,9 @@ type Claims = Readonly<Record<string, unknown>>
 export const EVERY_ATTRIBUTE = '*'
 /** The app client that the access token is for. */
 export const CLIENT_CLAIM = 'client_id'
+/** The identity providers of a person; in `Person.claims` a list of their names, with OWN_PROVIDER alone for people who have none. */
+export const PROVIDERS_CLAIM = 'identities'
+const OWN_PROVIDER = 'COGNITO'
 
 export interface PersonSources {
   readonly pool: string
@@ -85,7 +91,7 @@ function trustedEmail({ id, trustEmailFrom }: PersonSources): string | undefined
 
 /** The names in the `identities` claim: a list in tokens, a JSON text at userInfo (cognito.md 1.5, 3.3). */
 function providersOf(id: Claims): readonly string[] {
-  const identities: unknown = id['identities']
+  const identities: unknown = id[PROVIDERS_CLAIM]
   if (!Array.isArray(identities)) return []
   return identities.flatMap((one: unknown) => {
     const name = typeof one === 'object' && one !== null && 'providerName' in one ? text(one.providerName) : undefined
@@ -103,6 +109,7 @@ function keptClaims(sources: PersonSources): Record<string, ClaimValue> {
   const source = id ?? access
   const valueOf = (name: string): ClaimValue | undefined => {
     if (name === CLIENT_CLAIM) return text(access[name])
+    if (name === PROVIDERS_CLAIM) return id === undefined ? undefined : providerNames(id)
     // As a claim, too, an address counts only where somebody vouches for it.
     if (name === 'email') return trustedEmail(sources)
     return Object.hasOwn(source, name) ? claimValue(source[name]) : undefined
@@ -113,6 +120,12 @@ function keptClaims(sources: PersonSources): Record<string, ClaimValue> {
       return value === undefined ? [] : [[name, value]]
     }),
   )
+}
+
+function providerNames(id: Claims): readonly string[] {
+  const names = providersOf(id)
+  // A claim that is there and cannot be read names nobody; it does not make a native person.
+  return names.length === 0 && id[PROVIDERS_CLAIM] === undefined ? [OWN_PROVIDER] : names
 }
 
 function keptAttributes(sources: PersonSources): Person['attributes'] {

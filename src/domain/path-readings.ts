@@ -155,14 +155,14 @@ export type Agreement<R> =
 /** The route of a refused target to which every reading leads, where its application allows what was refused. */
 export function agreedRoute<R extends LenientPattern>(
   { parts }: RefusedTarget,
+  // The prefix is folded.
   { match, ownPrefix }: { readonly match: (path: string) => RouteMatch<R>; readonly ownPrefix: string },
 ): Agreement<R> {
   if (parts === null) return { ok: false }
   const readings = readingsOf(parts.rawPath)
   if (!readings.ok) return { ok: false }
   const { paths, words, beyond } = readings
-  const own = foldPath(ownPrefix)
-  if (paths.some((path) => path === own || path.startsWith(`${own}/`))) return { ok: false }
+  if (paths.some((path) => isOwnPath(path, ownPrefix))) return { ok: false }
   const route = sameRoute(paths.map(match))
   if (route === null) return { ok: false, detail: 'its readings lead to different routes' }
   const target: AcceptedTarget = { ok: true, path: paths[0] ?? '', ...parts }
@@ -171,6 +171,11 @@ export function agreedRoute<R extends LenientPattern>(
   const missing = words.filter((word) => !route.allowInPath.includes(word))
   if (missing.length > 0) return { ok: false, detail: `allowed by allowInPath: [${missing.join(', ')}]` }
   return { ok: true, route, target }
+}
+
+/** Whether a path is one of the gateway's own; both folded. */
+export function isOwnPath(path: string, ownPrefix: string): boolean {
+  return path.startsWith(ownPrefix) && (path.length === ownPrefix.length || path[ownPrefix.length] === '/')
 }
 
 /** All routes of an application with opaque paths are alike, so any of them will do. */

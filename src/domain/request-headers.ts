@@ -2,7 +2,7 @@ import type { Permit } from './access.ts'
 import { withoutOwnCookies, withoutPairs } from './cookie-header.ts'
 import { HOP_HEADER } from './hops.ts'
 import { identityPairs, type IdentityHeaders } from './identity-headers.ts'
-import { foldHeaderName, verdictOf } from './reserved-headers.ts'
+import { foldHeaderName, isMethodOverride, verdictOf } from './reserved-headers.ts'
 
 /** Everything about a request that goes into the headers for the application, beside what the client sent. */
 export interface Forwarding {
@@ -23,6 +23,8 @@ export interface Forwarding {
   readonly changes: RequestChanges | null
   /** Pairs of the Cookie header that belong to another session than this one; null: none. */
   readonly withheldCookies: ReadonlySet<string> | null
+  /** Set where the rule was asked for the methods that override headers name, so that they may pass. */
+  readonly methodOverride: boolean
   /** Set where the connection to the application belongs to this one person, so that NTLM and Negotiate may pass. */
   readonly ownConnection: boolean
 }
@@ -96,6 +98,7 @@ function clientsOwn(raw: readonly string[], forwarding: Forwarding, named?: Read
         if (named === undefined && namesHeaders(value)) return clientsOwn(raw, forwarding, namedByConnection(raw))
         break
       case 'drop':
+        if (forwarding.methodOverride && isMethodOverride(name)) out.push(name, value)
         break
     }
   }

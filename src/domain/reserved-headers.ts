@@ -1,3 +1,6 @@
+/** By these frameworks let a client say that it means another method than the one that it sends. */
+const METHOD_OVERRIDES = ['x-http-method', 'x-http-method-override', 'x-method-override']
+
 const HOP_BY_HOP = [
   'connection',
   'keep-alive',
@@ -22,9 +25,7 @@ const RESERVED_NAMES = new Set([
   'x-client-ip',
   'x-cluster-client-ip',
   'x-override-url',
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
+  ...METHOD_OVERRIDES,
   'x-request-id',
   'traceparent',
   'tracestate',
@@ -88,6 +89,11 @@ function judge(name: string): Verdict {
 /** One name for all spellings that CGI, WSGI and their kin take for the same header: they fold every separator to `_`. */
 export function foldHeaderName(name: string): string {
   return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
+}
+
+/** Whether an application may take the value for the method of the request. */
+export function isMethodOverride(name: string): boolean {
+  return METHOD_OVERRIDES.includes(foldHeaderName(name))
 }
 
 /** Whether a header says what the request itself is, where it goes or whence it came: nobody but the gateway writes it. */

@@ -50,7 +50,8 @@ function authorize(asked: AuthorizationRequest, context: PoolContext, { request,
     const parameters = { state: asked.state, error: 'login_required' }
     return redirectToCallback(reply, context, { redirectUri: asked.redirectUri, parameters })
   }
-  const mustAsk = asked.prompts.includes('login') || asked.prompts.includes('select_account')
+  const prompted = asked.prompts.includes('login') || asked.prompts.includes('select_account')
+  const mustAsk = prompted && !pool.settings.classicPages
   if (session !== undefined && !mustAsk) return finishSignIn(reply, context, { asked, session })
   const provider = pool.provider(asked.provider ?? onlyProvider(asked))
   if (provider === undefined) return reply.redirect(`${pool.url}/login?${asked.query}`, 302)

@@ -84,6 +84,8 @@ export const PoolSettings = z
     issuer: z.url().optional(),
     allowNonLoopback: z.string().optional(),
     selfSignUp: z.boolean().default(true),
+    /** The pages before managed login, which pay no heed to `prompt`. */
+    classicPages: z.boolean().default(false),
     users: z.record(z.string().min(1).max(128), UserSettings).default({}),
     clients: z.array(ClientSettings).default([]),
     resourceServers: z.array(ResourceServerSettings).max(25).default([]),

@@ -173,7 +173,7 @@ const explanations = {
   },
   GW_SIGN_IN_STALE: {
     title: 'Please sign in with your password',
-    text: 'You were signed out everywhere, and the sign-in service brought back the sign-in from before. Close all windows of your browser, then sign in again.',
+    text: 'You have to give your password again, and the sign-in service brought back the sign-in from before. Close all windows of your browser, then sign in again.',
     next: 'sign-in',
   },
   GW_CSRF: {

@@ -12,12 +12,18 @@ export interface ForbiddenPageOptions {
   readonly returnTo: string
 }
 
-export type MissingKind = 'group' | 'scope' | 'claim' | 'person' | 'pool'
+export type MissingKind =
+  'group' | 'scope' | 'client' | 'claim' | 'provider' | 'email' | 'address' | 'recent' | 'person' | 'pool'
 
 const WORDS: Readonly<Record<MissingKind, string>> = {
   group: 'membership in a group',
   scope: 'a permission of your sign-in',
+  client: 'a sign-in by another program',
   claim: 'a detail of your account',
+  provider: 'a sign-in by way of another organisation',
+  email: 'a confirmed e-mail address of the right domain',
+  address: 'a connection from the right network',
+  recent: 'a recent sign-in',
   person: 'a personal account',
   pool: 'an account of this organisation',
 }

@@ -6,10 +6,11 @@ import { challenges, type Challenge } from '../domain/challenge.ts'
 import { clientKind, isFromBrowser, type ClientKind } from '../domain/client-kind.ts'
 import { corsHeaders } from '../domain/cors.ts'
 import { catalogue, GatewayError, type ErrorCode } from '../domain/errors.ts'
-import type { Missing } from '../domain/access.ts'
+import type { AccessRule } from '../domain/access.ts'
+import type { Missing } from '../domain/conditions.ts'
 import { parseReturnTo, RESUME, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
 import { errorPage } from '../pages/error-page.ts'
-import { forbiddenPage } from '../pages/forbidden-page.ts'
+import { forbiddenPage, type MissingKind } from '../pages/forbidden-page.ts'
 import { framePage } from '../pages/frame-page.ts'
 import { keptFormPage } from '../pages/kept-form-page.ts'
 import { pageHeaders } from '../pages/layout.ts'
@@ -84,7 +85,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
   async function signInRequired(request: FastifyRequest, reply: FastifyReply, kind: ClientKind): Promise<FastifyReply> {
     const { route, id: reference } = request
     const reading = request.method === 'GET' || request.method === 'HEAD'
-    const href = signInHref(placeOf(request, kind), route)
+    const href = signInHref(placeOf(request, kind), route) + againIn(request)
     if (kind === 'frame') return page(reply, framePage({ href }))
     const leads = kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401'
     if (leads && request.leadsBy === 'header') reply.header('x-gateway-sign-in', request.site.origin + href)
@@ -111,7 +112,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const fate = await app.keepForm(request)
     if (fate.kind === 'lost')
       return signInRequiredPage({ reference, href: plainHref, nothingSent: true, why: fate.why })
-    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self), request.route)
+    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self), request.route) + againIn(request)
     return keptFormPage({ reference, sealed: fate.sealed, href, plainHref, script })
   }
 
@@ -207,17 +208,24 @@ export function nothingAt(methods: readonly string[]): GatewayError {
 
 const KINDS = {
   scope_missing: 'scope',
+  client_unknown: 'client',
   group_missing: 'group',
   claim_mismatch: 'claim',
+  provider_mismatch: 'provider',
+  email_unverified: 'email',
+  email_mismatch: 'email',
+  address_mismatch: 'address',
+  sign_in_too_old: 'recent',
   person_required: 'person',
   foreign_pool: 'pool',
   no_rule: 'claim',
-} as const satisfies Record<Missing, 'group' | 'scope' | 'claim' | 'person' | 'pool'>
+} as const satisfies Record<Missing, MissingKind>
 
 const CHALLENGED: ReadonlySet<ErrorCode> = new Set(['GW_SIGN_IN_REQUIRED', 'GW_TOKEN_INVALID', 'GW_TOKEN_USE'])
 
 /** What a refusal says in `WWW-Authenticate`; null where it says nothing. */
-function challengeOf({ route, bearer, missing, raw }: FastifyRequest, code: ErrorCode): Challenge | null {
+function challengeOf(request: FastifyRequest, code: ErrorCode): Challenge | null {
+  const { route, bearer, missing, raw, signedInWithinSeconds } = request
   const realm = route?.application ?? 'gateway'
   if (code === 'GW_FORBIDDEN' && bearer?.kind === 'token' && missing?.includes('scope_missing') === true) {
     const scopes = route?.showMissing === true ? scopesAsked(route.access) : undefined
@@ -225,23 +233,30 @@ function challengeOf({ route, bearer, missing, raw }: FastifyRequest, code: Erro
   }
   if (!CHALLENGED.has(code)) return null
   const schemes = route === null || isFromBrowser(raw.headers) ? (['bearer'] as const) : route.challenge
+  if (signedInWithinSeconds !== null)
+    return { schemes, realm, error: 'insufficient_user_authentication', maxAgeSeconds: signedInWithinSeconds }
   const isTokenRefused = bearer !== null && bearer.kind !== 'client' && code !== 'GW_SIGN_IN_REQUIRED'
   return { schemes, realm, error: isTokenRefused ? 'invalid_token' : undefined }
 }
 
 /** Scopes that let in by themselves; undefined where there are no such. */
-function scopesAsked(access: NonNullable<FastifyRequest['route']>['access']): readonly string[] | undefined {
+function scopesAsked(access: AccessRule): readonly string[] | undefined {
   if (typeof access === 'string') return undefined
   return access.find((entry) => entry.scopes !== undefined && Object.keys(entry).length === 1)?.scopes
 }
 
-function namesAsked(access: NonNullable<FastifyRequest['route']>['access']): readonly string[] {
+/** Networks and app clients stay out of it: nobody can do anything about those. */
+function namesAsked(access: AccessRule): readonly string[] {
   if (typeof access === 'string') return []
-  return [
-    ...new Set(
-      access.flatMap((entry) => [...(entry.groups ?? []), ...(entry.scopes ?? []), ...Object.keys(entry.claims ?? {})]),
-    ),
-  ]
+  const names = access.flatMap(({ groups, scopes, claims, identityProviders, emailDomains }) =>
+    [groups, scopes, Object.keys(claims ?? {}), identityProviders, emailDomains].flatMap((part) => part ?? []),
+  )
+  return [...new Set(names)]
+}
+
+/** Has Cognito ask for the password once more, where only that is missing. */
+function againIn({ signedInWithinSeconds }: FastifyRequest): string {
+  return signedInWithinSeconds === null ? '' : '&prompt=login'
 }
 
 /** Everything that is thrown ends up in the catalogue; what is not ours by class is told apart by its status. */

@@ -31,10 +31,10 @@ const LOST: FormFate = { kind: 'lost', why: 'unknown' }
 
 const plugin: FastifyPluginCallback<KeepFormOptions> = (app, { forms, self, log, now }, ready) => {
   app.decorate('keepForm', async (request) => {
-    const { route, lapsedSession, target, site } = request
+    const { route, lapsedSession, signedInSession, target, site } = request
     const { headers } = request.raw
     // Whoever else posts here gets nothing that could be used, and nobody reads what they send.
-    const person = lapsedSession?.person
+    const person = (request.signedInWithinSeconds === null ? lapsedSession : signedInSession)?.person
     if (request.method !== 'POST' || route === null || target === null || person?.pool !== route.pool) return LOST
     if (!isSameOrigin(headers, site.origin)) return LOST
     const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()

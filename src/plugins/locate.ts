@@ -7,21 +7,25 @@ import type { AccessRule } from '../domain/access.ts'
 import { preflightMethod } from '../domain/cors.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { HOP_HEADER, MAX_HOPS, parseHops } from '../domain/hops.ts'
-import { agreedRoute } from '../domain/path-readings.ts'
-import { foldPath, parseTarget, type RefusedTarget, type Target } from '../domain/request-target.ts'
-import { matchRoute, parseHost, type RouteTable } from '../domain/route-table.ts'
+import { locateRequest, type AskedAddress } from '../domain/locate-request.ts'
+import { methodsNamed } from '../domain/method-override.ts'
+import { isOwnPath } from '../domain/path-readings.ts'
+import { foldPath, parseTarget, type AcceptedTarget, type Target } from '../domain/request-target.ts'
+import { parseHost, type RouteTable } from '../domain/route-table.ts'
 import type { Site, Sites } from '../domain/site.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The route of an application; null on the gateway's own endpoints. */
     route: RouteSettings | null
+    /** The routes of the methods that override headers name, where they go on to the application: each must permit the request too. */
+    overridden: readonly RouteSettings[] | null
     /** What the route or the own endpoint asks. */
     access: AccessRule
     /** A browser asks whether a script of another origin may send a request, and the route of that one says who answers. Nobody is asked who it is. */
     isPreflight: boolean
     /** Path and query as the client sent them, once they were found unambiguous. */
-    target: Extract<Target, { ok: true }> | null
+    target: AcceptedTarget | null
     /** How many gateways it came through before this one. */
     hops: number
     /** The host that was asked; that of publicUrl until that is known, and where it is none of ours. */
@@ -60,7 +64,7 @@ export function createRewriteUrl(ownPrefix: string): (raw: IncomingMessage) => s
     raw.gatewayTarget = target
     // Whether an application allows what was refused is known when the host is; until then nothing is permitted.
     if (!target.ok) return target.parts === null ? REFUSE_PATH : FORWARD_PATH
-    if (target.path !== own && !target.path.startsWith(`${own}/`)) return FORWARD_PATH
+    if (!isOwnPath(target.path, own)) return FORWARD_PATH
     // Our own addresses have one spelling. Fastify's router would decode others.
     return target.rawPath.includes('%') ? UNKNOWN_PATH : target.rawPath + target.query
   }
@@ -90,7 +94,9 @@ function singleBit(name: string): number {
 }
 
 const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, sites }, ready) => {
+  const served = { table, ownPrefix: foldPath(ownPrefix) }
   app.decorateRequest('route', null)
+  app.decorateRequest('overridden', null)
   app.decorateRequest('access', 'signedIn')
   app.decorateRequest('isPreflight', false)
   app.decorateRequest('target', null)
@@ -122,78 +128,59 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
   function locate(request: FastifyRequest): void {
     const target = request.raw.gatewayTarget
     if (target === undefined) throw new GatewayError('GW_INTERNAL', { detail: 'the target was not parsed' })
+    const host = parseHost(request.raw.headers.host)
+    request.knownSite = host === null ? null : (sites.byHost.get(host) ?? null)
+    const asked = { host, method: request.method, target }
     if (!target.ok) {
-      locateRefused(request, target)
+      // What has more than one reading is refused as that, whatever its headers are.
+      const found = routeOf(asked)
+      requireSoundHeaders(request.raw)
+      request.target = found.target
+      assign(request, found.route, asked)
       return
     }
     request.target = target
     requireSoundHeaders(request.raw)
+    if (request.raw.url !== FORWARD_PATH) locateOwn(request, host)
+    else if (!locatePreflight(request, asked)) assign(request, routeOf(asked).route, asked)
+  }
+
+  function locateOwn(request: FastifyRequest, host: string | null): void {
     const { config } = request.routeOptions
     if (config.quiet === true) {
       request.access = 'public'
       return
     }
-    const host = parseHost(request.raw.headers.host)
     if (host === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'host_malformed' })
-    const site = sites.byHost.get(host)
-    if (site === undefined) throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
-    request.knownSite = site
-    if (request.raw.url !== FORWARD_PATH) {
-      request.access = config.access ?? 'public'
-      return
-    }
-    if (locatePreflight(request, host, target.path)) return
-    const match = matchRoute(table, host, request.method, target.path)
-    switch (match.kind) {
-      case 'route':
-        assign(request, match.route)
-        return
-      case 'hostUnknown':
-        throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
-      case 'pathUnknown':
-        throw new GatewayError('GW_ROUTE_UNKNOWN', { reason: 'no_rule' })
-      case 'methodNotAllowed':
-        throw new GatewayError('GW_METHOD_NOT_ALLOWED', {
-          reason: 'method',
-          headers: { allow: match.allow.join(', ') },
-        })
-    }
+    if (request.knownSite === null) throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
+    request.access = config.access ?? 'public'
   }
 
   /** A preflight belongs to the request that it asks for, not to whoever takes OPTIONS at that path. */
-  function locatePreflight(request: FastifyRequest, host: string, path: string): boolean {
+  function locatePreflight(request: FastifyRequest, asked: AskedAddress): boolean {
     const method = preflightMethod(request.method, request.raw.headers)
-    const match = method === null ? null : matchRoute(table, host, method, path)
-    if (match?.kind !== 'route' || match.route.cors.preflight === 'refuse') return false
-    assign(request, match.route)
+    const located = method === null ? null : locateRequest(served, { ...asked, method })
+    if (located?.kind !== 'route' || located.route.cors.preflight === 'refuse') return false
+    assign(request, located.route, asked)
     request.isPreflight = true
     request.access = 'public'
     return true
   }
 
-  /** A path with more than one reading goes on only where an application allows it and every reading leads to the same route. */
-  function locateRefused(request: FastifyRequest, refused: RefusedTarget): void {
-    const host = parseHost(request.raw.headers.host)
-    const agreed =
-      host === null || !table.hosts.has(host)
-        ? null
-        : agreedRoute(refused, { match: (path) => matchRoute(table, host, request.method, path), ownPrefix })
-    if (agreed?.ok !== true) {
-      const code = refused.reason === 'too_long' ? 'GW_TARGET_TOO_LONG' : 'GW_REQUEST_REFUSED'
-      const detail = agreed?.detail
-      throw new GatewayError(code, { reason: refused.reason, ...(detail === undefined ? {} : { detail }) })
-    }
-    requireSoundHeaders(request.raw)
-    request.knownSite = sites.byHost.get(host ?? '') ?? null
-    request.target = agreed.target
-    assign(request, agreed.route)
+  function routeOf(asked: AskedAddress): { readonly route: RouteSettings; readonly target: AcceptedTarget } {
+    const located = locateRequest(served, asked)
+    if (located.kind === 'refused') throw located.error
+    if (located.kind === 'own') throw new GatewayError('GW_INTERNAL', { detail: 'an own address came as another' })
+    return located
   }
 
-  function assign(request: FastifyRequest, route: RouteSettings): void {
+  function assign(request: FastifyRequest, route: RouteSettings, asked: AskedAddress): void {
     request.route = route
     request.access = route.access
     request.hops = parseHops(request.raw.headers[HOP_HEADER])
     if (request.hops >= MAX_HOPS) throw new GatewayError('GW_LOOP', { reason: 'loop' })
+    if (route.methodOverride === 'both')
+      request.overridden = methodsNamed(request.raw.rawHeaders).map((method) => routeOf({ ...asked, method }).route)
   }
   ready()
 }

@@ -18,6 +18,8 @@ export interface Outcome {
   readonly startedAt: number
   code: ErrorCode | null
   reason: string | null
+  /** What the rule would have refused the request for, did it not only report that. */
+  wouldDeny: string | null
   /** The sign-in that it belongs to. */
   attempt: string | null
   /** Milliseconds on the clock of `performance.now`; null where the application was not asked. */
@@ -39,6 +41,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
     startedAt: performance.now(),
     code: null,
     reason: null,
+    wouldDeny: null,
     attempt: null,
     upstreamAskedAt: null,
     upstreamAnsweredAt: null,
@@ -94,6 +97,7 @@ const hook: FastifyPluginCallback<ObserveOptions> = (app, { metrics, requestLog,
       status,
       code: outcome.code ?? undefined,
       reason: outcome.reason ?? undefined,
+      wouldDeny: outcome.wouldDeny ?? undefined,
       attempt: outcome.attempt ?? undefined,
       person: who.person,
       sub: who.sub,

@@ -44,7 +44,7 @@ function createWorkshop() {
 }
 
 function permitFor(identity: Identity | null) {
-  const decision = decide('optional', 'staff', identity)
+  const decision = decide({ access: 'optional', pool: 'staff' }, identity, { address: '', now: 0 })
   if (decision.kind !== 'permit') throw new Error('no permit')
   return decision.permit
 }

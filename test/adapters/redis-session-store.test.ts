@@ -1,21 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { ownRevocations } from '../helpers/revocations.ts'
 import { createRedisKeys } from '../../src/adapters/redis-keys.ts'
-import { createRedisStore } from '../../src/adapters/redis-session-store.ts'
-import { createSeal } from '../../src/adapters/seal.ts'
 import type { SessionStore, StoredSession } from '../../src/adapters/session-store.ts'
 import { createClock } from '../helpers/clock.ts'
 import { startFaultProxy } from '../helpers/fault-proxy.ts'
 import { connectRedis, noRedis, redisCli, startRedis, type RedisServer } from '../helpers/redis.ts'
 import { newSession } from '../helpers/sessions.ts'
 import { until } from '../helpers/until.ts'
+import { GRACE_SECONDS, redisStoreOver } from '../helpers/redis-store.ts'
 
 const skip = noRedis ?? false
 const clock = createClock()
 const key = randomBytes(32)
 const keys = createRedisKeys('app')
-const GRACE_SECONDS = 300
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -25,16 +22,7 @@ interface Teardown {
 async function storeAt(t: Teardown, port: number): Promise<SessionStore> {
   const redis = connectRedis(t, `redis://127.0.0.1:${port}`)
   await until(async () => redis.check())
-  return createRedisStore({
-    redis,
-    keys,
-    seal: createSeal([key], 'session', 'app'),
-    revocations: ownRevocations(clock.now),
-    limits: { idleTimeoutSeconds: 3_600, maxAgeSeconds: 43_200 },
-    outageGraceSeconds: GRACE_SECONDS,
-    now: clock.now,
-    ticks: clock.now,
-  })
+  return redisStoreOver(redis, { clock, keys: [key] })
 }
 
 async function read(store: SessionStore, text: string): Promise<StoredSession | null> {

@@ -10,6 +10,7 @@ const line: RequestLine = {
   status: 200,
   code: undefined,
   reason: undefined,
+  wouldDeny: undefined,
   attempt: undefined,
   person: undefined,
   sub: undefined,
@@ -33,6 +34,7 @@ t.test('the line of a request is letter for letter what the logger itself would 
   const full = {
     code: 'GW_FORBIDDEN',
     reason: 'group_missing',
+    wouldDeny: 'claim_mismatch',
     attempt: 'AbCd-_12',
     person: 'aGFzaA',
     sub: 's"ub',

@@ -1,8 +1,6 @@
 import { generateKeyPairSync, randomBytes, randomInt, sign } from 'node:crypto'
 import t from 'tap'
 import { createCookieStore } from '../../src/adapters/cookie-session-store.ts'
-import { createRedisKeys } from '../../src/adapters/redis-keys.ts'
-import { createRedisStore } from '../../src/adapters/redis-session-store.ts'
 import { createSealedHandleStore } from '../../src/adapters/sealed-handle-store.ts'
 import { createSeal } from '../../src/adapters/seal.ts'
 import type { SessionStore, StoredSession } from '../../src/adapters/session-store.ts'
@@ -11,6 +9,7 @@ import { createClock } from '../helpers/clock.ts'
 import { connectRedis, noRedis, startRedis } from '../helpers/redis.ts'
 import { ownRevocations } from '../helpers/revocations.ts'
 import { newSession } from '../helpers/sessions.ts'
+import { redisStoreOver } from '../helpers/redis-store.ts'
 
 interface Replica {
   readonly keys?: readonly Buffer[]
@@ -27,21 +26,11 @@ interface Kind {
 
 const clock = createClock()
 const theKey = randomBytes(32)
-const limits = { idleTimeoutSeconds: 3_600, maxAgeSeconds: 43_200 }
 
 async function redisStores() {
   const server = await startRedis(t)
   return ({ keys = [theKey], context = 'app' }: Replica = {}): SessionStore =>
-    createRedisStore({
-      redis: connectRedis(t, server.url),
-      keys: createRedisKeys(context),
-      seal: createSeal(keys, 'session', context),
-      revocations: ownRevocations(clock.now),
-      limits,
-      outageGraceSeconds: 300,
-      now: clock.now,
-      ticks: clock.now,
-    })
+    redisStoreOver(connectRedis(t, server.url), { clock, keys, context })
 }
 
 const kinds: readonly Kind[] = [

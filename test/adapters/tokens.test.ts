@@ -96,7 +96,7 @@ t.test(
   },
 )
 
-t.test('T25 keys that cannot be fetched are our trouble: 503 with a pause, not 401', async (t) => {
+t.test('A10 K18 T25 keys that cannot be fetched are our trouble: 503 with a pause, not 401', async (t) => {
   const world = await startWorld(t)
   await ask(world, await machineToken(world))
   await world.pool.rotateKeys({ keep: false })

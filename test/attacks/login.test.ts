@@ -487,7 +487,7 @@ t.test('L36 C25 two hundred sign-ins at once never mix people up', async (t) => 
     t.same([email, groups, url], [`${name}@example.com`, name, path])
 })
 
-t.test('L12 L33 a pool whose discovery cannot be trusted signs nobody in, and the gateway lives on', async (t) => {
+t.test('K18 L12 L33 a pool whose discovery cannot be trusted signs nobody in, and the gateway lives on', async (t) => {
   const shapes: readonly (readonly [string, object])[] = [
     ['another issuer', { body: { issuer: 'https://evil.example' } }],
     ['a page', { rawBody: '<html>', headers: { 'content-type': 'text/html' } }],

@@ -165,7 +165,7 @@ t.test('P36: an address and a path are always joined by a slash, so neither can 
   )
 })
 
-t.test('P37: no part of a request ever chooses the application', async (t) => {
+t.test('A21 P37: no part of a request ever chooses the application', async (t) => {
   const workspace = createWorkspace(t)
   for (const upstream of [
     'http://{tenant}.svc',

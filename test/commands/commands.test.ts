@@ -12,7 +12,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 t.test('the command explains itself', async (t) => {
   const overview = runCommand(t, ['--help'])
   t.equal(await overview.ended, 0)
-  for (const name of ['serve', 'check', 'revoke', 'probe-upstream', 'keygen', 'demo', 'local-pool']) {
+  for (const name of ['serve', 'check', 'explain', 'revoke', 'probe-upstream', 'keygen', 'demo', 'local-pool']) {
     t.match(overview.out(), name)
     const help = runCommand(t, [name, '--help'])
     t.equal(await help.ended, 0)

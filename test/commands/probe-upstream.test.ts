@@ -2,11 +2,11 @@ import { createPublicKey, verify } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import type { CommandContext } from '../../src/commands/command.ts'
 import { probeUpstream } from '../../src/commands/probe-upstream.ts'
-import { root, runCommand } from '../helpers/process.ts'
+import { runCommand } from '../helpers/process.ts'
 import type { Answer } from '../helpers/recording-application.ts'
 import { startWorld } from '../helpers/world.ts'
+import { runHere } from '../helpers/command.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -56,21 +56,8 @@ async function startProbed(t: Teardown, read: Reader, greet = (user: string) => 
   return world
 }
 
-async function probe(settingsFile: string, args: readonly string[] = []) {
-  const said = { out: '', err: '' }
-  const context: CommandContext = {
-    environment: {},
-    version: 'test',
-    packageFolder: root,
-    print: (text) => (said.out += `${text}\n`),
-    complain: (text) => (said.err += `${text}\n`),
-    terminal: false,
-    ended: new Promise(() => undefined),
-    onHangup: () => undefined,
-  }
-  const code = await probeUpstream.run(['--config', settingsFile, 'sample', ...args], context)
-  return { code, ...said }
-}
+const probe = async (settingsFile: string, args: readonly string[] = []) =>
+  runHere(probeUpstream, ['--config', settingsFile, 'sample', ...args])
 
 const believedIn = (out: string): string[] =>
   [...out.matchAll(/^ {2}believed +(.*?) {2}\(/gm)].map(([, name = '']) => name)

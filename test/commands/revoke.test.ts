@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import type { CommandContext } from '../../src/commands/command.ts'
 import { revoke as command } from '../../src/commands/revoke.ts'
-import { root, runCommand } from '../helpers/process.ts'
+import { runCommand } from '../helpers/process.ts'
 import { noRedis, startRedis } from '../helpers/redis.ts'
 import { CONTROL_TOKEN, freePort, startWorld, type World } from '../helpers/world.ts'
+import { runHere } from '../helpers/command.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -17,25 +17,8 @@ async function startControlled(t: Teardown, redisUrl?: string): Promise<World> {
   return startWorld(t, { settings: { control }, ...(redisUrl === undefined ? {} : { redisUrl }) })
 }
 
-/** The command in this process, which is no other than in one of its own. */
-async function revoke(
-  settingsFile: string,
-  args: readonly string[],
-): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: '', err: '' }
-  const context: CommandContext = {
-    environment: {},
-    version: 'test',
-    packageFolder: root,
-    print: (text) => (said.out += `${text}\n`),
-    complain: (text) => (said.err += `${text}\n`),
-    terminal: false,
-    ended: new Promise(() => undefined),
-    onHangup: () => undefined,
-  }
-  const code = await command.run(['--config', settingsFile, ...args], context)
-  return { code, ...said }
-}
+const revoke = async (settingsFile: string, args: readonly string[]) =>
+  runHere(command, ['--config', settingsFile, ...args])
 
 t.test('revoke asks the control port and says what has ended', { skip: noRedis ?? false }, async (t) => {
   const world = await startControlled(t, (await startRedis(t)).url)

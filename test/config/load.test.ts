@@ -106,6 +106,8 @@ t.test('the least settings load, with every default in place', async (t) => {
           allowedOrigins: [],
           cors: { preflight: 'refuse', credentials: false },
           showMissing: false,
+          methodOverride: 'drop',
+          reportOnlyUntil: null,
           paths: 'strict',
           allowInPath: [],
           identityProvider: undefined,
@@ -251,8 +253,6 @@ t.test('what is not built is refused, never ignored', async (t) => {
   const workspace = createWorkspace(t)
   for (const [path, value] of Object.entries({
     outbound: { caFile: 'x' },
-    'applications.wiki.reportOnly': { until: '2027-01-01' },
-    'applications.wiki.publicFiles': ['/favicon.ico'],
   })) {
     const faults = workspace.faults(minimalWith({ [path]: value }))
     t.equal(faults.length, 1, path)
@@ -375,14 +375,6 @@ t.test('opaque paths need routes that are all alike, and say which are not', asy
   ])
 })
 
-t.test('what is half built says which half is missing', async (t) => {
-  const workspace = createWorkspace(t)
-  t.match(
-    workspace.faults(minimalWith({ 'applications.wiki.access': [{ groups: ['a'], emailDomains: ['example.com'] }] })),
-    [/access\[0\]\.emailDomains: is not supported yet/],
-  )
-})
-
 t.test('every fault is told at once, in the order of the file, each with line, column, key and remedy', async (t) => {
   const workspace = createWorkspace(t)
   const text = `publicUrl: http://apps.example.com
@@ -481,14 +473,14 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
   ['K06 no user pool at all is refused', { pools: {} }, /pools: must name a user pool/],
   ['K07 clientId without a value is refused', { 'pools.staff.clientId': null }, /clientId: has no value/],
   ['K07 an empty list of scopes is refused', { 'pools.staff.scopes': [] }, /scopes: must not be an empty list/],
-  ['K07 an empty access is refused', { 'applications.wiki.access': [] }, /access: must not be an empty list/],
+  ['A09 K07 an empty access is refused', { 'applications.wiki.access': [] }, /access: must not be an empty list/],
   [
-    'K07 an entry without a condition is refused',
+    'A09 K07 an entry without a condition is refused',
     { 'applications.wiki.access': [{}] },
     /access\[0\]: must have a condition/,
   ],
   [
-    'K07 an entry with an empty list of groups is refused',
+    'A09 K07 an entry with an empty list of groups is refused',
     { 'applications.wiki.access': [{ groups: [] }] },
     /groups: must not be an empty list/,
   ],
@@ -503,11 +495,11 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     /claims: must name a claim/,
   ],
   [
-    'K07 a blank group is refused',
+    'A09 K07 a blank group is refused',
     { 'applications.wiki.access': [{ groups: [' '] }] },
     /groups\[0\]: must not be blank/,
   ],
-  ['K07 an access without a value is refused', { 'applications.wiki.access': null }, /access: has no value/],
+  ['A09 K07 an access without a value is refused', { 'applications.wiki.access': null }, /access: has no value/],
   [
     'K10 publicUrl as upstream is refused',
     { 'applications.wiki.upstream': 'https://apps.example.com' },
@@ -944,6 +936,108 @@ t.test('warnings say what is legal but unwise', async (t) => {
   ])
 })
 
+t.test('a rule takes every condition, and refuses one that could hold for everybody or nobody', async (t) => {
+  const workspace = createWorkspace(t)
+  const faults = (entry: object): readonly string[] =>
+    workspace.faults(minimalWith({ 'applications.wiki.access': [entry] }))
+  const entry = {
+    clients: ['7machine'],
+    pools: ['staff'],
+    identityProviders: ['CorpSaml'],
+    emailDomains: ['Example.COM'],
+    clientAddresses: ['10.0.0.0/8', '2001:db8::/32'],
+    signedInWithinSeconds: 600,
+  }
+  const { settings } = workspace.load(minimalWith({ 'applications.wiki.access': [entry] }))
+  t.same(settings.applications[0]?.routes[0]?.access, [{ ...entry, emailDomains: ['example.com'] }])
+  t.match(faults({ pools: ['guests'] }), [/access\[0\]\.pools\[0\]: must be one of the pools: staff/])
+  t.match(faults({ emailDomains: ['@example.com'] }), [/emailDomains\[0\]: must be a host name/])
+  t.match(faults({ emailDomains: ['*.example.com'] }), [/emailDomains\[0\]: .*wildcards/])
+  t.match(faults({ emailDomains: ['b\u00fccher.example'] }), [/emailDomains\[0\]: must be a host name/])
+  t.match(faults({ clientAddresses: ['0.0.0.0/0'] }), [/clientAddresses\[0\]: must not be everybody/])
+  t.match(faults({ clientAddresses: ['10.0.0.1'] }), [/clientAddresses\[0\]: must end with the length/])
+  t.match(faults({ signedInWithinSeconds: 5 }), [/signedInWithinSeconds: must be seconds, a whole number from 60/])
+  for (const name of ['clients', 'pools', 'identityProviders', 'emailDomains', 'clientAddresses'])
+    t.match(faults({ [name]: [] }), [/must not be an empty list/], `A09 ${name}`)
+})
+
+t.test('warnings of rules say who gets in that nobody may think of', async (t) => {
+  const workspace = createWorkspace(t)
+  const rule = (entry: object, more: object = {}): string =>
+    minimalWith({ 'applications.wiki.access': [entry], ...more })
+  t.match(workspace.warnings(rule({ clients: ['4example23456789'] })), [
+    /access\[0\]: lets every person of the pool in/,
+  ])
+  t.same(workspace.warnings(rule({ clients: ['7machine'] })), [])
+  t.match(workspace.warnings(rule({ clientAddresses: ['10.0.0.0/8'] })), [
+    /clientAddresses: is asked of whoever speaks TLS in front/,
+  ])
+  const trustedProxies = [{ cidr: '10.0.0.0/8', headers: ['for'] }]
+  t.same(workspace.warnings(rule({ clientAddresses: ['10.0.0.0/8'] }, { trustedProxies })), [])
+  t.match(
+    workspace.warnings(
+      minimalWith({ 'applications.site': { path: '/site', upstream: 'http://site.internal', access: 'public' } }),
+    ),
+    [/applications\.site: has public pages on the host of wiki, which is not for everybody/],
+  )
+  t.same(workspace.warnings(minimalWith({ 'applications.wiki.publicFiles': ['/favicon.ico'] })), [])
+})
+
+t.test('reportOnly ends within ninety days, and its end is warned about', async (t) => {
+  const workspace = createWorkspace(t)
+  const inDays = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)
+  const report = (until: unknown): string => minimalWith({ 'applications.wiki.reportOnly': { until } })
+  const untilOf = (text: string) =>
+    workspace.load(text).settings.applications[0]?.routes.map((one) => one.reportOnlyUntil)
+  t.same(untilOf(report(inDays(30))), [Date.parse(inDays(31))], 'the day named is the last one')
+  t.same(untilOf(minimalWith({})), [null])
+  const routes = { a: { path: '/a' }, b: { path: '/b', reportOnly: 'off' } }
+  t.same(untilOf(withRoutes(routes, { reportOnly: { until: inDays(30) } })), [
+    Date.parse(inDays(31)),
+    Date.parse(inDays(31)),
+    null,
+  ])
+  t.same(workspace.warnings(report(inDays(30))), [])
+  t.match(workspace.warnings(report(inDays(3))), [/reportOnly\.until: is less than a week away/])
+  t.match(workspace.warnings(report(inDays(-1))), [/reportOnly\.until: is over: the rule refuses again/])
+  t.match(workspace.faults(report(inDays(92))), [/reportOnly\.until: is more than 90 days from now/])
+  t.match(workspace.faults(report('2026-02-30')), [/reportOnly\.until: must be a date/])
+  t.match(workspace.faults(report('tomorrow')), [/reportOnly\.until: must be a date/])
+  t.match(workspace.faults(minimalWith({ 'applications.wiki.reportOnly': {} })), [/reportOnly: has no end/])
+  t.match(workspace.faults(minimalWith({ 'defaults.reportOnly': { until: inDays(30) } })), [
+    /defaults\.reportOnly: never comes from defaults/,
+  ])
+})
+
+t.test('publicFiles are routes of their own, at paths of the application', async (t) => {
+  const workspace = createWorkspace(t)
+  const files = (paths: readonly string[], more: object = {}): string =>
+    minimalWith({ 'applications.wiki': { upstream: 'http://wiki', access: 'signedIn', publicFiles: paths, ...more } })
+  t.same(
+    workspace
+      .load(files(['/favicon.ico', '/a/b.json']))
+      .settings.applications[0]?.routes.map(({ name, path, methods, access }) => [name, path, methods, access]),
+    [
+      ['wiki', '/*', null, 'signedIn'],
+      ['wiki/publicFiles', '/favicon.ico', ['GET', 'HEAD'], 'public'],
+      ['wiki/publicFiles', '/a/b.json', ['GET', 'HEAD'], 'public'],
+    ],
+  )
+  t.match(workspace.faults(files(['/icons/*'])), [/publicFiles\[0\]: must be one file/])
+  t.match(workspace.faults(files(['/'])), [/publicFiles\[0\]: must be one file/])
+  t.match(workspace.faults(files(['/favicon.ico'], { path: '/wiki' })), [
+    /publicFiles\[0\]: must begin with the application's path \/wiki/,
+  ])
+  t.match(workspace.faults(files(['/favicon.ico'], { routes: { icon: { path: '/favicon.ico', methods: ['GET'] } } })), [
+    /publicFiles\[0\]: .*both answer/,
+  ])
+  t.match(workspace.faults(files(['/oauth2/x'])), [/publicFiles\[0\]: is within endpoints\.prefix/])
+  t.match(
+    workspace.faults(minimalWith({ 'defaults.publicFiles': ['/favicon.ico'], 'applications.wiki.path': '/wiki' })),
+    [/defaults\.publicFiles\[0\]: must begin with/],
+  )
+})
+
 t.test('RL15 check warns where replicas, store and rotation do not fit', async (t) => {
   const workspace = createWorkspace(t)
   workspace.write('redis-url', 'redis://127.0.0.1:6379')
@@ -1039,7 +1133,7 @@ t.test('a certificate that has expired is warned about, and the gateway starts',
   t.match(warnings, [/certFile: has expired/])
 })
 
-t.test('trusted proxies are named as networks, and never everybody', async (t) => {
+t.test('A20 trusted proxies are named as networks, and never everybody', async (t) => {
   const workspace = createWorkspace(t)
   const faults = (proxy: object): readonly string[] => workspace.faults(minimalWith({ trustedProxies: [proxy] }))
   for (const [cidr, expected] of [

@@ -28,11 +28,12 @@ const forwarding: Forwarding = {
   changes: null,
   withheldCookies: null,
   ownConnection: false,
+  methodOverride: false,
 }
 const alice = person()
 
 function permitFor(identity: Identity | null) {
-  const decision = decide('optional', 'staff', identity)
+  const decision = decide({ access: 'optional', pool: 'staff' }, identity, { address: '', now: 0 })
   if (decision.kind !== 'permit') throw new Error('no permit')
   return decision.permit
 }

@@ -73,3 +73,16 @@ t.test('only the claims that are needed are kept, and lists stay lists', async (
   })
   t.same(identity?.kind === 'person' && identity.claims, { 'custom:a': 'x', 'custom:b': ['p', 'q'] })
 })
+
+t.test('the app client and the names of identity providers are kept where a rule needs them', async (t) => {
+  const keepClaims = ['client_id', 'identities']
+  const claims = (more: Record<string, unknown>, bearer = false): unknown => {
+    const identity = identityFromClaims({ ...base, keepClaims, access, id: bearer ? undefined : { ...id, ...more } })
+    return identity?.kind === 'person' && identity.claims
+  }
+  const identities = [{ providerName: 'Okta' }, { providerName: 'Google' }, { userId: 'x' }]
+  t.same(claims({ identities, client_id: 'forged' }), { client_id: 'app', identities: ['Okta', 'Google'] })
+  t.same(claims({}), { client_id: 'app', identities: ['COGNITO'] }, 'who has no provider is of the pool itself')
+  t.same(claims({ identities: 'what nobody can read' }), { client_id: 'app', identities: [] })
+  t.same(claims({}, true), { client_id: 'app' }, 'an access token alone does not tell')
+})

@@ -176,3 +176,11 @@ t.test('the table answers as a naive search through all patterns does', async (t
   )
   t.pass('2,000 sets of patterns')
 })
+
+t.test('A08 a path is no expression: what looks like one stands for itself', async (t) => {
+  const routes = [route('a', '/(x+)+$'), route('b', '/[ab]'), route('c', '/a|b')]
+  t.equal(answer(routes, `/${'x'.repeat(10_000)}!`), 'pathUnknown')
+  t.equal(answer(routes, '/(x+)+$'), 'a')
+  t.equal(answer(routes, '/a'), 'pathUnknown')
+  t.equal(answer(routes, '/a|b'), 'c')
+})

@@ -1,10 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { ownRevocations } from '../helpers/revocations.ts'
 import { StoreError, type Redis } from '../../src/adapters/redis.ts'
 import { createRedisKeys } from '../../src/adapters/redis-keys.ts'
-import { createRedisStore } from '../../src/adapters/redis-session-store.ts'
-import { createSeal } from '../../src/adapters/seal.ts'
 import type { SessionStore } from '../../src/adapters/session-store.ts'
 import { createAuthority } from '../helpers/certificates.ts'
 import { createClock } from '../helpers/clock.ts'
@@ -14,24 +11,14 @@ import { startReplica } from '../helpers/replicas.ts'
 import { newSession } from '../helpers/sessions.ts'
 import { until } from '../helpers/until.ts'
 import { freePort, startWorld } from '../helpers/world.ts'
+import { redisStoreOver } from '../helpers/redis-store.ts'
 
 const skip = noRedis ?? false
 const clock = createClock()
 const key = randomBytes(32)
 const keys = createRedisKeys('app')
 
-function storeOver(redis: Redis): SessionStore {
-  return createRedisStore({
-    redis,
-    keys,
-    seal: createSeal([key], 'session', 'app'),
-    revocations: ownRevocations(clock.now),
-    limits: { idleTimeoutSeconds: 3_600, maxAgeSeconds: 43_200 },
-    outageGraceSeconds: 300,
-    now: clock.now,
-    ticks: clock.now,
-  })
-}
+const storeOver = (redis: Redis): SessionStore => redisStoreOver(redis, { clock, keys: [key] })
 
 t.test('over TLS the server must be who its address says, by an authority that is trusted', { skip }, async (t) => {
   const authority = createAuthority(t)

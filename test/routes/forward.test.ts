@@ -379,7 +379,7 @@ t.test(
   },
 )
 
-t.test('a path without a route is not found, for people and programs alike', async (t) => {
+t.test('A01 a path without a route is not found, for people and programs alike', async (t) => {
   const { url, client } = await startWorld(t, {
     settings: { applications: { app: { path: '/app', upstream: '%UPSTREAM%', access: 'public' } } },
   })

@@ -59,9 +59,9 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     failureOf: asGatewayError,
     fail,
     signOut: async (errand, answer) => signOutWith(app, errand, answer),
-    streaming({ reply, route, session, permit }, end) {
-      const { access, pool } = route
-      const stream = { access, pool, webSocket: false, identity: permit.identity, end }
+    streaming({ request, reply, route, session, permit }, end) {
+      const { address } = request.peer
+      const stream = { rule: route, address, webSocket: false, identity: permit.identity, end }
       reply.raw.once('close', streams.add(stream, session))
     },
     upgraded: (errand, rawHeaders, application) =>

@@ -49,7 +49,7 @@ export function openTunnel(errand: Errand, options: OpenTunnelOptions): void {
     },
   })
   const end: Tunnel['end'] = (why) => tunnel.end(why)
-  const { access, pool } = route
-  const leave = streams.add({ access, pool, webSocket: true, identity: permit.identity, end }, session)
+  const { address } = request.peer
+  const leave = streams.add({ rule: route, address, webSocket: true, identity: permit.identity, end }, session)
   tunnel.open()
 }

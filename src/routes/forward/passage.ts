@@ -129,6 +129,7 @@ function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageO
         changes,
         withheldCookies: bound?.withheld ?? null,
         ownConnection: pin !== null,
+        methodOverride: route.methodOverride === 'both',
       })
       if (path.prefix !== null) headers.push('x-forwarded-prefix', path.prefix)
       return headers

@@ -34,14 +34,17 @@ export interface Beginning {
   readonly insteadOf?: string
   /** Cognito's own session was ended for it. */
   readonly renewed?: boolean
+  /** The person has to give their password, whoever Cognito knows. */
+  readonly afresh?: boolean
 }
 
 interface Leaving {
   readonly returnTo: SafePath
   /** Of the sign-in for which that is done, where there is one. */
   readonly id?: string
-  /** It was revoked before it came back, and would be again. */
+  /** What came back was revoked or too old, and would be again. */
   readonly renewed?: boolean
+  readonly afresh?: boolean
 }
 
 interface Visit {
@@ -68,6 +71,7 @@ export async function beginLogin(
     returnTo: beginning.returnTo,
     startedAt,
     visit: beginning.visit,
+    afresh: beginning.afresh === true,
   }
   const { insteadOf, renewed = false } = beginning
   const state = states.write({ ...attempt, pool, host, restarted: insteadOf !== undefined, renewed })
@@ -81,6 +85,8 @@ export async function beginLogin(
       verifier: attempt.verifier,
       identityProvider: beginning.identityProvider,
       loginHint: beginning.loginHint,
+      // Cognito's own session was ended a moment ago: who it knows now has just given their password.
+      afresh: attempt.afresh && !renewed,
     })
     attempts.add(request, attempt)
     journal.reached(step, 'started', facts)
@@ -97,11 +103,12 @@ export async function beginLogin(
  */
 export async function leaveFirst(
   { cognito, states, now, pool, callback }: BeginParts,
-  { id = random(6), returnTo, renewed = false }: Leaving,
+  { id = random(6), returnTo, renewed = false, afresh = false }: Leaving,
   { request, reply }: Visit,
 ): Promise<FastifyReply> {
   const { host, origin } = request.site
-  const state = states.write({ id, secret: '', pool, host, returnTo, startedAt: now(), restarted: false, renewed })
+  const flags = { restarted: false, renewed, afresh }
+  const state = states.write({ id, secret: '', pool, host, returnTo, startedAt: now(), ...flags })
   const url = await cognito.switchUrl({ redirectUri: origin + callback, state })
   request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
   return reply

@@ -7,7 +7,7 @@ import type { Metrics } from '../../adapters/metrics.ts'
 import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
-import { comebackOf, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
+import { comebackOf, isStale, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
 import { tokensToKeep, type KeptTokens, type Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
@@ -76,7 +76,13 @@ export function createCallback(
         return beginLogin(
           parts,
           attempts,
-          { page: 'sign-in', returnTo: state.returnTo, insteadOf: state.id, renewed: state.renewed },
+          {
+            page: 'sign-in',
+            returnTo: state.returnTo,
+            insteadOf: state.id,
+            renewed: state.renewed,
+            afresh: state.afresh,
+          },
           { request, reply },
         )
       case 'cookies-blocked':
@@ -110,7 +116,10 @@ export function createCallback(
     const signedIn = await personIn(tokens, attempt.nonce)
     const { person, identityProvider } = signedIn
     reached('verified', { sub: person.subject, email: person.email, identityProvider })
-    if (revocations.coversSignIn(person)) return askAnew(signedIn, { request, reply }, { attempt, answer })
+    if (revocations.coversSignIn(person))
+      return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'revoked' })
+    if (isStale(attempt, person.authTime))
+      return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'sign_in_too_old' })
     const before = request.signedInSession ?? request.lapsedSession
     if (before !== null && before.person.subject !== person.subject) reply.header(...FORGET_PAGES)
     const session = await replaceSession(request, signedIn)
@@ -123,16 +132,16 @@ export function createCallback(
   }
 
   /**
-   * Everything that began when this person gave their password was revoked since, and Cognito did not ask for it again: its own session is
-   * ended, so that it does. Once: what it brings back then would be no other.
+   * Cognito did not ask for the password, although everything that began when this person gave it was revoked since, or they were to give
+   * it once more: its own session is ended, so that it does. Once: what it brings back then would be no other.
    */
   async function askAnew(
     { refreshToken }: SignedIn,
     { request, reply }: Omit<Visit, 'reached'>,
-    { attempt, answer }: { readonly attempt: LoginAttempt; readonly answer: { readonly renewed: boolean } },
+    { attempt, answer, why }: Stale,
   ): Promise<FastifyReply> {
     if (refreshToken !== undefined) void cognito.revoke(refreshToken).catch(() => undefined)
-    if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: 'revoked' })
+    if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: why })
     journal.left({ request, attempt }, 'sent_back')
     return leaveFirst(parts, { ...attempt, renewed: true }, { request, reply })
   }
@@ -194,6 +203,13 @@ interface Visit {
 interface Progress {
   readonly attempt: Step['attempt']
   readonly stage: LoginStage
+}
+
+/** A sign-in that counts for nothing, because Cognito did not ask for the password. */
+interface Stale {
+  readonly attempt: LoginAttempt
+  readonly answer: { readonly renewed: boolean }
+  readonly why: 'revoked' | 'sign_in_too_old'
 }
 
 interface SignedIn {

@@ -7,7 +7,7 @@ import type { Metrics } from '../../adapters/metrics.ts'
 import type { HostStores } from '../../adapters/session-store.ts'
 import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { ATTEMPT_LIFE_MS, comebackOf, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
+import { ATTEMPT_LIFE_MS, comebackOf, isStale, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
 import { expiredCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { fromElsewhere, type SafePath } from '../../domain/return-to.ts'
 import type { Session } from '../../domain/session.ts'
@@ -40,6 +40,8 @@ export interface Wish {
   readonly loginHint?: string | undefined
   /** Cognito's own session is to end first. */
   readonly leave?: boolean
+  /** The person has to give their password, whoever is signed in. */
+  readonly afresh?: boolean
   /** One before it led nowhere. */
   readonly restarted?: boolean
 }
@@ -70,9 +72,9 @@ export function createHandover(
 
   /** Sends a person from this host to the one where people sign in. */
   function beginVisit(wish: Wish, { request, reply }: Visit): FastifyReply {
-    const { returnTo, restarted = false } = wish
+    const { returnTo, restarted = false, afresh = false } = wish
     const { host, pool, signInOrigin } = request.site
-    const attempt = { id: random(6), secret: random(16), nonce: '', verifier: '', returnTo, startedAt: now() }
+    const attempt = { id: random(6), secret: random(16), nonce: '', verifier: '', returnTo, startedAt: now(), afresh }
     attempts.add(request, attempt)
     const query = new URLSearchParams({
       for: states.write({ ...attempt, pool, host, restarted, renewed: false }),
@@ -99,7 +101,8 @@ export function createHandover(
     // That host begins anew.
     if (now() >= state.startedAt + ATTEMPT_LIFE_MS) return leave(reply, returnTo)
     const session = sessionOf(request)
-    if (session !== null) return handOver({ session, state, stateText: text }, site, visit)
+    if (session !== null && !isStale(state, session.person.authTime))
+      return handOver({ session, state, stateText: text }, site, visit)
     await app.revokeLeftover(request)
     const wish: Wish = {
       entrance: ENTRANCES.find((one) => one === query.get('to')) ?? 'sign-in',
@@ -107,6 +110,7 @@ export function createHandover(
       identityProvider: query.get('idp') ?? undefined,
       loginHint: query.get('login_hint') ?? undefined,
       leave: query.has('leave'),
+      afresh: state.afresh,
     }
     return signIn({ ...wish, visit: text }, visit)
   }
@@ -172,7 +176,8 @@ export function createHandover(
   /** Once: whatever kept the first one from arriving may keep the next, and nobody should be sent to and fro without end. */
   function again(state: LoginState, visit: Visit): FastifyReply {
     if (state.restarted) throw new GatewayError('GW_SIGN_IN_EXPIRED', { reason: 'handover_refused' })
-    return beginVisit({ entrance: 'sign-in', returnTo: state.returnTo, restarted: true }, visit)
+    const { returnTo, afresh } = state
+    return beginVisit({ entrance: 'sign-in', returnTo, afresh, restarted: true }, visit)
   }
 
   function unknown(request: FastifyRequest): GatewayError {

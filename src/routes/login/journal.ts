@@ -40,7 +40,7 @@ const TOLD: ReadonlySet<LoginStage> = new Set(['started', 'came_back'])
 
 // Counted from 0: of a counter that appears with its first event, no rate ever shows that event.
 const USUAL_FAILURES = (
-  'attempt_expired code_malformed cookie_blocked cookie_too_large idp_error login_loop nonce pool_error revoked state_mismatch ' +
+  'attempt_expired code_malformed cookie_blocked cookie_too_large idp_error login_loop nonce pool_error revoked sign_in_too_old state_mismatch ' +
   'state_missing store token_exchange user_denied'
 ).split(' ')
 

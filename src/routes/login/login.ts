@@ -4,7 +4,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import type { PoolSettings } from '../../config/settings.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { hasCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
-import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
+import { parseReturnTo, type ReturnToSelf } from '../../domain/return-to.ts'
 import type { Site } from '../../domain/site.ts'
 import { leavingHeaders, leavingPage } from '../../pages/leaving-page.ts'
 import { pageHeaders } from '../../pages/layout.ts'
@@ -89,20 +89,14 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     if (!request.site.signsIn) return handover.beginVisit(sound, visit)
     if (wish.leave === true) return leaveFirst(parts, { returnTo }, visit)
     return entrance === 'choose'
-      ? leave(reply, `${ownPrefix}/sign_in?rd=${encodeURIComponent(returnTo)}`)
+      ? leave(reply, `${ownPrefix}/sign_in?rd=${encodeURIComponent(returnTo)}${againIn(wish.afresh)}`)
       : beginLogin(parts, attempts, { ...sound, page: entrance }, visit)
   }
 
   const beginAs = (entrance: Entrance) => async (request: FastifyRequest, reply: FastifyReply) => {
-    const query = new URLSearchParams(request.target?.query ?? '')
-    const wish: Wish = {
-      entrance,
-      returnTo: returnToIn(query, request),
-      identityProvider: query.get('idp') ?? undefined,
-      loginHint: query.get('login_hint') ?? undefined,
-      leave: query.has('leave') && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE),
-    }
-    return begin(wish, { request, reply })
+    const { query, ...wish } = wishIn(request)
+    const leave = query.has('leave') && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)
+    return begin({ ...wish, entrance, leave }, { request, reply })
   }
   const start = beginAs('sign-in')
   const open = { config: { access: 'public' } } as const
@@ -131,7 +125,8 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     if (identityProviders.length < 2) return start(request, reply)
     // Whoever is signed in already has nothing to choose.
     if (!request.site.signsIn) return beginAs('choose')(request, reply)
-    const rd = encodeURIComponent(returnToIn(new URLSearchParams(request.target?.query ?? ''), request))
+    const { returnTo, afresh } = wishIn(request)
+    const rd = encodeURIComponent(returnTo) + againIn(afresh)
     const link = (endpoint: string, more = ''): string => `${ownPrefix}/${endpoint}?rd=${rd}${more}`
     const providers = identityProviders.map((name) => ({
       label: name === 'COGNITO' ? 'User name and password' : name,
@@ -147,9 +142,18 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     request.site.signsIn ? handover.give({ request, reply }, begin) : handover.take({ request, reply }),
   )
 
-  /** `rd`, given once: of two nobody should have to ask which counts. */
-  function returnToIn(query: URLSearchParams, { site }: FastifyRequest): SafePath {
+  function wishIn({ target, site }: FastifyRequest) {
+    const query = new URLSearchParams(target?.query ?? '')
+    // `rd`, given once: of two nobody should have to ask which counts.
     const [first, ...more] = query.getAll('rd')
-    return parseReturnTo(more.length === 0 ? first : undefined, self, site.origin)
+    return {
+      query,
+      returnTo: parseReturnTo(more.length === 0 ? first : undefined, self, site.origin),
+      identityProvider: query.get('idp') ?? undefined,
+      loginHint: query.get('login_hint') ?? undefined,
+      afresh: query.get('prompt') === 'login',
+    }
   }
 }
+
+const againIn = (afresh = false): string => (afresh ? '&prompt=login' : '')

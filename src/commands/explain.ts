@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import { readCases, readClaims } from '../config/explain-files.ts'
+import { loadSettings, SettingsError } from '../config/load.ts'
+import { readArguments, required } from './arguments.ts'
+import { UsageError, type Command, type CommandContext } from './command.ts'
+import { createExplainer, type Asker, type Explainer } from './explain/explainer.ts'
+import { explanationJson, explanationText, wordsOf } from './explain/explanation-text.ts'
+
+export const explain: Command = {
+  name: 'explain',
+  summary: 'Says which rule decides a request, and what it decides about somebody.',
+  help: `Usage: cognito-gateway explain --config FILE METHOD URL [--token-file F | --claims F] [--address IP] [--json]
+       cognito-gateway explain --config FILE --cases F [--json]
+
+Which route a request belongs to, what its rule asks, what this identity has, and the verdict: with the codes and reasons of answers, log and
+metrics. No secret is read and nobody is asked. Signatures are not checked: what tokens and claims say is taken as given.
+
+  --config FILE     the settings (YAML)
+  METHOD URL        such as GET https://wiki.example.com/admin/; an address without a host is one of publicUrl's
+  --token-file F    a token as a program would send it as Authorization: Bearer; - reads it from standard input
+  --claims F        claims as YAML or JSON: { access: { … }, id: { … } } as of a session, access alone as of a bearer token
+  --address IP      the client's address, for rules with clientAddresses
+  --cases F         a file of expectations: identities: { NAME: claims }, cases: [{ request: GET /x, identity: NAME, expect: allowed }]
+  --json            the answer for programs
+
+Ends with 0 when the request is allowed, or every case is as expected; else with 1.`,
+
+  async run(args, context) {
+    const { values, positionals } = readArguments(
+      args,
+      {
+        config: { type: 'string' },
+        'token-file': { type: 'string' },
+        claims: { type: 'string' },
+        cases: { type: 'string' },
+        address: { type: 'string' },
+        json: { type: 'boolean' },
+      },
+      2,
+    )
+    const file = required(values.config, '--config')
+    const [method, url] = positionals
+    if (values.cases !== undefined && positionals.length > 0) throw new UsageError('--cases takes no METHOD and URL.')
+    if (values.cases === undefined && (method === undefined || url === undefined))
+      throw new UsageError('METHOD and URL are missing.')
+    if (values['token-file'] !== undefined && values.claims !== undefined)
+      throw new UsageError('--token-file and --claims are two answers to one question: give one of them.')
+    try {
+      const { settings } = loadSettings({ file, environment: context.environment, rulesOnly: true })
+      const explainer = createExplainer(settings, Date.now)
+      const json = values.json === true
+      if (values.cases !== undefined) return explainCases(explainer, values.cases, { context, json })
+      const asker = askerIn(explainer, values)
+      const request = { method: method ?? '', url: url ?? '', address: values.address ?? '' }
+      const explanation = explainer.explain(request, asker)
+      context.print(
+        json
+          ? JSON.stringify(explanationJson(request, asker, explanation), null, 2)
+          : explanationText(request, asker, explanation),
+      )
+      return explanation.verdict === 'allowed' ? 0 : 1
+    } catch (error) {
+      if (!(error instanceof SettingsError)) throw error
+      context.complain(error.message)
+      return 2
+    }
+  },
+}
+
+function askerIn(explainer: Explainer, { claims, 'token-file': tokenFile }: Readonly<Record<string, unknown>>): Asker {
+  if (typeof claims === 'string') return explainer.byClaims(readClaims(claims))
+  return typeof tokenFile === 'string' ? explainer.byToken(textIn(tokenFile)) : explainer.nobody
+}
+
+function textIn(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
+  } catch {
+    throw new UsageError(`${file} cannot be read.`)
+  }
+}
+
+function explainCases(
+  explainer: Explainer,
+  file: string,
+  { context, json }: { readonly context: CommandContext; readonly json: boolean },
+): number {
+  const results = readCases(file).map(({ place, request, identity, who, address = '', expect }) => {
+    const [method = '', url = ''] = request.split(/\s+/, 2)
+    const asker = identity === undefined ? explainer.nobody : explainer.byClaims(identity)
+    const got = wordsOf(explainer.explain({ method, url, address }, asker))
+    const passed = expect.split(/\s+/).every((word) => got.includes(word))
+    return { place, request, who, expect, got: got.join(' '), passed }
+  })
+  const failed = results.filter(({ passed }) => !passed)
+  if (json) context.print(JSON.stringify({ ok: failed.length === 0, cases: results }, null, 2))
+  else {
+    for (const { place, request, who, expect, got } of failed)
+      context.print(`${place}: ${request} as ${who}: expected ${expect}, got ${got}`)
+    context.print(`${results.length - failed.length} as expected, ${failed.length} not`)
+  }
+  return failed.length === 0 ? 0 : 1
+}

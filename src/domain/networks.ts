@@ -1,0 +1,46 @@
+import { parseAddress } from './client-address.ts'
+
+/** Tells whether an address, as `parseAddress` writes it, lies in a network such as 10.0.0.0/8. IPv4 mapped into IPv6 counts as IPv4. */
+export function networkOf(cidr: string): (address: string) => boolean {
+  const [base = '', length = ''] = cidr.split('/')
+  const network = bytesOf(base)
+  const prefix = Number(length)
+  return (address) => {
+    const bytes = bytesOf(address)
+    return network !== null && bytes?.length === network.length && agree(bytes, network, prefix)
+  }
+}
+
+// Rules are few, live as long as the process, and are asked again and again.
+const known = new WeakMap<readonly string[], readonly ((address: string) => boolean)[]>()
+
+export function isWithinAny(networks: readonly string[], address: string): boolean {
+  let tests = known.get(networks)
+  if (tests === undefined) {
+    tests = networks.map(networkOf)
+    known.set(networks, tests)
+  }
+  return tests.some((contains) => contains(address))
+}
+
+function agree(one: readonly number[], other: readonly number[], bits: number): boolean {
+  for (let at = 0, left = bits; left > 0; at += 1, left -= 8) {
+    const mask = left >= 8 ? 0xff : (0xff << (8 - left)) & 0xff
+    if (((one[at] ?? 0) & mask) !== ((other[at] ?? 0) & mask)) return false
+  }
+  return true
+}
+
+/** Four bytes of an IPv4 address or sixteen of an IPv6 one; null for anything else. */
+function bytesOf(text: string): readonly number[] | null {
+  const address = parseAddress(text)
+  if (address === null) return null
+  if (!address.includes(':')) return address.split('.').map(Number)
+  const [front = [], back = []] = address.split('::').map(groupsOf)
+  const zeros = Array.from({ length: 8 - front.length - back.length }, () => 0)
+  return [...front, ...zeros, ...back].flatMap((group) => [group >> 8, group & 0xff])
+}
+
+function groupsOf(text: string): readonly number[] {
+  return text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16))
+}

@@ -1,0 +1,22 @@
+import type { Command, CommandContext } from '../../src/commands/command.ts'
+import { root } from './process.ts'
+
+/** A command in this process, which is no other than in one of its own, and what it said. */
+export async function runHere(
+  command: Command,
+  args: readonly string[],
+): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
+  const said = { out: '', err: '' }
+  const context: CommandContext = {
+    environment: {},
+    version: 'test',
+    packageFolder: root,
+    print: (text) => (said.out += `${text}\n`),
+    complain: (text) => (said.err += `${text}\n`),
+    terminal: false,
+    ended: new Promise(() => undefined),
+    onHangup: () => undefined,
+  }
+  const code = await command.run(args, context)
+  return { code, ...said }
+}
