@@ -15,7 +15,10 @@ export interface Handover {
 
 export interface Handovers {
   write(handover: Handover): string
-  /** Null for anything that was not written here, whose time is over, or that was used before. Using it up is part of it. */
+  /**
+   * Null for anything that was not written here, whose time is over, or that was used before. Once it was shown it is used up, whoever showed
+   * it: one that was made for somebody else's attempt is worth nothing from then on.
+   */
   take(text: string, by: Omit<Handover, 'text'>): Promise<Handover | null>
 }
 
@@ -57,9 +60,8 @@ export function createHandovers({ seal, now, redis, keys }: HandoversOptions): H
       if (!Array.isArray(record)) return null
       const [id, attempt, secret, host, until, text]: unknown[] = record
       if (typeof id !== 'string' || typeof until !== 'number' || typeof text !== 'string') return null
-      if (attempt !== by.attempt || secret !== by.secret || host !== by.host) return null
-      if (now() >= until || until > now() + 2 * LIFE_MS) return null
-      return (await use(id)) ? { ...by, text } : null
+      if (now() >= until || until > now() + 2 * LIFE_MS || !(await use(id))) return null
+      return attempt === by.attempt && secret === by.secret && host === by.host ? { ...by, text } : null
     },
   }
 }

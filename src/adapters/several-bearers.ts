@@ -1,3 +1,5 @@
+import { GatewayError } from '../domain/errors.ts'
+import type { Identity } from '../domain/identity.ts'
 import type { BasicClients } from './basic-clients.ts'
 import type { Bearers } from './bearers.ts'
 
@@ -15,9 +17,20 @@ export function severalBearers(all: readonly Bearers[]): Bearers {
       return null
     },
     identityOf(token) {
-      const theirs = all.find((bearers) => bearers.ownTokenIn(`Bearer ${token}`) !== null) ?? only
-      return theirs.identityOf(token)
+      const [first = only, ...more] = all.filter((bearers) => bearers.ownTokenIn(`Bearer ${token}`) !== null)
+      return more.length === 0 ? first.identityOf(token) : firstThatTakes(token, first, more)
     },
+  }
+}
+
+/** Two of our pools may be app clients of one user pool: each knows its own. The refusal is that of the last. */
+async function firstThatTakes(token: string, first: Bearers, more: readonly Bearers[]): Promise<Identity> {
+  try {
+    return await first.identityOf(token)
+  } catch (error) {
+    const [next, ...others] = more
+    if (next === undefined || !(error instanceof GatewayError)) throw error
+    return firstThatTakes(token, next, others)
   }
 }
 

@@ -7,11 +7,20 @@ export interface Site {
   readonly origin: string
   /** The user pool whose people it serves. */
   readonly pool: string
-  /** Whether Cognito sends people back to this very host. Any other gets its sessions handed over. */
+  /** Whether the sessions of its pool begin here, and are renewed here. Any other host gets its sessions handed over. */
   readonly signsIn: boolean
-  /** Where people of its pool sign in. */
+  /** The host of which that is true. */
   readonly signInOrigin: string
+  /** Where Cognito sends people of its pool back to. */
+  readonly callbackOrigin: string
 }
+
+/**
+ * Whether this host's callback takes the sign-ins of a pool for another host, and keeps nothing of them: a browser holds one session for a
+ * host, and here that is of another pool.
+ */
+export const comesBackFor = (site: Site, other: Site): boolean =>
+  other.signsIn && other !== site && other.callbackOrigin === site.origin
 
 export interface Sites {
   /** The host of publicUrl. */
@@ -31,8 +40,8 @@ export interface SitesOptions {
 }
 
 /**
- * Every host has the scheme and the port of publicUrl: one listener serves them all. People sign in on publicUrl's host; those of another pool
- * than that host's on the first host of an application of theirs.
+ * Every host has the scheme and the port of publicUrl: one listener serves them all. Cognito sends everybody back to publicUrl's host, which
+ * keeps the sessions of one pool; those of any other begin on the first host of an application of that pool.
  */
 export function createSites({ publicUrl, hosts, defaultPool, callbackOn }: SitesOptions): Sites {
   const { protocol, hostname, port } = new URL(publicUrl)
@@ -55,6 +64,7 @@ export function createSites({ publicUrl, hosts, defaultPool, callbackOn }: Sites
       pool,
       signsIn: signInHost === host,
       signInOrigin: `${protocol}//${authorityOf(signInHost)}`,
+      callbackOrigin: `${protocol}//${authorityOf(callbackOn === 'eachHost' ? host : hostname)}`,
     }
   })
   const byHost = new Map(all.map((site) => [site.host, site]))

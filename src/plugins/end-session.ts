@@ -16,6 +16,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** A person signs out: nothing of the session is good for anything any more, here, at Cognito and in the browser. */
     endSession(request: FastifyRequest, session: Session | null): Promise<void>
+    /** Another session took the place of this one in the browser: nothing of it survives. */
+    endReplaced(request: FastifyRequest, before: Session | null): Promise<void>
     /** The refresh token of a session that was ended on a host which had none is revoked too. */
     revokeLeftover(request: FastifyRequest): Promise<void>
     /** Cognito's sign-out, which ends its own session and comes back to the last page. */
@@ -53,12 +55,18 @@ const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => 
     app.dropSession(request)
     dropCookies(request, cookieBindings)
   })
+  app.decorate('endReplaced', async ({ signedInSession: session, id }, before) => {
+    if (before === null || before.id === session?.id) return
+    await store.end(before)
+    metrics.count('sessions_ended_total', { reason: 'replaced' })
+    void tokenRevoker.revoke(before, id)
+  })
   app.decorate('revokeLeftover', async ({ leftoverToken: refreshToken, site: { pool }, id }) => {
     if (refreshToken !== undefined) await tokenRevoker.revokeToken({ pool, refreshToken }, id)
   })
-  app.decorate('signOutUrl', async ({ pool, signInOrigin }) => {
+  app.decorate('signOutUrl', async ({ pool, callbackOrigin }) => {
     /** Registered at Cognito. */
-    const signedOutUrl = `${signInOrigin}${ownPrefix}/signed_out`
+    const signedOutUrl = `${callbackOrigin}${ownPrefix}/signed_out`
     return (
       pools
         .get(pool)

@@ -43,6 +43,10 @@ t.test('people sign in on the host of publicUrl, or on the first host of their p
     ],
   })
   t.equal(taken.main.pool, 'partners')
+  const { byHost, main } = sitesOf()
+  t.same(new Set([...byHost.values()].map(({ callbackOrigin }) => callbackOrigin)), new Set([main.origin]))
+  const own = [...sitesOf({ callbackOn: 'eachHost' }).byHost.values()]
+  t.ok(own.every(({ callbackOrigin, origin }) => callbackOrigin === origin))
   t.same(where(taken), ['apps.example.com', 'wiki.example.com'])
 })
 

@@ -296,14 +296,16 @@ t.test('L25 what was begun on one host ends there, or nowhere', async (t) => {
 
   await t.test('a hand-over is good in the browser that asked for it, once', async (t) => {
     const { browser, handover } = await underWay()
-    const thief = client()
-    const stolen = await take(thief, handover)
-    t.match(stolen.to, `${url}/oauth2/handover`, 'another browser begins anew')
-    t.notOk(await isSignedIn(thief))
-    const taken = await take(browser, handover)
-    t.equal(taken.to, '/page')
+    t.equal((await take(browser, handover)).to, '/page')
     t.ok(await isSignedIn(browser))
     t.equal((await take(browser, handover)).to, '/page', 'again it leads on')
+
+    const first = await underWay()
+    const thief = client()
+    t.match((await take(thief, first.handover)).to, `${url}/oauth2/handover`, 'another browser begins anew')
+    t.notOk(await isSignedIn(thief))
+    t.match((await take(first.browser, first.handover)).to, `${url}/oauth2/handover`, 'and has used it up')
+    t.notOk(await isSignedIn(first.browser))
 
     const second = await underWay()
     const jar = new Map(second.browser.jarOf(hostOf(at(3))))

@@ -41,10 +41,11 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
   const { publicUrl, pools, endpoints } = settings
   const routes = settings.applications.flatMap((application) => application.routes)
   const publicHost = new URL(publicUrl).hostname
+  const hosts = settings.applications.flatMap((application) => application.hosts)
   const served = {
     table: buildRouteTable(routes),
     ownPrefix: foldPath(endpoints.prefix),
-    ownHosts: new Set([publicHost]),
+    ownHosts: new Set([publicHost, ...hosts]),
   }
   const keepClaims = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
 
@@ -67,7 +68,8 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
     byToken(token) {
       const access = unverifiedClaims(token)
       if (access === undefined) throw new UsageError('--token-file holds no token.')
-      const pool = pools.find(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
+      const theirs = pools.filter(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
+      const pool = theirs.find(({ bearerClients }) => bearerClients.includes(String(access['client_id']))) ?? theirs[0]
       if (pool === undefined)
         return { identity: null, bearer: 'foreign', notes: ['the token comes from none of the pools'] }
       return { identity: identityIn(pool, { access }), bearer: 'ours', notes: ['signature not checked'] }
@@ -88,9 +90,10 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
   }
 }
 
-/** Whose the Authorization header is, the route says. */
-function identityAt({ authorization }: RouteSettings, { identity, bearer }: Asker): Asker['identity'] {
-  if (bearer === null) return identity
+/** A host holds sessions of its own pool only; whose the Authorization header is, the route says. */
+function identityAt({ authorization, pool }: RouteSettings, { identity, bearer }: Asker): Asker['identity'] {
+  if (bearer === null)
+    return identity === null || identity instanceof GatewayError || identity.pool === pool ? identity : null
   switch (authorization) {
     case 'application':
     case 'drop':

@@ -120,3 +120,8 @@ export async function leaveFirst(
 export function random(bytes: number): string {
   return randomBytes(bytes).toString('base64url')
 }
+
+/** 303, so that the address with the code is gone from the history, and no page that follows learns it as its referrer. */
+export function leave(reply: FastifyReply, to: string): FastifyReply {
+  return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(to, 303)
+}

@@ -3,7 +3,6 @@ import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { Revocations } from '../../adapters/revocations.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
-import type { Metrics } from '../../adapters/metrics.ts'
 import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
@@ -11,7 +10,8 @@ import { comebackOf, isStale, type LoginAttempt, type LoginState } from '../../d
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
 import { tokensToKeep, type KeptTokens, type Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
-import { beginLogin, HANDOVER, leaveFirst, type BeginParts } from './begin.ts'
+import { beginLogin, HANDOVER, leave, leaveFirst, type BeginParts } from './begin.ts'
+import type { Handover } from './handover.ts'
 import type { Step } from './journal.ts'
 import type { LoopGuard } from './loop-guard.ts'
 
@@ -20,7 +20,6 @@ const MAX_NAME = 128
 export interface CallbackParts extends BeginParts {
   readonly verifier: TokenVerifier
   readonly store: SessionStore
-  readonly metrics: Metrics
   readonly userPoolId: string
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
@@ -33,10 +32,10 @@ export interface CallbackParts extends BeginParts {
 export function createCallback(
   app: FastifyInstance,
   parts: CallbackParts,
-  browser: { attempts: Attempts; loopGuard: LoopGuard },
+  browser: { attempts: Attempts; loopGuard: LoopGuard; handover: Pick<Handover, 'deliver'> },
 ) {
   const { attempts, loopGuard } = browser
-  const { cognito, states, verifier, store, revocations, journal, metrics, now, pool } = parts
+  const { cognito, states, verifier, store, revocations, journal, now, pool } = parts
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     let at: Progress = { attempt: null, stage: 'came_back' }
@@ -48,7 +47,8 @@ export function createCallback(
       const query = new URLSearchParams(request.target?.query ?? '')
       const state = states.read(query.get('state') ?? '')
       // Begun on another host it does not end here, whatever its cookie says.
-      const known = state?.pool === pool && state.host === request.site.host ? state : null
+      const { host, origin, callbackOrigin } = request.site
+      const known = state?.pool === pool && state.host === host && callbackOrigin === origin ? state : null
       reached('came_back', {}, known)
       if (known === null) parts.limits.guess(request)
       const answer = readAnswer(query)
@@ -64,7 +64,8 @@ export function createCallback(
     const { request, reply } = visit
     request.returnTo = state.returnTo
     const attempt = attempts.find(request, state.id)
-    const comeback = comebackOf({ state, attempt, signedIn: request.signedInSession !== null }, now())
+    const signedIn = request.signedInSession?.person.pool === pool
+    const comeback = comebackOf({ state, attempt, signedIn }, now())
     switch (comeback) {
       case 'attempt':
         break
@@ -120,15 +121,38 @@ export function createCallback(
       return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'revoked' })
     if (isStale(attempt, person.authTime))
       return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'sign_in_too_old' })
-    const before = request.signedInSession ?? request.lapsedSession
-    if (before !== null && before.person.subject !== person.subject) reply.header(...FORGET_PAGES)
-    const session = await replaceSession(request, signedIn)
+    const session = sessionOf(signedIn)
+    const to =
+      request.site.pool === pool
+        ? await keep(session, attempt, { request, reply })
+        : await passOn(session, attempt, request)
     reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
     loopGuard.count(request, attempt.startedAt)
     journal.signedIn({ request, attempt }, session.id)
-    const { returnTo, visit } = attempt
-    return leave(reply, visit === undefined ? returnTo : `${parts.ownPrefix}${HANDOVER}?for=${visit}`)
+    return leave(reply, to)
+  }
+
+  /** A session that was there before ends, so that nothing of it survives. */
+  async function keep(
+    session: Session,
+    { returnTo, visit }: LoginAttempt,
+    { request, reply }: Omit<Visit, 'reached'>,
+  ): Promise<string> {
+    const { signedInSession, lapsedSession } = request
+    const before = signedInSession ?? lapsedSession
+    if (before !== null && before.person.subject !== session.person.subject) reply.header(...FORGET_PAGES)
+    await app.beginSession(request, session)
+    await app.endReplaced(request, signedInSession)
+    return visit === undefined ? returnTo : `${parts.ownPrefix}${HANDOVER}?for=${visit}`
+  }
+
+  /** This host keeps the sessions of another pool. Where nobody waits for this one any more, who does begins anew. */
+  async function passOn(session: Session, { returnTo, visit }: LoginAttempt, request: FastifyRequest): Promise<string> {
+    const to = visit === undefined ? null : await browser.handover.deliver(session, visit, request)
+    if (to === null && session.refreshToken !== undefined)
+      void cognito.revoke(session.refreshToken).catch(() => undefined)
+    return to ?? returnTo
   }
 
   /**
@@ -166,14 +190,10 @@ export function createCallback(
     }
   }
 
-  /** A new id at each sign-in; a session that was there before ends, so that nothing of it survives. */
-  async function replaceSession(
-    request: FastifyRequest,
-    { person, expiresAt, originJti, refreshToken, tokens }: SignedIn,
-  ): Promise<Session> {
-    const before = request.signedInSession
+  /** With a new id at each sign-in. */
+  function sessionOf({ person, expiresAt, originJti, refreshToken, tokens }: SignedIn): Session {
     const startedAt = now()
-    const session: Session = {
+    return {
       ...store.newIds(),
       originJti,
       person,
@@ -184,12 +204,6 @@ export function createCallback(
       refreshToken,
       ...tokens,
     }
-    await app.beginSession(request, session)
-    if (before === null) return session
-    await store.end(before)
-    metrics.count('sessions_ended_total', { reason: 'replaced' })
-    if (before.refreshToken !== undefined) void cognito.revoke(before.refreshToken).catch(() => undefined)
-    return session
   }
 }
 
@@ -288,9 +302,4 @@ function tokensOf(grant: Grant): Tokens {
     case 'misconfigured':
       throw new GatewayError('GW_SIGN_IN_MISCONFIGURED', { detail: grant.error, reason: 'token_exchange' })
   }
-}
-
-/** 303, so that the address with the code is gone from the history, and no page that follows learns it as its referrer. */
-export function leave(reply: FastifyReply, to: string): FastifyReply {
-  return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(to, 303)
 }

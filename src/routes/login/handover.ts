@@ -11,10 +11,9 @@ import { ATTEMPT_LIFE_MS, comebackOf, isStale, type LoginAttempt, type LoginStat
 import { expiredCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { fromElsewhere, type SafePath } from '../../domain/return-to.ts'
 import type { Session } from '../../domain/session.ts'
-import type { Site, Sites } from '../../domain/site.ts'
+import { comesBackFor, type Site, type Sites } from '../../domain/site.ts'
 import type { Attempts } from './attempts.ts'
-import { HANDOVER, random } from './begin.ts'
-import { leave } from './callback.ts'
+import { HANDOVER, leave, random } from './begin.ts'
 import type { LoopGuard } from './loop-guard.ts'
 import type { SignInLimits } from './sign-in-limits.ts'
 
@@ -44,10 +43,12 @@ export interface Wish {
   readonly afresh?: boolean
   /** One before it led nowhere. */
   readonly restarted?: boolean
+  /** The state of the attempt on another host for which all this is. */
+  readonly visit?: string | undefined
 }
 
-/** Signs the person in for another host, because nobody is signed in here yet. */
-export type SignInFor = (wish: Wish & { readonly visit: string }, visit: Visit) => Promise<FastifyReply>
+/** Signs the person in for another host, because nobody of its pool is signed in here. */
+export type SignInFor = (wish: Wish & { readonly visit: string }, pool: string, visit: Visit) => Promise<FastifyReply>
 
 export interface Visit {
   readonly request: FastifyRequest
@@ -58,9 +59,12 @@ const ENTRANCES: readonly Entrance[] = ['sign-in', 'sign-up', 'forgot-password',
 /** Longer addresses are cut or refused by what stands between browsers and us, and by ourselves. */
 const MAX_URL = 8_000
 
+export type Handover = ReturnType<typeof createHandover>
+
 /**
  * A host on which nobody signs in gets its session from the one where people do: an attempt begins here, its sealed state goes there, and a
- * hand-over for this very attempt comes back. Cognito has no part in it where the person is signed in there.
+ * hand-over for this very attempt comes back. Cognito has no part in it where the person is signed in there. The same way a session comes to
+ * the host that keeps it, where Cognito sends people back to another.
  */
 export function createHandover(
   app: FastifyInstance,
@@ -70,11 +74,12 @@ export function createHandover(
   const { states, handovers, stores, sites, metrics, log, now, ownPrefix } = parts
   const { attempts, loopGuard } = browser
 
-  /** Sends a person from this host to the one where people sign in. */
+  /** Sends a person from this host to the one where people sign in, or from there to the one to which Cognito sends them back. */
   function beginVisit(wish: Wish, { request, reply }: Visit): FastifyReply {
-    const { returnTo, restarted = false, afresh = false } = wish
-    const { host, pool, signInOrigin } = request.site
-    const attempt = { id: random(6), secret: random(16), nonce: '', verifier: '', returnTo, startedAt: now(), afresh }
+    const { returnTo, restarted = false, afresh = false, visit } = wish
+    const { host, pool, signsIn, signInOrigin, callbackOrigin } = request.site
+    const begun = { returnTo, startedAt: now(), afresh, visit }
+    const attempt = { id: random(6), secret: random(16), nonce: '', verifier: '', ...begun }
     attempts.add(request, attempt)
     const query = new URLSearchParams({
       for: states.write({ ...attempt, pool, host, restarted, renewed: false }),
@@ -84,26 +89,30 @@ export function createHandover(
       ...(wish.leave === true ? { leave: '1' } : {}),
     })
     if (wish.leave === true) request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
-    return onward(reply, `${signInOrigin}${ownPrefix}${HANDOVER}?${query.toString()}`)
+    return onward(reply, `${signsIn ? callbackOrigin : signInOrigin}${ownPrefix}${HANDOVER}?${query.toString()}`)
   }
 
-  /** On the host where people sign in. */
+  /** On the host where people sign in, or to which Cognito sends them back. */
   async function give(visit: Visit, signIn: SignInFor): Promise<FastifyReply> {
     const { request, reply } = visit
     const query = new URLSearchParams(request.target?.query ?? '')
     const text = query.get('for') ?? ''
     const state = states.read(text)
-    const site = state?.pool === request.site.pool ? sites.byHost.get(state.host) : undefined
-    if (state === null || site === undefined || site.signsIn || site.signInOrigin !== request.site.origin)
-      throw unknown(request)
+    const site = sites.byHost.get(state?.host ?? '')
+    if (state === null || site?.pool !== state.pool) throw unknown(request)
+    const isPassing = comesBackFor(request.site, site)
+    if (!isPassing && (site.signsIn || site.signInOrigin !== request.site.origin)) throw unknown(request)
     const returnTo = fromElsewhere(state.returnTo, site.origin)
     request.returnTo = returnTo
     // That host begins anew.
     if (now() >= state.startedAt + ATTEMPT_LIFE_MS) return leave(reply, returnTo)
-    const session = sessionOf(request)
-    if (session !== null && !isStale(state, session.person.authTime))
-      return handOver({ session, state, stateText: text }, site, visit)
-    await app.revokeLeftover(request)
+    const session = isPassing ? null : sessionOf(request)
+    if (session !== null && !isStale(state, session.person.authTime)) {
+      const lent = stores.at(site.host).lend(session, now())
+      if (lent === null) throw new GatewayError('GW_SIGN_IN_REQUIRED', { reason: 'session_ended' })
+      return onward(reply, addressOf({ session, state, stateText: text, text: lent }, site, request))
+    }
+    if (!isPassing) await app.revokeLeftover(request)
     const wish: Wish = {
       entrance: ENTRANCES.find((one) => one === query.get('to')) ?? 'sign-in',
       returnTo,
@@ -112,12 +121,21 @@ export function createHandover(
       leave: query.has('leave'),
       afresh: state.afresh,
     }
-    return signIn({ ...wish, visit: text }, visit)
+    return signIn({ ...wish, visit: text }, site.pool, visit)
   }
 
-  function handOver({ session, state, stateText }: Given, site: Site, { request, reply }: Visit): FastifyReply {
-    const text = stores.at(site.host).lend(session, now())
-    if (text === null) throw new GatewayError('GW_SIGN_IN_REQUIRED', { reason: 'session_ended' })
+  /** Where a session that has just begun is taken to the host that keeps it, whole; null where nobody waits for it there any more. */
+  async function deliver(session: Session, stateText: string, request: FastifyRequest): Promise<string | null> {
+    const state = states.read(stateText)
+    const site = sites.byHost.get(state?.host ?? '')
+    if (state === null || site?.pool !== session.person.pool || !comesBackFor(request.site, site)) return null
+    if (now() >= state.startedAt + ATTEMPT_LIFE_MS) return null
+    const text = await stores.at(site.host).create(session)
+    return text === null ? null : addressOf({ session, state, stateText, text }, site, request)
+  }
+
+  /** Sealed once more: whoever comes to see the address must not be able to keep what that host's cookie is to hold. */
+  function addressOf({ session, state, stateText, text }: Given, site: Site, request: FastifyRequest): string {
     const { id: attempt, secret, host } = state
     const query = new URLSearchParams({ state: stateText, session: handovers.write({ attempt, secret, host, text }) })
     const url = `${site.origin}${ownPrefix}${HANDOVER}?${query.toString()}`
@@ -127,21 +145,25 @@ export function createHandover(
         reason: 'handover_too_large',
       })
     told('given', { request, host, session: session.id })
-    return onward(reply, url)
+    return url
   }
 
-  /** On any other host. */
+  /** On the host that asked for it. */
   async function take(visit: Visit): Promise<FastifyReply> {
     const { request, reply } = visit
     const query = new URLSearchParams(request.target?.query ?? '')
     const found = states.read(query.get('state') ?? '')
-    const state = found?.pool === request.site.pool && found.host === request.site.host ? found : null
-    if (state === null) throw unknown(request)
+    const { host: here, pool, signsIn, callbackOrigin, origin } = request.site
+    const state = found?.pool === pool && found.host === here ? found : null
+    if (state === null || (signsIn && callbackOrigin === origin)) throw unknown(request)
     request.returnTo = state.returnTo
     const attempt = attempts.find(request, state.id)
+    const { id, secret, host } = state
+    // Whatever becomes of it here, what has been in this browser's address is worth nothing from now on.
+    const handover = await handovers.take(query.get('session') ?? '', { attempt: id, secret, host })
     switch (comebackOf({ state, attempt, signedIn: sessionOf(request) !== null }, now())) {
       case 'attempt':
-        return settle({ state, attempt, sealed: query.get('session') ?? '' }, visit)
+        return settle({ state, attempt, text: handover?.text ?? null }, visit)
       case 'signed-in':
         return leave(reply, state.returnTo)
       case 'restart':
@@ -153,24 +175,26 @@ export function createHandover(
     }
   }
 
-  async function settle({ state, attempt, sealed }: Arrival, visit: Visit): Promise<FastifyReply> {
+  async function settle({ state, attempt, text }: Arrival, visit: Visit): Promise<FastifyReply> {
     const { request, reply } = visit
-    const { id, secret, host } = state
+    const { id, host } = state
     attempts.forget(request, id)
-    const handover = await handovers.take(sealed, { attempt: id, secret, host })
-    const stored = handover === null ? null : await stores.at(host).read(handover.text)
-    if (handover === null || stored === null || stored === 'foreign') {
+    const stored = text === null ? null : await stores.at(host).read(text)
+    if (text === null || stored === null || stored === 'foreign') {
       told('refused', { request, host })
       return again(state, visit)
     }
     const { session } = stored
-    const before = request.signedInSession ?? request.lapsedSession
+    const { signedInSession, lapsedSession } = request
+    const before = signedInSession ?? lapsedSession
     if (before !== null && before.person.subject !== session.person.subject) reply.header(...FORGET_PAGES)
-    app.adoptSession(request, session, handover.text)
+    app.adoptSession(request, session, text)
+    await app.endReplaced(request, signedInSession)
     request.identity = session.person
     loopGuard.count(request, state.startedAt)
     told('taken', { request, host, session: session.id })
-    return leave(reply, attempt?.returnTo ?? state.returnTo)
+    // The host that keeps the session goes on to the one for which the person came.
+    return leave(reply, attempt?.visit === undefined ? state.returnTo : `${ownPrefix}${HANDOVER}?for=${attempt.visit}`)
   }
 
   /** Once: whatever kept the first one from arriving may keep the next, and nobody should be sent to and fro without end. */
@@ -190,19 +214,22 @@ export function createHandover(
     log.info({ event: `handover_${result}`, requestId: request.id, host, session }, `hand-over ${result}`)
   }
 
-  return { beginVisit, give, take }
+  return { beginVisit, give, take, deliver }
 }
 
 interface Given {
   readonly session: Session
   readonly state: LoginState
   readonly stateText: string
+  /** What the cookie of that host is to hold. */
+  readonly text: string
 }
 
 interface Arrival {
   readonly state: LoginState
   readonly attempt: LoginAttempt | null
-  readonly sealed: string
+  /** Of the session that came along; null where none did. */
+  readonly text: string | null
 }
 
 interface Told {

@@ -5,13 +5,12 @@ import type { PoolSettings } from '../../config/settings.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { hasCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf } from '../../domain/return-to.ts'
-import type { Site } from '../../domain/site.ts'
 import { leavingHeaders, leavingPage } from '../../pages/leaving-page.ts'
 import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
-import { beginLogin, HANDOVER, leaveFirst } from './begin.ts'
-import { createCallback, leave, type CallbackParts } from './callback.ts'
+import { beginLogin, HANDOVER, leave, leaveFirst } from './begin.ts'
+import { createCallback, type CallbackParts } from './callback.ts'
 import { createDiagnose, type DiagnoseParts } from './diagnose.ts'
 import { createHandover, type Entrance, type HandoverParts, type Visit, type Wish } from './handover.ts'
 import { createJournal, type JournalParts } from './journal.ts'
@@ -39,8 +38,8 @@ type LoginPool = Pick<PoolSettings, 'name' | 'identityProviders'> &
 
 const MAX_HINT = 256
 
-function noPool({ host, pool }: Site): never {
-  throw new TypeError(`${host} is for people of ${pool}, which is no user pool`)
+function noPool(pool: string): never {
+  throw new TypeError(`there is no user pool ${pool}`)
 }
 
 /** Signing in, from the first redirect to the session: one scope, in which secure-session carries the attempts. */
@@ -62,41 +61,45 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       { ...options, ...pool, pool: name, journal: createJournal({ ...options, pool: name }), limits },
     ]),
   )
-  const partsOf = ({ site }: FastifyRequest) => byPool.get(site.pool) ?? noPool(site)
+  const partsOf = (pool: string) => byPool.get(pool) ?? noPool(pool)
   const loopGuard = createLoopGuard(options.now)
   const handover = createHandover(app, { ...options, limits }, { attempts, loopGuard })
 
-  /** Begins where a person was sent to: to sign in, or to the host where people do. */
-  async function begin(wish: Wish & { readonly visit?: string }, visit: Visit): Promise<FastifyReply> {
+  /** Begins where a person was sent to: to sign in, or to the host where people of their pool do. */
+  async function begin(wish: Wish, pool: string, visit: Visit): Promise<FastifyReply> {
     // Nobody types a password for a session that could not be kept.
     await options.store.check()
     const { request, reply } = visit
     const { entrance, returnTo } = wish
-    const parts = partsOf(request)
+    const { site } = request
+    const parts = partsOf(pool)
     request.returnTo = returnTo
     if (loopGuard.isLoop(request)) {
       const error = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
       parts.journal.failed({ request, attempt: null }, 'started', error)
       throw error
     }
-    if (entrance === 'sign-in' && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE) && wish.leave !== true) {
+    const isPassing = pool !== site.pool
+    const isSwitching = !isPassing && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)
+    if (entrance === 'sign-in' && isSwitching && wish.leave !== true) {
       const href = `${ownPrefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
       return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
     }
     const identityProvider = parts.identityProviders.find((name) => name === wish.identityProvider)
     const loginHint = (wish.loginHint ?? '').length <= MAX_HINT ? wish.loginHint : undefined
     const sound = { ...wish, identityProvider, loginHint }
-    if (!request.site.signsIn) return handover.beginVisit(sound, visit)
+    if (!site.signsIn) return handover.beginVisit(sound, visit)
+    if (entrance === 'choose' && !isPassing)
+      return leave(reply, `${ownPrefix}/sign_in?rd=${encodeURIComponent(returnTo)}${againIn(wish.afresh)}`)
+    if (site.callbackOrigin !== site.origin) return handover.beginVisit(sound, visit)
     if (wish.leave === true) return leaveFirst(parts, { returnTo }, visit)
-    return entrance === 'choose'
-      ? leave(reply, `${ownPrefix}/sign_in?rd=${encodeURIComponent(returnTo)}${againIn(wish.afresh)}`)
-      : beginLogin(parts, attempts, { ...sound, page: entrance }, visit)
+    return beginLogin(parts, attempts, { ...sound, page: entrance === 'choose' ? 'sign-in' : entrance }, visit)
   }
 
   const beginAs = (entrance: Entrance) => async (request: FastifyRequest, reply: FastifyReply) => {
     const { query, ...wish } = wishIn(request)
     const leave = query.has('leave') && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)
-    return begin({ ...wish, entrance, leave }, { request, reply })
+    return begin({ ...wish, entrance, leave }, request.site.pool, { request, reply })
   }
   const start = beginAs('sign-in')
   const open = { config: { access: 'public' } } as const
@@ -106,7 +109,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   app.get(`${ownPrefix}/sign_up`, same, beginAs('sign-up'))
   app.get(`${ownPrefix}/forgot_password`, same, beginAs('forgot-password'))
   for (const parts of byPool.values())
-    app.get(parts.callback, open, createCallback(app, parts, { attempts, loopGuard }))
+    app.get(parts.callback, open, createCallback(app, parts, { attempts, loopGuard, handover }))
 
   app.get(
     `${ownPrefix}/diagnose`,
@@ -121,7 +124,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
   )
 
   app.get(`${ownPrefix}/sign_in`, same, async (request, reply) => {
-    const { identityProviders } = partsOf(request)
+    const { identityProviders } = partsOf(request.site.pool)
     if (identityProviders.length < 2) return start(request, reply)
     // Whoever is signed in already has nothing to choose.
     if (!request.site.signsIn) return beginAs('choose')(request, reply)
@@ -139,7 +142,9 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
 
   // Who is signed in is asked as on any other page, so that what is handed over is fresh.
   app.get(`${ownPrefix}${HANDOVER}`, { config: { access: 'optional' } }, async (request, reply) =>
-    request.site.signsIn ? handover.give({ request, reply }, begin) : handover.take({ request, reply }),
+    new URLSearchParams(request.target?.query ?? '').has('for')
+      ? handover.give({ request, reply }, begin)
+      : handover.take({ request, reply }),
   )
 
   function wishIn({ target, site }: FastifyRequest) {
