@@ -123,6 +123,7 @@ const values = {
       allowInPath: ['matrixParams'],
       publicFiles: ['/wiki/favicon.ico'],
       identityProvider: 'CorpSaml',
+      branding: { name: 'Wiki', logo: '/wiki/favicon.ico', colour: '#1d5fd1' },
       bindCookies: ['JSESSIONID'],
       signOut: { paths: ['/wiki/logout'] },
       routes: {

@@ -16,6 +16,7 @@ import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
 import { peer } from './plugins/peer.ts'
 import { question, statusForNginx } from './plugins/question.ts'
+import { sendPage } from './plugins/send-page.ts'
 import { sessionCookie } from './plugins/session-cookie.ts'
 import { shed } from './plugins/shed.ts'
 import { forward } from './routes/forward/forward.ts'
@@ -73,6 +74,7 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
   const signInEndpoint = `${prefix}/${isChoice ? 'sign_in' : 'start'}`
   const script = scriptOf(parts)
 
+  await app.register(sendPage, { https: settings.publicUrl.startsWith('https:'), brandOf: parts.brandOf })
   await app.register(keepForm, { forms: parts.keptForms, self, log, now })
   const signOutEndpoint = `${prefix}/sign_out`
   const statusFor = asking === 'nginx' ? statusForNginx : undefined

@@ -30,6 +30,7 @@ import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-pr
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { createBrands, type Brand, type BrandedRequest } from './domain/branding.ts'
 import { claimsAsked } from './domain/conditions.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
@@ -58,6 +59,7 @@ export interface Parts {
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
   readonly sites: Sites
+  readonly brandOf: (request: BrandedRequest) => Brand | null
   readonly self: ReturnToSelf
   /** By name; the first is the default. */
   readonly pools: ReadonlyMap<string, PoolParts>
@@ -243,6 +245,7 @@ export function createParts(options: PartsOptions): Parts {
     metrics,
     table: buildRouteTable(routes),
     sites,
+    brandOf: createBrands(settings.applications, sites),
     self,
     pools,
     keysAgeSeconds: () => oldest([...pools.values()].map(({ verifier }) => verifier.keysAgeSeconds)),

@@ -135,6 +135,7 @@ function applicationSettings(application: DraftApplication, around: Around): App
     pool: stated(pool, 'pool'),
     hosts,
     path,
+    branding: application.keys.branding,
     routes: [own, ...routes].flatMap((route) => routeSettings(route, application, around)),
   }
 }

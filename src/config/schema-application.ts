@@ -24,6 +24,24 @@ const applicationKeys = {
     .describe(
       "The identity provider at which people who come to this application sign in, without being asked to choose; one of its pool's identityProviders. It proves nothing about who is signed in already.",
     ),
+  branding: z
+    .strictObject({
+      name: text({ expects: 'a name of 60 characters at most', pattern: /^.{1,60}$/u })
+        .optional()
+        .describe('What it is called on pages of ours that are about it.'),
+      logo: text({ expects: 'a path such as /logo.svg, or an https address', fault: logoFault })
+        .optional()
+        .describe(
+          'Its picture there: a path on its own host, which has to be public, or an https address, which learns who looks.',
+        ),
+      colour: text({ expects: 'a colour such as #1d5fd1', pattern: /^#(?:[\da-f]{3}|[\da-f]{6})$/i })
+        .optional()
+        .describe(
+          'Of what there is to click there; what stands on it is black or white, whichever can be read better.',
+        ),
+    })
+    .prefault({})
+    .describe('What pages of ours that are about the application look like: signing in and out, and refusals.'),
   bindCookies: list(cookieName())
     .default([])
     .describe("The application's own session cookies: withheld from any session but the one that they were set under."),
@@ -36,6 +54,14 @@ const applicationKeys = {
     .prefault({})
     .describe('Ways to sign out at the application.'),
 } as const
+
+function logoFault(value: string): string | undefined {
+  if (value.startsWith('/'))
+    return /[*]|\/:/.test(value) ? 'must be one file such as /logo.svg' : pathPatternFault(value)
+  if (!URL.canParse(value) || !/^https:\/\/[^\s"'<>`\\]+$/.test(value)) return 'must be a path or begin with https://'
+  const { username, password } = new URL(value)
+  return username === '' && password === '' ? undefined : 'must not contain a user name or password'
+}
 
 function cookieName() {
   return text({

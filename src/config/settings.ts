@@ -1,4 +1,5 @@
 import type { AccessRule } from '../domain/access.ts'
+import type { Branding } from '../domain/branding.ts'
 import type { ChallengeScheme } from '../domain/challenge.ts'
 import type { IdentityRule } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
@@ -102,6 +103,7 @@ export interface ApplicationSettings {
   readonly pool: string
   readonly hosts: readonly string[]
   readonly path: string
+  readonly branding: Branding
   /** The application's own route first, where it states an access; then those of the file, in order. */
   readonly routes: readonly RouteSettings[]
 }
@@ -156,9 +158,9 @@ export interface RouteSettings {
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'
   readonly allowInPath: readonly PathWord[]
-  /** Names of the application's cookies that belong to the session under which they were set; the application's. */
   /** Where its people sign in without being asked; the application's. */
   readonly identityProvider: string | undefined
+  /** Names of the application's cookies that belong to the session under which they were set; the application's. */
   readonly bindCookies: readonly string[]
   /** Paths of the application's own sign-out, folded; the application's. */
   readonly signOutPaths: readonly string[]

@@ -7,7 +7,6 @@ import { GatewayError } from '../domain/errors.ts'
 import type { Person } from '../domain/identity.ts'
 import { claimOf, MAX_KEPT_BODY_BYTES, parseFormBody } from '../domain/kept-form.ts'
 import { RESUME, type ReturnToSelf } from '../domain/return-to.ts'
-import { pageHeaders } from '../pages/layout.ts'
 import { refusedFormPage, resumePage, sendFormPage } from '../pages/resume-pages.ts'
 import { SCRIPT } from '../pages/script.ts'
 
@@ -27,7 +26,6 @@ const MAX_SEALED_BYTES = 2 * MAX_KEPT_BODY_BYTES
 /** A form that was kept when its session was over: opened for the same person only, shown, and sent by a click of theirs. */
 export const resume: FastifyPluginAsync<ResumeOptions> = async (app, { forms, csrf, self, script, log, now }) => {
   const action = self.ownPrefix + RESUME
-  const headers = pageHeaders({ https: self.publicUrl.startsWith('https:'), form: true, script: true })
   const signedIn = { config: { access: 'signedIn' } } as const
 
   app.get(script.split('?', 1)[0] ?? script, { config: { access: 'public' } }, async (request, reply) =>
@@ -44,7 +42,7 @@ export const resume: FastifyPluginAsync<ResumeOptions> = async (app, { forms, cs
 
   app.get(action, signedIn, async (request, reply) => {
     const { session } = signedInPerson(request)
-    return reply.headers(headers).send(resumePage({ action, csrfToken: csrf.tokenFor(session.id), script }))
+    return reply.sendPage(resumePage({ action, csrfToken: csrf.tokenFor(session.id), script }))
   })
 
   app.post(action, { ...signedIn, bodyLimit: MAX_SEALED_BYTES }, async (request, reply) => {
@@ -58,10 +56,10 @@ export const resume: FastifyPluginAsync<ResumeOptions> = async (app, { forms, cs
     if (form === null || fields === null) {
       const why = claim === 'expired' ? claim : 'someone-else'
       log.info({ event: 'form_refused', requestId: request.id, reason: why }, 'a kept form was not shown')
-      return reply.headers(headers).send(refusedFormPage({ why, reference: request.id, script }))
+      return reply.sendPage(refusedFormPage({ why, reference: request.id, script }))
     }
     const who = person.email ?? person.preferredUsername ?? person.username
-    return reply.headers(headers).send(sendFormPage({ who, path: form.path, form: fields, script }))
+    return reply.sendPage(sendFormPage({ who, path: form.path, form: fields, script }))
   })
 }
 

@@ -10,7 +10,6 @@ import { parseReturnTo, type ReturnToSelf } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
 import { confirmSignOutPage } from '../pages/confirm-sign-out-page.ts'
 import { leavingHeaders, leavingPage } from '../pages/leaving-page.ts'
-import { pageHeaders } from '../pages/layout.ts'
 import { signedOutPage } from '../pages/signed-out-page.ts'
 
 export interface SignOutOptions {
@@ -25,14 +24,13 @@ export interface SignOutOptions {
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
   const { csrf, revocations, log, now, self, ownPrefix } = options
-  const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
     if (session === null && isUnderWay(request)) return goOn(request, reply)
-    return reply.headers(pageHeaders({ https, form: true })).send(
+    return reply.sendPage(
       confirmSignOutPage({
         who: session === null ? undefined : (session.person.email ?? session.person.username),
         action: `${ownPrefix}/sign_out`,
@@ -60,7 +58,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   })
 
   app.get(`${ownPrefix}/signed_out`, same, async (_request, reply) =>
-    reply.headers(pageHeaders({ https })).send(signedOutPage({ signInHref: `${ownPrefix}/start` })),
+    reply.sendPage(signedOutPage({ signInHref: `${ownPrefix}/start` })),
   )
 
   /** Cognito's sign-out; from any other host by way of the one where people sign in, whose cookie is worth nothing now either. */
@@ -71,8 +69,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   /** The application has signed out, or another host, and we with it: Cognito's own session is left. */
   async function goOn(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const href = `${ownPrefix}/sign_out?leave=1`
-    if (!isLeaving(request))
-      return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
+    if (!isLeaving(request)) return reply.headers(leavingHeaders(href)).sendPage(leavingPage({ href }))
     await app.revokeLeftover(request)
     request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
     return reply

@@ -51,6 +51,7 @@ t.test('the least settings load, with every default in place', async (t) => {
       pool: 'staff',
       hosts: ['apps.example.com'],
       path: '/',
+      branding: {},
       routes: [
         {
           name: 'wiki',
@@ -1182,6 +1183,35 @@ t.test('a pool per application, as long as a host serves the people of one', asy
     workspace.faults(minimalWith({ 'pools.partners': partners, 'endpoints.callback': '/oauth2/callback/partners' })),
     [/pools\.partners: must have another name/],
   )
+})
+
+t.test('what an application looks like is checked, and what nobody would see is warned of', async (t) => {
+  const workspace = createWorkspace(t)
+  const wiki = (branding: object, more: object = {}) => minimalWith({ 'applications.wiki.branding': branding, ...more })
+  const faults = (branding: object) => workspace.faults(wiki(branding))
+  t.match(faults({ logo: 'http://cdn.example.com/logo.svg' }), [/branding\.logo: must be a path or begin with https/])
+  t.match(faults({ logo: 'https://a:b@cdn.example.com/x' }), [/branding\.logo: must not contain a user name/])
+  t.match(faults({ logo: 'javascript:alert(1)' }), [/branding\.logo/])
+  t.match(faults({ colour: 'red' }), [/branding\.colour: must be a colour such as/])
+  t.match(faults({ colour: '#12345' }), [/branding\.colour/])
+  t.match(faults({ name: 'x'.repeat(61) }), [/branding\.name: must be a name of 60 characters/])
+  t.same(workspace.warnings(wiki({ name: 'Wiki', colour: '#abc', logo: 'https://cdn.example.com/logo.svg' })), [])
+  t.match(workspace.warnings(wiki({ logo: '/logo.svg' })), [/wiki\.branding\.logo: is not public/])
+  t.same(workspace.warnings(wiki({ logo: '/logo.svg' }, { 'applications.wiki.publicFiles': ['/logo.svg'] })), [])
+})
+
+t.test('warnings of pools say whose people or programs come to nothing', async (t) => {
+  const workspace = createWorkspace(t)
+  const partners = { userPoolId: 'eu-west-1_Partners1', clientId: 'partners' }
+  t.match(workspace.warnings(minimalWith({ 'pools.partners': partners })), [
+    /pools\.partners: is the pool of no application, and no rule names it/,
+  ])
+  const access = [{ groups: ['ops'], pools: ['staff', 'partners'] }]
+  t.match(workspace.warnings(minimalWith({ 'pools.partners': partners, 'applications.wiki.access': access })), [
+    /access\[0\]\.pools\[1\]: lets nobody in from another pool's application/,
+  ])
+  const withClients = { ...partners, bearerClients: ['batch'] }
+  t.same(workspace.warnings(minimalWith({ 'pools.partners': withClients, 'applications.wiki.access': access })), [])
 })
 
 t.test('over http every host is one of this machine, because browsers keep no session at another', async (t) => {

@@ -47,7 +47,10 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
         home: { upstream: '%UPSTREAM%', access: 'signedIn' },
         wiki: application('wiki'),
         shop: application('shop', { ...theirs, access: [{ groups: ['admins'] }] }),
-        stock: application('stock', theirs),
+        stock: application('stock', {
+          ...theirs,
+          branding: { name: 'Stock & more', logo: '/logo.png', colour: '#fd0' },
+        }),
         saml: application('saml', { ...theirs, identityProvider: 'PartnerSaml' }),
       },
     },
@@ -165,6 +168,9 @@ t.test('two user pools', async (t) => {
       const choice = await browser.visit(at('stock', '/page'))
       t.equal(choice.url, at('shop', `/oauth2/sign_in?rd=${encodeURIComponent(at('stock', '/page'))}`))
       t.match(choice.text, 'PartnerSaml')
+      t.match(choice.text, /Stock &#38; more/, 'for the application to which they want')
+      t.match(choice.text, `src="${at('stock', '/logo.png')}"`)
+      t.match(choice.header('content-security-policy'), `img-src ${new URL(at('stock')).origin};`)
       await browser.visit(at('saml', '/page'))
       const authorize = browser.trail.find((step) => step.startsWith(`${partners.url}/oauth2/authorize`)) ?? ''
       t.equal(new URL(authorize).searchParams.get('identity_provider'), 'PartnerSaml')

@@ -3,7 +3,6 @@ import { findCookies } from '../../domain/cookie-findings.ts'
 import type { LoginQuery, LoginRecord } from '../../domain/login-record.ts'
 import { freshness, type SessionLimits } from '../../domain/session.ts'
 import { diagnosePage, type SessionState } from '../../pages/diagnose-page.ts'
-import { pageHeaders } from '../../pages/layout.ts'
 import type { Attempts } from './attempts.ts'
 import type { SignInLimits } from './sign-in-limits.ts'
 
@@ -68,6 +67,6 @@ export function createDiagnose(parts: DiagnoseParts) {
       signInHref: parts.signInHref,
       script: parts.script,
     })
-    return reply.headers(pageHeaders({ https, script: true })).send(html)
+    return reply.sendPage(html)
   }
 }

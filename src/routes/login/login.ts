@@ -6,7 +6,6 @@ import { GatewayError } from '../../domain/errors.ts'
 import { hasCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf } from '../../domain/return-to.ts'
 import { leavingHeaders, leavingPage } from '../../pages/leaving-page.ts'
-import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
 import { beginLogin, HANDOVER, leave, leaveFirst } from './begin.ts'
@@ -53,7 +52,6 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
   })
   const attempts = createAttempts(app, self)
-  const https = self.publicUrl.startsWith('https:')
   const limits = createSignInLimits(options)
   const byPool = new Map(
     [...pools].map(([name, pool]) => [
@@ -83,7 +81,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     const isSwitching = !isPassing && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)
     if (entrance === 'sign-in' && isSwitching && wish.leave !== true) {
       const href = `${ownPrefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
-      return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
+      return reply.headers(leavingHeaders(href)).sendPage(leavingPage({ href }))
     }
     const identityProvider = parts.identityProviders.find((name) => name === wish.identityProvider)
     const loginHint = (wish.loginHint ?? '').length <= MAX_HINT ? wish.loginHint : undefined
@@ -129,15 +127,14 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     // Whoever is signed in already has nothing to choose.
     if (!request.site.signsIn) return beginAs('choose')(request, reply)
     const { returnTo, afresh } = wishIn(request)
+    request.returnTo = returnTo
     const rd = encodeURIComponent(returnTo) + againIn(afresh)
     const link = (endpoint: string, more = ''): string => `${ownPrefix}/${endpoint}?rd=${rd}${more}`
     const providers = identityProviders.map((name) => ({
       label: name === 'COGNITO' ? 'User name and password' : name,
       href: link('start', `&idp=${encodeURIComponent(name)}`),
     }))
-    return reply
-      .headers(pageHeaders({ https }))
-      .send(signInPage({ providers, signUpHref: link('sign_up'), forgotHref: link('forgot_password') }))
+    return reply.sendPage(signInPage({ providers, signUpHref: link('sign_up'), forgotHref: link('forgot_password') }))
   })
 
   // Who is signed in is asked as on any other page, so that what is handed over is fresh.
