@@ -108,7 +108,7 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     metrics,
     now,
   })
-  await app.register(authorize, { metrics, now })
+  await app.register(authorize, { metrics, routes: parts.routes, now })
 }
 
 /** Address of the script of our pages. */

@@ -78,6 +78,7 @@ async function run(argv: readonly string[]): Promise<number> {
     packageFolder,
     print: (text) => console.log(text),
     complain: (text) => console.error(text),
+    progress: (text) => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`)),
     terminal: process.stdout.isTTY,
     ended: endRequested(),
     onHangup: (listener) => void process.on('SIGHUP', listener),

@@ -39,7 +39,7 @@ import type { Revocation } from './domain/revocation.ts'
 import type { Secret } from './domain/secret.ts'
 import { claimsTold } from './domain/identity-headers.ts'
 import type { KeptTokens, Session } from './domain/session.ts'
-import { createSites, type Site, type Sites } from './domain/site.ts'
+import { sitesIn, type Site, type Sites } from './domain/site.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { Logger } from 'pino'
 import { createRefresherOf, openRecords, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
@@ -156,12 +156,7 @@ export function createParts(options: PartsOptions): Parts {
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
   const routes = settings.applications.flatMap((application) => application.routes)
-  const sites = createSites({
-    publicUrl: settings.publicUrl,
-    hosts: settings.applications.flatMap(({ hosts, pool }) => hosts.map((host) => ({ host, pool }))),
-    defaultPool: pool.name,
-    callbackOn: settings.endpoints.callbackOn,
-  })
+  const sites = sitesIn(settings)
   const self: ReturnToSelf = {
     publicUrl: settings.publicUrl,
     origins: sites.origins,

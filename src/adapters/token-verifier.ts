@@ -11,7 +11,7 @@ import {
   ParameterValidationError,
   WaitPeriodNotYetEndedJwkError,
 } from 'aws-jwt-verify/error'
-import type { JwtPayload } from 'aws-jwt-verify/jwt-model'
+import type { JwtHeader, JwtPayload } from 'aws-jwt-verify/jwt-model'
 import { GatewayError } from '../domain/errors.ts'
 import { createPoolKeys } from './pool-keys.ts'
 
@@ -63,7 +63,10 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
         audience: null,
         // The library goes by the machine's clock; the times are checked below by the one that we are given.
         graceSeconds: Number.MAX_SAFE_INTEGER,
-        customJwtCheck: ({ payload }: { payload: JwtPayload }) => requireClaims(payload, tokenUse, clientIds, now()),
+        customJwtCheck: ({ header, payload }: { header: JwtHeader; payload: JwtPayload }) => {
+          requirePlain(header)
+          requireClaims(payload, tokenUse, clientIds, now())
+        },
       })),
       { jwksCache: keys.cache },
     )
@@ -103,6 +106,12 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
         for (const issuer of issuers) one.cacheJwks(known, issuer)
     },
   }
+}
+
+/** Extensions that change what a signature means: none of ours, and what is called critical must not be ignored (RFC 7515 4.1.11). */
+function requirePlain(header: JwtHeader): void {
+  for (const name of ['crit', 'b64', 'zip'])
+    if (Object.hasOwn(header, name)) throw new TypeError(`the token's header has ${name}`)
 }
 
 /** Why a bearer token with these claims is refused, whoever signed it; undefined where nothing speaks against it. */

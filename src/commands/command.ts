@@ -17,6 +17,8 @@ export interface CommandContext {
   readonly packageFolder: string
   readonly print: (text: string) => void
   readonly complain: (text: string) => void
+  /** On a terminal takes the place of what it showed before, and goes away with an empty text; elsewhere nothing. */
+  readonly progress: (text: string) => void
   /** Whether a person reads what is printed. */
   readonly terminal: boolean
   /** Resolves when the process is asked to end; a second request ends it at once. */

@@ -3,13 +3,14 @@ import { readCases, readClaims } from '../config/explain-files.ts'
 import { loadSettings, SettingsError } from '../config/load.ts'
 import { readArguments, required } from './arguments.ts'
 import { UsageError, type Command, type CommandContext } from './command.ts'
-import { createExplainer, type Asker, type Explainer } from './explain/explainer.ts'
+import { createExplainer, type AskedRequest, type Asker, type Explainer } from './explain/explainer.ts'
 import { explanationJson, explanationText, wordsOf } from './explain/explanation-text.ts'
 
 export const explain: Command = {
   name: 'explain',
   summary: 'Says which rule decides a request, and what it decides about somebody.',
-  help: `Usage: cognito-gateway explain --config FILE METHOD URL [--token-file F | --claims F] [--address IP] [--json]
+  help: `Usage: cognito-gateway explain --config FILE METHOD URL [--token-file F | --claims F]
+                 [--header 'NAME: VALUE']… [--address IP] [--json]
        cognito-gateway explain --config FILE --cases F [--json]
 
 Which route a request belongs to, what its rule asks, what this identity has, and the verdict: with the codes and reasons of answers, log and
@@ -18,9 +19,11 @@ metrics. No secret is read and nobody is asked. Signatures are not checked: what
   --config FILE     the settings (YAML)
   METHOD URL        such as GET https://wiki.example.com/admin/; an address without a host is one of publicUrl's
   --token-file F    a token as a program would send it as Authorization: Bearer; - reads it from standard input
-  --claims F        claims as YAML or JSON: { access: { … }, id: { … } } as of a session, access alone as of a bearer token
+  --claims F        claims as YAML or JSON: { access: { … }, id: { … } } as of a session, access alone as of a bearer token;
+                    with as: basic as of a client that sends its id and secret instead
+  --header H        a header of the request, such as 'Origin: https://other.example'; may be given more than once
   --address IP      the client's address, for rules with clientAddresses
-  --cases F         a file of expectations: identities: { NAME: claims }, cases: [{ request: GET /x, identity: NAME, expect: allowed }]
+  --cases F         a file of expectations: identities: { NAME: claims }, cases: [{ request: GET /x, identity: NAME, headers: { … }, expect: allowed }]
   --json            the answer for programs
 
 Ends with 0 when the request is allowed, or every case is as expected; else with 1.`,
@@ -34,6 +37,7 @@ Ends with 0 when the request is allowed, or every case is as expected; else with
         claims: { type: 'string' },
         cases: { type: 'string' },
         address: { type: 'string' },
+        header: { type: 'string', multiple: true },
         json: { type: 'boolean' },
       },
       2,
@@ -51,7 +55,12 @@ Ends with 0 when the request is allowed, or every case is as expected; else with
       const json = values.json === true
       if (values.cases !== undefined) return explainCases(explainer, values.cases, { context, json })
       const asker = askerIn(explainer, values)
-      const request = { method: method ?? '', url: url ?? '', address: values.address ?? '' }
+      const request = {
+        method: method ?? '',
+        url: url ?? '',
+        address: values.address ?? '',
+        headers: headersIn(values.header ?? []),
+      }
       const explanation = explainer.explain(request, asker)
       context.print(
         json
@@ -72,6 +81,38 @@ function askerIn(explainer: Explainer, { claims, 'token-file': tokenFile }: Read
   return typeof tokenFile === 'string' ? explainer.byToken(textIn(tokenFile)) : explainer.nobody
 }
 
+const HEADER = /^([\w!#$%&'*+.^`|~-]+):\s*(.*?)\s*$/
+
+function headersIn(lines: readonly string[]): AskedRequest['headers'] {
+  return named(
+    lines.map((line) => {
+      const [, name, value] = HEADER.exec(line) ?? []
+      if (name === undefined || value === undefined) throw new UsageError("--header must look like 'Name: value'.")
+      return [name, value]
+    }),
+  )
+}
+
+/** What explain takes from elsewhere, because it may be a secret or because several would contradict each other. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['authorization', 'give --token-file or --claims instead'],
+  ['cookie', 'give --claims instead'],
+  ['host', 'it is part of the URL'],
+  ['x-forwarded-for', 'give --address instead'],
+])
+
+function named(headers: readonly (readonly [name: string, value: string])[]): AskedRequest['headers'] {
+  const found = new Map<string, string>()
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase()
+    const instead = ELSEWHERE.get(lower)
+    if (instead !== undefined) throw new UsageError(`A header ${name} is not taken: ${instead}.`)
+    if (found.has(lower)) throw new UsageError(`The header ${name} is given more than once.`)
+    found.set(lower, value)
+  }
+  return Object.fromEntries(found)
+}
+
 function textIn(file: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8').trim()
@@ -85,10 +126,10 @@ function explainCases(
   file: string,
   { context, json }: { readonly context: CommandContext; readonly json: boolean },
 ): number {
-  const results = readCases(file).map(({ place, request, identity, who, address = '', expect }) => {
+  const results = readCases(file).map(({ place, request, identity, who, address = '', headers, expect }) => {
     const [method = '', url = ''] = request.split(/\s+/, 2)
     const asker = identity === undefined ? explainer.nobody : explainer.byClaims(identity)
-    const got = wordsOf(explainer.explain({ method, url, address }, asker))
+    const got = wordsOf(explainer.explain({ method, url, address, headers: named(Object.entries(headers)) }, asker))
     const passed = expect.split(/\s+/).every((word) => got.includes(word))
     return { place, request, who, expect, got: got.join(' '), passed }
   })

@@ -7,7 +7,7 @@ import { startGateway, type GatewayOptions } from '../gateway.ts'
 import type { SettingsSource } from '../reload.ts'
 import { readArguments, required } from './arguments.ts'
 import { portSentence, type Command, type CommandContext } from './command.ts'
-import { unsafeProcess } from './unsafe-process.ts'
+import { outdatedNode, unsafeProcess } from './unsafe-process.ts'
 
 export const serve: Command = {
   name: 'serve',
@@ -26,14 +26,17 @@ and secret files and may change while it runs; without it that takes a few secon
     const hangup: Hangup = { reload: () => undefined }
     context.onHangup(() => hangup.reload())
     const file = required(values.config, '--config')
-    const unsafe = unsafeProcess(context.environment, process.execArgv)
+    const outdated = outdatedNode(process.versions.node)
+    const unsafe = outdated?.refuse === true ? outdated.says : unsafeProcess(context.environment, process.execArgv)
     if (unsafe !== undefined) {
       context.complain(unsafe)
       return 1
     }
     const loaded = settingsOrFaults(file, context)
     if (loaded === undefined) return 1
-    if (!cluster.isWorker) for (const warning of loaded.warnings) context.complain(`warning: ${faultLine(warning)}`)
+    if (!cluster.isWorker)
+      for (const warning of [...(outdated === undefined ? [] : [outdated.says]), ...loaded.warnings.map(faultLine)])
+        context.complain(`warning: ${warning}`)
     const source = { loaded, load: () => loadSettings({ file, environment: context.environment }) }
     return serveUntilEnded(source, { context, hangup })
   },

@@ -29,3 +29,20 @@ export function unsafeProcess(
     ? undefined
     : `Node was started with ${unsafe}, which lets others read or confuse what passes here. Start it without.`
 }
+
+/** The first versions of each line in which the known holes of Node's own HTTP and TLS are closed. */
+const PATCHED: Readonly<Record<number, readonly [minor: number, patch: number]>> = { 22: [22, 2], 24: [14, 1] }
+const OLDEST: readonly [minor: number, patch: number] = [19, 0]
+
+/** What speaks against this version of Node; undefined where nothing does. `refuse`: the gateway does not run on it. */
+export function outdatedNode(version: string): { readonly refuse: boolean; readonly says: string } | undefined {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
+  const isBefore = (least: readonly [number, number]): boolean =>
+    minor < least[0] || (minor === least[0] && patch < least[1])
+  if (major < 20 || (major === 20 && isBefore(OLDEST)))
+    return { refuse: true, says: `Node ${version} is too old: it must be 20.19 or later.` }
+  const least = PATCHED[major]
+  const newest = `22.${PATCHED[22]?.join('.')}, 24.${PATCHED[24]?.join('.')} or later`
+  if (major >= 25 || (least !== undefined && !isBefore(least))) return undefined
+  return { refuse: false, says: `Node ${version} has known holes that are closed in later versions: run ${newest}` }
+}

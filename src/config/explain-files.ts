@@ -1,14 +1,15 @@
 import { z } from 'zod'
 import { keyText, SettingsError } from './faults.ts'
-import { filledList, plainText } from './kinds.ts'
+import { filledList, headerName, plainText } from './kinds.ts'
 import { mark } from './marks.ts'
 import { readSource, type Source } from './source.ts'
 import { validate } from './validate.ts'
 
-/** The claims of somebody's tokens, as a file gives them: both of a session, the access token's alone of a bearer. */
+/** The claims of somebody's tokens, as a file gives them: both of a session, the access token's alone of a bearer or of a client with Basic. */
 const claims = mark(
   z.strictObject({
     pool: plainText().optional(),
+    as: z.enum(['session', 'bearer', 'basic']).optional(),
     access: z.record(z.string(), z.unknown()),
     id: z.record(z.string(), z.unknown()).optional(),
   }),
@@ -23,6 +24,7 @@ const cases = z.strictObject({
       request: plainText(),
       identity: z.union([plainText(), claims]).optional(),
       address: plainText().optional(),
+      headers: z.record(headerName(), plainText()).default({}),
       expect: plainText(),
     }),
   ),
@@ -37,6 +39,7 @@ export interface RuleCase {
   /** As the file names it. */
   readonly who: string
   readonly address: string | undefined
+  readonly headers: Readonly<Record<string, string>>
   readonly expect: string
 }
 
@@ -48,13 +51,13 @@ export function readClaims(file: string): GivenClaims {
 /** What is expected of rules, in the file's order. Throws a SettingsError with every fault of the file. */
 export function readCases(file: string): readonly RuleCase[] {
   const { values, source } = read(file, cases, 'cases')
-  return values.cases.map(({ request, identity, address, expect }, at) => {
+  return values.cases.map(({ request, identity, address, headers, expect }, at) => {
     const named = typeof identity === 'string' ? values.identities[identity] : identity
     if (typeof identity === 'string' && !Object.hasOwn(values.identities, identity))
       fail(source, ['cases', at, 'identity'], `must be one of identities: ${Object.keys(values.identities).join(', ')}`)
     const who = typeof identity === 'string' ? identity : identity === undefined ? 'nobody' : 'somebody'
     const { line } = source.place(['cases', at, 'request'], 'value')
-    return { place: `${file}:${line}`, request, identity: named, who, address, expect }
+    return { place: `${file}:${line}`, request, identity: named, who, address, headers, expect }
   })
 }
 

@@ -16,6 +16,7 @@ function warnOfEntries({ access, at, application }: DraftRoute, draft: Draft): r
   return access.flatMap((entry, index) => [
     ...warnOfScopes(entry, [...at, 'access', index], draft),
     ...warnOfClaims(entry, [...at, 'access', index]),
+    ...warnOfGroups(entry, [...at, 'access', index], draft),
     ...warnOfAddresses(entry, [...at, 'access', index], draft),
     ...warnOfPoolsNamed(entry, [...at, 'access', index], { own, file: draft.file }),
   ])
@@ -60,6 +61,23 @@ function warnOfOwnClient(
         ),
       ]
     : []
+}
+
+/** Cognito puts everybody who came by an identity provider into a group of this name. */
+function warnOfGroups({ groups = [] }: AccessEntry, path: Finding['path'], { file }: Draft): readonly Finding[] {
+  const automatic = Object.values(file.pools).flatMap(({ userPoolId }) =>
+    userPoolId === undefined ? [] : [`${userPoolId}_`],
+  )
+  return groups.flatMap((group, at) =>
+    automatic.some((start) => group.startsWith(start))
+      ? [
+          atValue(
+            [...path, 'groups', at],
+            'lets nobody in: the groups that Cognito makes for identity providers never count; write identityProviders',
+          ),
+        ]
+      : [],
+  )
 }
 
 function warnOfAddresses({ clientAddresses }: AccessEntry, path: Finding['path'], { file }: Draft): readonly Finding[] {

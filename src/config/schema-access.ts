@@ -1,8 +1,16 @@
 import { z } from 'zod'
 import { clientId, filledList, host, mapOf, network, plainText, scope, seconds } from './kinds.ts'
-import { mark } from './marks.ts'
+import { isObject, mark } from './marks.ts'
 
 const DAY = 86_400
+
+/** Places of names that somebody meant for any name; as one they would let nobody in. */
+function wildcardsIn(value: unknown): (string | number)[][] {
+  if (value === '*') return [[]]
+  if (Array.isArray(value)) return value.flatMap((one, at) => wildcardsIn(one).map((path) => [at, ...path]))
+  if (!isObject(value)) return []
+  return Object.entries(value).flatMap(([name, one]) => wildcardsIn(one).map((path) => [name, ...path]))
+}
 
 /** One way in: every condition of it must hold. */
 const accessEntry = mark(
@@ -52,6 +60,13 @@ const accessEntry = mark(
         })
       if (value.claims !== undefined && Object.keys(value.claims).length === 0)
         issues.push({ code: 'custom', message: 'must name a claim', input: value.claims, path: ['claims'] })
+      for (const path of wildcardsIn(value))
+        issues.push({
+          code: 'custom',
+          message: 'must be a name: there are no wildcards here; for everybody who is signed in write access: signedIn',
+          input: '*',
+          path,
+        })
     }),
   { expects: 'a map of conditions such as { groups: [ops] }' },
 )

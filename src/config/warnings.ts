@@ -146,8 +146,8 @@ function warnOfUnverified(route: DraftRoute, draft: Draft): readonly Finding[] {
 }
 
 function warnOfNothing({ applications, file }: Draft): readonly Finding[] {
-  const reachable = applications.some(({ own, routes }) => [own, ...routes].some(({ access }) => access !== undefined))
-  return reachable || file.applications === undefined
-    ? []
-    : [atKey(['applications'], 'no application or route states an access: nothing can be reached')]
+  const unreachable = applications.filter(({ own, routes }) => own.access === undefined && routes.length === 0)
+  if (file.applications !== undefined && unreachable.length === applications.length)
+    return [atKey(['applications'], 'no application or route states an access: nothing can be reached')]
+  return unreachable.map(({ at }) => atKey(at, 'states no access and has no routes: nothing of it can be reached'))
 }

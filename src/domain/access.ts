@@ -1,4 +1,4 @@
-import { lacks, meets, type AccessEntry, type Circumstances, type Missing } from './conditions.ts'
+import { lacks, meets, waysOf, type AccessEntry, type Circumstances, type Missing, type Way } from './conditions.ts'
 import type { ErrorCode } from './errors.ts'
 import type { Identity } from './identity.ts'
 
@@ -44,8 +44,8 @@ export function decide(rule: Rule, identity: Identity | null, circumstances: Cir
   if (access === 'signedIn') {
     if (identity.pool === pool && identity.kind === 'person') return permit(identity)
   } else {
-    for (const entry of access)
-      if (isOpenTo(entry, pool, identity) && meets(entry, identity, circumstances)) return permit(identity)
+    for (const way of waysOf(access))
+      if (isOpenTo(way, pool, identity) && meets(way, identity, circumstances)) return permit(identity)
   }
   return refuse(rule, identity, circumstances)
 }
@@ -58,8 +58,8 @@ export function refusalsOf(
 ): readonly (readonly Missing[])[] {
   if (typeof access === 'string') return [[identity.pool === pool ? 'person_required' : 'foreign_pool']]
   if (access.length === 0) return [['no_rule']]
-  return access.map((entry) =>
-    isOpenTo(entry, pool, identity) ? lacks(entry, identity, circumstances) : ['foreign_pool'],
+  return waysOf(access).map((way) =>
+    isOpenTo(way, pool, identity) ? lacks(way, identity, circumstances) : ['foreign_pool'],
   )
 }
 
@@ -78,8 +78,8 @@ export function refusalOf(decision: Exclude<Decision, { kind: 'permit' }>): {
   }
 }
 
-function isOpenTo({ pools }: AccessEntry, own: string, { pool }: Identity): boolean {
-  return pool === own || (pools !== undefined && pools.includes(pool))
+function isOpenTo({ entry }: Way, own: string, { pool }: Identity): boolean {
+  return pool === own || (entry.pools !== undefined && entry.pools.includes(pool))
 }
 
 function refuse(rule: Rule, identity: Identity, circumstances: Circumstances): Decision {

@@ -73,8 +73,8 @@ export function textColourOn(colour: string): '#000' | '#fff' {
 
 function luminanceOf(colour: string): number {
   const [, hex = ''] = /^#([\da-f]+)$/i.exec(colour) ?? []
-  const digits = hex.length === 3 ? [...hex].map((digit) => digit + digit) : (hex.match(/../g) ?? [])
-  const [red = 0, green = 0, blue = 0] = digits
+  const digits = hex.length === 3 ? hex.replaceAll(/./g, '$&$&') : hex
+  const [red = 0, green = 0, blue = 0] = (digits.match(/../g) ?? [])
     .map((pair) => Number.parseInt(pair, 16) / 255)
     .map((part) => (part <= 0.040_45 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue

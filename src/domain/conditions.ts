@@ -1,5 +1,5 @@
 import { CLIENT_CLAIM, PROVIDERS_CLAIM, type Identity, type Person } from './identity.ts'
-import { isWithinAny } from './networks.ts'
+import { networksOf } from './networks.ts'
 
 /** One way in: all its conditions must hold. People and machines can meet `scopes`, `clients`, `pools` and `clientAddresses`, only people the others. */
 export interface AccessEntry {
@@ -30,62 +30,86 @@ export interface Circumstances {
   readonly now: number
 }
 
+/** What an identity can lack that a rule is about. */
+export const LACKED = [
+  'scope_missing',
+  'client_unknown',
+  'person_required',
+  'group_missing',
+  'claim_mismatch',
+  'provider_mismatch',
+  'email_unverified',
+  'email_mismatch',
+  'address_mismatch',
+  'sign_in_too_old',
+] as const
 /** Kinds of conditions that an identity can lack; also the reason in log, metric and `explain`. */
-export type Missing =
-  | 'scope_missing'
-  | 'client_unknown'
-  | 'person_required'
-  | 'group_missing'
-  | 'claim_mismatch'
-  | 'provider_mismatch'
-  | 'email_unverified'
-  | 'email_mismatch'
-  | 'address_mismatch'
-  | 'sign_in_too_old'
-  | 'foreign_pool'
-  | 'no_rule'
+export type Missing = (typeof LACKED)[number] | 'foreign_pool' | 'no_rule'
 
-type Condition = (entry: AccessEntry, identity: Identity, circumstances: Circumstances) => Missing | null
+/** One condition of an entry, with what it asks for built in: what an identity lacks of it. */
+type Test = (identity: Identity, circumstances: Circumstances) => Missing | null
 
-// In the order in which what is missing is told. A condition that an entry does not state holds.
-const CONDITIONS: readonly Condition[] = [
+/** An entry made ready to be asked again and again: of its conditions those that it states. */
+export interface Way {
+  readonly entry: AccessEntry
+  readonly tests: readonly Test[]
+}
+
+// In the order in which what is missing is told. A condition that an entry does not state is no test.
+const CONDITIONS: readonly ((entry: AccessEntry) => Test | null)[] = [
   // An entry without a condition would let everybody in; the settings refuse it, and so does this.
-  (entry) => (isEmpty(entry) ? 'no_rule' : null),
-  ({ scopes }, identity) =>
-    scopes === undefined || scopes.every((scope) => identity.scopes.has(scope)) ? null : 'scope_missing',
-  ({ clients }, identity) =>
-    clients === undefined || clients.includes(clientOf(identity) ?? '') ? null : 'client_unknown',
-  (entry, identity) => (identity.kind === 'machine' && isForPeople(entry) ? 'person_required' : null),
-  ofPeople(({ groups }, { groups: held }) =>
-    groups === undefined || groups.some((group) => held.has(group)) ? null : 'group_missing',
-  ),
-  ofPeople(({ claims }, person) => (claims === undefined || holdsClaims(claims, person) ? null : 'claim_mismatch')),
-  ofPeople(({ identityProviders }, person) =>
-    identityProviders === undefined || holds(person, PROVIDERS_CLAIM, identityProviders) ? null : 'provider_mismatch',
-  ),
-  ofPeople(({ emailDomains }, { email }) => {
-    if (emailDomains === undefined) return null
-    if (email === undefined) return 'email_unverified'
-    return emailDomains.includes(emailDomainOf(email) ?? '') ? null : 'email_mismatch'
-  }),
-  ({ clientAddresses }, _identity, { address }) =>
-    clientAddresses === undefined || isWithinAny(clientAddresses, address) ? null : 'address_mismatch',
-  ofPeople(({ signedInWithinSeconds }, { authTime }, { now }) =>
-    signedInWithinSeconds === undefined || now - authTime * 1000 <= signedInWithinSeconds * 1000
-      ? null
-      : 'sign_in_too_old',
-  ),
+  (entry) => (isEmpty(entry) ? () => 'no_rule' : null),
+  ({ scopes }) => stated(scopes, (wanted) => (one) => (hasAll(one.scopes, wanted) ? null : 'scope_missing')),
+  ({ clients }) =>
+    stated(clients, (wanted) => (one) => (wanted.includes(clientOf(one) ?? '') ? null : 'client_unknown')),
+  (entry) => (isForPeople(entry) ? ({ kind }) => (kind === 'machine' ? 'person_required' : null) : null),
+  ({ groups }) =>
+    stated(groups, (wanted) => ofPeople((person) => (hasAny(person.groups, wanted) ? null : 'group_missing'))),
+  ({ claims }) => stated(claims, (wanted) => holdsClaims(Object.entries(wanted))),
+  ({ identityProviders }) =>
+    stated(identityProviders, (wanted) =>
+      ofPeople((person) => (holds(person, PROVIDERS_CLAIM, wanted) ? null : 'provider_mismatch')),
+    ),
+  ({ emailDomains }) =>
+    stated(emailDomains, (wanted) =>
+      ofPeople(({ email }) => {
+        if (email === undefined) return 'email_unverified'
+        return wanted.includes(emailDomainOf(email) ?? '') ? null : 'email_mismatch'
+      }),
+    ),
+  ({ clientAddresses }) =>
+    stated(clientAddresses, (wanted) => {
+      const contains = networksOf(wanted)
+      return (_identity, { address }) => (contains(address) ? null : 'address_mismatch')
+    }),
+  ({ signedInWithinSeconds }) =>
+    stated(signedInWithinSeconds, (seconds) =>
+      ofPeople(({ authTime }, { now }) => (now - authTime * 1000 <= seconds * 1000 ? null : 'sign_in_too_old')),
+    ),
 ]
 
-/** Whether an identity meets every condition of an entry. */
-export function meets(entry: AccessEntry, identity: Identity, circumstances: Circumstances): boolean {
-  for (const condition of CONDITIONS) if (condition(entry, identity, circumstances) !== null) return false
+// Rules live as long as the process and never change: each is made ready once, and no longer than it lives.
+const known = new WeakMap<readonly AccessEntry[], readonly Way[]>()
+
+/** The ways in of a rule, in its order. */
+export function waysOf(access: readonly AccessEntry[]): readonly Way[] {
+  let ways = known.get(access)
+  if (ways === undefined) {
+    ways = access.map((entry) => ({ entry, tests: CONDITIONS.flatMap((condition) => condition(entry) ?? []) }))
+    known.set(access, ways)
+  }
+  return ways
+}
+
+/** Whether an identity meets every condition of an entry. Every request asks this: it makes no objects. */
+export function meets({ tests }: Way, identity: Identity, circumstances: Circumstances): boolean {
+  for (const test of tests) if (test(identity, circumstances) !== null) return false
   return true
 }
 
 /** Everything that it lacks; nothing where it meets them all. */
-export function lacks(entry: AccessEntry, identity: Identity, circumstances: Circumstances): readonly Missing[] {
-  return CONDITIONS.flatMap((condition) => condition(entry, identity, circumstances) ?? [])
+export function lacks({ tests }: Way, identity: Identity, circumstances: Circumstances): readonly Missing[] {
+  return tests.flatMap((test) => test(identity, circumstances) ?? [])
 }
 
 /** Claims whose values must be known to decide an entry. */
@@ -97,11 +121,12 @@ export function claimsAsked({ claims = {}, clients, identityProviders }: AccessE
   ]
 }
 
-function ofPeople(
-  condition: (entry: AccessEntry, person: Person, circumstances: Circumstances) => Missing | null,
-): Condition {
-  return (entry, identity, circumstances) =>
-    identity.kind === 'person' ? condition(entry, identity, circumstances) : null
+function stated<T>(wanted: T | undefined, test: (wanted: T) => Test): Test | null {
+  return wanted === undefined ? null : test(wanted)
+}
+
+function ofPeople(test: (person: Person, circumstances: Circumstances) => Missing | null): Test {
+  return (identity, circumstances) => (identity.kind === 'person' ? test(identity, circumstances) : null)
 }
 
 function isEmpty(entry: AccessEntry): boolean {
@@ -123,8 +148,21 @@ function clientOf(identity: Identity): string | undefined {
   return typeof client === 'string' ? client : undefined
 }
 
-function holdsClaims(wanted: Readonly<Record<string, readonly string[]>>, person: Person): boolean {
-  return Object.entries(wanted).every(([name, values]) => holds(person, name, values))
+function hasAll(held: ReadonlySet<string>, wanted: readonly string[]): boolean {
+  for (const one of wanted) if (!held.has(one)) return false
+  return wanted.length > 0
+}
+
+function hasAny(held: ReadonlySet<string>, wanted: readonly string[]): boolean {
+  for (const one of wanted) if (held.has(one)) return true
+  return false
+}
+
+function holdsClaims(wanted: readonly (readonly [string, readonly string[]])[]): Test {
+  return ofPeople((person) => {
+    for (const [name, values] of wanted) if (!holds(person, name, values)) return 'claim_mismatch'
+    return wanted.length > 0 ? null : 'claim_mismatch'
+  })
 }
 
 /** A list matches by member; a text is never split, and numbers and booleans match by their JSON text. */

@@ -1,4 +1,8 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { AccessRule } from './access.ts'
+import { preflightMethod, type CorsRule } from './cors.ts'
 import { GatewayError } from './errors.ts'
+import { methodsNamed } from './method-override.ts'
 import { agreedRoute, isOwnPath, type LenientPattern } from './path-readings.ts'
 import type { AcceptedTarget, Target } from './request-target.ts'
 import { matchRoute, type RouteTable } from './route-table.ts'
@@ -53,6 +57,44 @@ export function locateRequest<R extends LenientPattern>(
       return refused(new GatewayError('GW_METHOD_NOT_ALLOWED', { reason: 'method', headers }))
     }
   }
+}
+
+/** What of a route decides for which requests it answers, beside host, path and method. */
+export type AnsweringRoute = LenientPattern & CorsRule & { readonly methodOverride: 'drop' | 'both' }
+
+/** A preflight belongs to the request that it asks for, where the route of that one says who answers. Null for any other request. */
+export function locatePreflight<R extends AnsweringRoute>(
+  served: ServedAddresses<R>,
+  asked: AskedAddress,
+  headers: IncomingHttpHeaders,
+): Extract<Located<R>, { kind: 'route' }> | null {
+  const method = asked.target.ok ? preflightMethod(asked.method, headers) : null
+  const located = method === null ? null : locateRequest(served, { ...asked, method })
+  return located?.kind === 'route' && located.route.cors.preflight !== 'refuse' ? located : null
+}
+
+/**
+ * The routes of the methods that override headers name, where they reach the application: each must permit the request too. Null where they do
+ * not. Throws where a method is none, or where no route takes it.
+ */
+export function overriddenRoutes<R extends AnsweringRoute>(
+  served: ServedAddresses<R>,
+  asked: AskedAddress,
+  { route, rawHeaders }: { readonly route: R; readonly rawHeaders: readonly string[] },
+): readonly R[] | null {
+  if (route.methodOverride !== 'both') return null
+  return methodsNamed(rawHeaders).map((method) => {
+    const located = locateRequest(served, { ...asked, method })
+    if (located.kind === 'refused') throw located.error
+    if (located.kind === 'own') throw new GatewayError('GW_INTERNAL', { detail: 'an own address came as another' })
+    return located.route
+  })
+}
+
+/** What is asked of whoever sends a request: nothing only where none of its routes asks anything. */
+export function accessAsked(route: AnsweringRoute, overridden: readonly AnsweringRoute[] | null): AccessRule {
+  const others = route.access === 'public' ? overridden?.find(({ access }) => access !== 'public') : undefined
+  return others?.access ?? route.access
 }
 
 function refused(error: GatewayError): { readonly kind: 'refused'; readonly error: GatewayError } {

@@ -2,25 +2,22 @@ import { parseAddress } from './client-address.ts'
 
 /** Tells whether an address, as `parseAddress` writes it, lies in a network such as 10.0.0.0/8. IPv4 mapped into IPv6 counts as IPv4. */
 export function networkOf(cidr: string): (address: string) => boolean {
-  const [base = '', length = ''] = cidr.split('/')
-  const network = bytesOf(base)
-  const prefix = Number(length)
-  return (address) => {
-    const bytes = bytesOf(address)
-    return network !== null && bytes?.length === network.length && agree(bytes, network, prefix)
-  }
+  return networksOf([cidr])
 }
 
-// Rules are few, live as long as the process, and are asked again and again.
-const known = new WeakMap<readonly string[], readonly ((address: string) => boolean)[]>()
-
-export function isWithinAny(networks: readonly string[], address: string): boolean {
-  let tests = known.get(networks)
-  if (tests === undefined) {
-    tests = networks.map(networkOf)
-    known.set(networks, tests)
+/** The same for any one of several networks. */
+export function networksOf(cidrs: readonly string[]): (address: string) => boolean {
+  const networks = cidrs.map((cidr) => {
+    const [base = '', length = ''] = cidr.split('/')
+    return { bytes: bytesOf(base), prefix: Number(length) }
+  })
+  return (address) => {
+    const bytes = bytesOf(address)
+    if (bytes === null) return false
+    return networks.some(
+      (network) => network.bytes?.length === bytes.length && agree(bytes, network.bytes, network.prefix),
+    )
   }
-  return tests.some((contains) => contains(address))
 }
 
 function agree(one: readonly number[], other: readonly number[], bits: number): boolean {

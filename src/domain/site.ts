@@ -39,6 +39,28 @@ export interface SitesOptions {
   readonly callbackOn: 'publicUrl' | 'eachHost'
 }
 
+/** The part of the settings that says which hosts there are. */
+interface HostSettings extends Pick<SitesOptions, 'publicUrl'> {
+  readonly pools: readonly { readonly name: string }[]
+  readonly applications: readonly { readonly hosts: readonly string[]; readonly pool: string }[]
+  readonly endpoints: Pick<SitesOptions, 'callbackOn'>
+}
+
+export function sitesIn({ publicUrl, pools, applications, endpoints }: HostSettings): Sites {
+  const [first] = pools
+  if (first === undefined) throw new TypeError('the settings name no user pool')
+  const hosts = applications.flatMap((application) =>
+    application.hosts.map((host) => ({ host, pool: application.pool })),
+  )
+  return createSites({ publicUrl, hosts, defaultPool: first.name, callbackOn: endpoints.callbackOn })
+}
+
+/** Where Cognito sends people of a pool back to: one origin, or that of each of their hosts. */
+export function callbackOrigins({ byHost }: Sites, pool: string): readonly string[] {
+  const theirs = [...byHost.values()].filter((site) => site.pool === pool)
+  return [...new Set(theirs.map(({ callbackOrigin }) => callbackOrigin))]
+}
+
 /**
  * Every host has the scheme and the port of publicUrl: one listener serves them all. Cognito sends everybody back to publicUrl's host, which
  * keeps the sessions of one pool; those of any other begin on the first host of an application of that pool.

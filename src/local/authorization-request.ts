@@ -39,8 +39,9 @@ export function readAuthorizationRequest(pool: UserPool, query: string): Authori
   if (!client.oauthEnabled) return { kind: 'error-page', error: 'Client is not enabled for OAuth2.0 flows.' }
   if (!client.callbackUrls.includes(redirectUri)) return { kind: 'error-page', error: 'redirect_mismatch', clientId }
   const provider = askedProvider(pool, given)
-  if (hasRepeats(given) || (provider !== undefined && !client.identityProviders.includes(provider))) {
-    return { kind: 'error-page', error: 'invalid_request', clientId }
+  if (hasRepeats(given)) return { kind: 'error-page', error: 'invalid_request', clientId }
+  if (provider !== undefined && !client.identityProviders.includes(provider)) {
+    return { kind: 'error-page', error: 'Login option is not available. Please try another one', clientId }
   }
   const state = given.get('state') ?? undefined
   const fault = callbackFault(client, given)

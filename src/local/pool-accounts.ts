@@ -4,10 +4,12 @@ import {
   csrfToken,
   formOf,
   isForged,
+  isUnstyled,
   queryOf,
   redirectToError,
   refuse,
   refuseForged,
+  refuseUnstyled,
   signIn,
   type PoolContext,
 } from './pool-context.ts'
@@ -36,6 +38,7 @@ export function addAccounts(app: FastifyInstance, context: PoolContext): void {
     async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
       const outcome = readAuthorizationRequest(context.pool, queryOf(request))
       if (outcome.kind !== 'accepted') return refuse(reply, context, outcome)
+      if (isUnstyled(context, outcome.asked)) return refuseUnstyled(reply)
       if (request.method === 'POST' && isForged(request)) return refuseForged(reply)
       const { asked } = outcome
       const query = new URLSearchParams(asked.query)

@@ -14,7 +14,7 @@ import { errorPage } from './pool-pages.ts'
 import { OWN_DIRECTORY } from './pool-settings.ts'
 import type { HostedSession, UserPool } from './user-pool.ts'
 
-const NO_REDIRECT = "Required String parameter 'redirect_uri' is not present"
+const NO_REDIRECT = 'Required parameters missing'
 
 /** The endpoints that a browser is sent to: `/oauth2/authorize`, `/logout` and the error page. */
 export function addAuthorize(app: FastifyInstance, context: PoolContext): void {
@@ -78,10 +78,10 @@ function logOut(pool: UserPool, query: string, reply: FastifyReply): FastifyRepl
   const logoutUri = given.get('logout_uri')
   if (logoutUri !== null) {
     if (client.logoutUrls.includes(logoutUri)) return reply.redirect(logoutUri, 302)
-    return redirectToError(reply, pool, NO_REDIRECT)
+    return redirectToError(reply, pool, NO_REDIRECT, client.id)
   }
   const redirectUri = given.get('redirect_uri')
-  if (redirectUri === null) return redirectToError(reply, pool, NO_REDIRECT)
+  if (redirectUri === null) return redirectToError(reply, pool, NO_REDIRECT, client.id)
   if (!client.callbackUrls.includes(redirectUri)) return redirectToError(reply, pool, 'redirect_mismatch', client.id)
   return reply.redirect(`${pool.url}/login?${query}`, 302)
 }

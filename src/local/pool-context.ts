@@ -48,6 +48,14 @@ export function isForged(request: FastifyRequest): boolean {
 export const refuseForged = (reply: FastifyReply): FastifyReply =>
   sendPage(reply, errorPage('Invalid CSRF token', undefined), 403)
 
+/** What managed login shows of an app client that nobody has given a style: nothing. */
+export function refuseUnstyled(reply: FastifyReply): FastifyReply {
+  return sendPage(reply, errorPage('Login pages unavailable. Please contact an administrator.', undefined), 403)
+}
+
+export const isUnstyled = ({ pool }: PoolContext, { client }: AuthorizationRequest): boolean =>
+  !client.styled && !pool.settings.classicPages
+
 /** Cognito's own error page, which it shows where there is no callback to be trusted. */
 export function redirectToError(reply: FastifyReply, pool: UserPool, error: string, clientId?: string): FastifyReply {
   const query = new URLSearchParams({ error, ...(clientId === undefined ? {} : { client_id: clientId }) })

@@ -106,7 +106,10 @@ const MEANINGS: Readonly<Record<string, string>> = {
   redirect_mismatch:
     'The redirect_uri is not among the callbackUrls of this app client. It must be the same character for character.',
   'Client does not exist': 'The client_id is not among the app clients of this pool.',
-  'Required parameters missing': 'The address lacks client_id or redirect_uri.',
-  "Required String parameter 'redirect_uri' is not present":
-    'Sign-out needs a logout_uri that is among the logoutUrls of this app client, or a redirect_uri.',
+  'Required parameters missing':
+    'The address lacks client_id or redirect_uri; sign-out needs a logout_uri that is among the logoutUrls of this app client, or a redirect_uri.',
+  'Login pages unavailable. Please contact an administrator.':
+    'This app client has no managed login style (styled: false).',
+  'Login option is not available. Please try another one':
+    'The identity_provider is not among the identityProviders of this app client.',
 }

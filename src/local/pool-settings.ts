@@ -48,6 +48,8 @@ const ClientSettings = z.strictObject({
   /** The attributes that the client may read; all when absent, as in Cognito. */
   readAttributes: z.array(z.string().min(1)).optional(),
   tokenRevocation: z.boolean().default(true),
+  /** Whether it has a managed login style, without which Cognito shows no page. The pages before managed login need none. */
+  styled: z.boolean().default(true),
   /** Cognito's AllowedOAuthFlowsUserPoolClient, which is easily forgotten there. */
   oauthEnabled: z.boolean().default(true),
 })

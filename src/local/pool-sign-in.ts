@@ -1,6 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readAuthorizationRequest, type AuthorizationRequest } from './authorization-request.ts'
-import { csrfToken, formOf, isForged, queryOf, refuse, refuseForged, signIn, type PoolContext } from './pool-context.ts'
+import {
+  csrfToken,
+  formOf,
+  isForged,
+  isUnstyled,
+  queryOf,
+  refuse,
+  refuseForged,
+  refuseUnstyled,
+  signIn,
+  type PoolContext,
+} from './pool-context.ts'
 import { sendPage } from './pool-layout.ts'
 import { signInPage } from './pool-pages.ts'
 import { OWN_DIRECTORY } from './pool-settings.ts'
@@ -18,6 +29,7 @@ export function addSignIn(app: FastifyInstance, context: PoolContext): void {
     const outcome = readAuthorizationRequest(pool, queryOf(request))
     if (outcome.kind !== 'accepted') return refuse(reply, context, outcome)
     const { asked } = outcome
+    if (isUnstyled(context, asked)) return refuseUnstyled(reply)
     return show(asked, context, { request, reply, username: asked.loginHint })
   })
 

@@ -1,11 +1,11 @@
 import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
+import type { RouteSettings } from '../config/settings.ts'
 import { decide, refusalOf, type Decision, type Permit, type Rule } from '../domain/access.ts'
-import { isCrossOrigin, isUpgrade } from '../domain/client-kind.ts'
-import type { Circumstances, Missing } from '../domain/conditions.ts'
-import { isAllowedOrigin } from '../domain/cors.ts'
+import { LACKED, type Circumstances, type Missing } from '../domain/conditions.ts'
 import { GatewayError } from '../domain/errors.ts'
+import { isForeign } from '../domain/foreign-origin.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -20,10 +20,18 @@ declare module 'fastify' {
 
 export interface AuthorizeOptions {
   readonly metrics: Metrics
+  readonly routes: readonly RouteSettings[]
   readonly now: () => number
 }
 
-const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, now }, ready) => {
+const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, routes, now }, ready) => {
+  const permits = new Map(
+    routes.map(({ name }) => [name, metrics.counter('decisions_total', { route: name, result: 'permit', reason: '' })]),
+  )
+  for (const { name, reportOnlyUntil } of routes)
+    // There from the start, at 0: of a counter that appears with its first event, no rate ever shows that event.
+    if (reportOnlyUntil !== null)
+      for (const reason of LACKED) metrics.counter('would_deny_total', { route: name, reason })
   app.decorateRequest('permit', null)
   app.decorateRequest('missing')
   app.decorateRequest('signedInWithinSeconds', null)
@@ -43,15 +51,15 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, now }, re
   })
 
   function authorize(request: FastifyRequest): void {
-    const { route, overridden, routeLabel } = request
-    if (isForeign(request)) {
+    const { overridden, routeLabel } = request
+    if (isFromElsewhere(request)) {
       metrics.count('decisions_total', { route: routeLabel, result: 'deny', reason: 'cross_origin' })
       throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
     }
     const circumstances = { address: request.peer.address, now: now() }
     if (overridden !== null) for (const other of overridden) permitBy(other, request, circumstances)
     request.permit = permitBy(ruleOf(request), request, circumstances)
-    if (route !== null) metrics.count('decisions_total', { route: routeLabel, result: 'permit', reason: '' })
+    permits.get(routeLabel)?.inc()
   }
 
   /** An own endpoint has no route, and a preflight not the rule of its route. */
@@ -87,19 +95,13 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, now }, re
     }
   }
 
-  /** Cookies travel without the person's doing, and so do passwords that a browser keeps; a bearer token was put there by whoever sends it. */
-  function isForeign(request: FastifyRequest): boolean {
-    const { route, identity, bearer, isPreflight, overridden, site } = request
-    const { headers } = request.raw
+  function isFromElsewhere(request: FastifyRequest): boolean {
+    const { route, raw, method, identity, bearer, isPreflight, overridden, site } = request
     if (route === null) return false
-    // Where the application answers preflights, it is the one to judge them.
-    if (isPreflight) return route.cors.preflight === 'answer' && !isAllowedOrigin(headers.origin, route)
-    if (identity === null || (bearer !== null && bearer.kind !== 'client')) return false
-    // Of clients with a password only browsers send an Origin.
-    const upgrade = isUpgrade(headers) && (bearer === null || headers.origin !== undefined)
-    // An application that goes by override headers may change something whatever the method is.
-    const method = overridden === null || overridden.length === 0 ? request.method : 'POST'
-    return isCrossOrigin(headers, { method, upgrade, allowed: [site.origin, ...route.allowedOrigins] })
+    const isOverridden = overridden !== null && overridden.length > 0
+    const credentials = bearer === null ? null : bearer.kind
+    const sent = { method, headers: raw.headers, isPreflight, isOverridden, isKnown: identity !== null, credentials }
+    return isForeign(sent, route, site.origin)
   }
   ready()
 }

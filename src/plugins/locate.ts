@@ -4,11 +4,15 @@ import fp from 'fastify-plugin'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { RouteSettings } from '../config/settings.ts'
 import type { AccessRule } from '../domain/access.ts'
-import { preflightMethod } from '../domain/cors.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { HOP_HEADER, MAX_HOPS, parseHops } from '../domain/hops.ts'
-import { locateRequest, type AskedAddress } from '../domain/locate-request.ts'
-import { methodsNamed } from '../domain/method-override.ts'
+import {
+  accessAsked,
+  locatePreflight,
+  locateRequest,
+  overriddenRoutes,
+  type AskedAddress,
+} from '../domain/locate-request.ts'
 import { isOwnPath } from '../domain/path-readings.ts'
 import { foldPath, parseTarget, type AcceptedTarget, type Target } from '../domain/request-target.ts'
 import { parseHost, type RouteTable } from '../domain/route-table.ts'
@@ -20,7 +24,7 @@ declare module 'fastify' {
     route: RouteSettings | null
     /** The routes of the methods that override headers name, where they go on to the application: each must permit the request too. */
     overridden: readonly RouteSettings[] | null
-    /** What the route or the own endpoint asks. */
+    /** What is asked of whoever sends it, by its route, by those of overridden methods, or by the own endpoint. */
     access: AccessRule
     /** A browser asks whether a script of another origin may send a request, and the route of that one says who answers. Nobody is asked who it is. */
     isPreflight: boolean
@@ -68,6 +72,11 @@ export function createRewriteUrl(ownPrefix: string): (raw: IncomingMessage) => s
     // Our own addresses have one spelling. Fastify's router would decode others.
     return target.rawPath.includes('%') ? UNKNOWN_PATH : target.rawPath + target.query
   }
+}
+
+interface Found {
+  readonly route: RouteSettings
+  readonly target: AcceptedTarget
 }
 
 export interface LocateOptions {
@@ -135,14 +144,18 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
       // What has more than one reading is refused as that, whatever its headers are.
       const found = routeOf(asked)
       requireSoundHeaders(request.raw)
-      request.target = found.target
-      assign(request, found.route, asked)
+      assign(request, found, asked)
       return
     }
     request.target = target
     requireSoundHeaders(request.raw)
-    if (request.raw.url !== FORWARD_PATH) locateOwn(request, host)
-    else if (!locatePreflight(request, asked)) assign(request, routeOf(asked).route, asked)
+    if (request.raw.url !== FORWARD_PATH) {
+      locateOwn(request, host)
+      return
+    }
+    const preflight = locatePreflight(served, asked, request.raw.headers)
+    request.isPreflight = preflight !== null
+    assign(request, preflight ?? routeOf(asked), asked)
   }
 
   function locateOwn(request: FastifyRequest, host: string | null): void {
@@ -156,31 +169,20 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
     request.access = config.access ?? 'public'
   }
 
-  /** A preflight belongs to the request that it asks for, not to whoever takes OPTIONS at that path. */
-  function locatePreflight(request: FastifyRequest, asked: AskedAddress): boolean {
-    const method = preflightMethod(request.method, request.raw.headers)
-    const located = method === null ? null : locateRequest(served, { ...asked, method })
-    if (located?.kind !== 'route' || located.route.cors.preflight === 'refuse') return false
-    assign(request, located.route, asked)
-    request.isPreflight = true
-    request.access = 'public'
-    return true
-  }
-
-  function routeOf(asked: AskedAddress): { readonly route: RouteSettings; readonly target: AcceptedTarget } {
+  function routeOf(asked: AskedAddress): Found {
     const located = locateRequest(served, asked)
     if (located.kind === 'refused') throw located.error
     if (located.kind === 'own') throw new GatewayError('GW_INTERNAL', { detail: 'an own address came as another' })
     return located
   }
 
-  function assign(request: FastifyRequest, route: RouteSettings, asked: AskedAddress): void {
+  function assign(request: FastifyRequest, { route, target }: Found, asked: AskedAddress): void {
     request.route = route
-    request.access = route.access
+    request.target = target
     request.hops = parseHops(request.raw.headers[HOP_HEADER])
     if (request.hops >= MAX_HOPS) throw new GatewayError('GW_LOOP', { reason: 'loop' })
-    if (route.methodOverride === 'both')
-      request.overridden = methodsNamed(request.raw.rawHeaders).map((method) => routeOf({ ...asked, method }).route)
+    request.overridden = overriddenRoutes(served, asked, { route, rawHeaders: request.raw.rawHeaders })
+    request.access = request.isPreflight ? 'public' : accessAsked(route, request.overridden)
   }
   ready()
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { startWorld, type World } from '../helpers/world.ts'
+import { CLIENT_ID, startWorld, type World } from '../helpers/world.ts'
 
 /** An access token of the machine client, straight from the pool. */
 async function machineToken(world: World): Promise<string> {
@@ -32,14 +32,22 @@ t.test('a bearer token that is ours decides alone, and its refusal is never a re
   t.equal(both.status, 401, 'a session does not step in for it')
 })
 
-t.test('T08 an ID token is no access token, and the code says so', async (t) => {
-  const world = await startWorld(t)
-  let idToken = ''
+t.test('T08 an ID token is no access token, and the code says so to people and programs alike', async (t) => {
+  const world = await startWorld(t, { settings: { pools: { local: { bearerClients: [CLIENT_ID, 'orders-batch'] } } } })
+  const { id_token: own = '', access_token: access } = await world.pool.issueTokens({
+    clientId: CLIENT_ID,
+    username: 'alice',
+  })
   world.pool.tamper = (_kind, claims) => ({ claims: { ...claims, token_use: 'id', aud: 'orders-batch' } })
-  idToken = await machineToken(world)
-  const answer = await ask(world, idToken)
-  t.equal(answer.status, 401)
-  t.equal(answer.json().code, 'GW_TOKEN_USE')
+  const disguised = await machineToken(world)
+  for (const token of [own, disguised]) {
+    const answer = await ask(world, token, '/page')
+    t.equal(answer.status, 401, 'never a redirect')
+    t.equal(answer.json().code, 'GW_TOKEN_USE')
+    t.equal(answer.header('www-authenticate'), 'Bearer error="invalid_token"')
+  }
+  t.equal(world.application.seen.length, 0)
+  t.equal((await ask(world, access, '/page')).status, 200)
 })
 
 t.test('tokens of clients that are not listed, of other pools, or past their time are refused', async (t) => {
@@ -59,21 +67,29 @@ t.test('tokens of clients that are not listed, of other pools, or past their tim
   }
 })
 
-t.test('T05 T10 what is no token of ours proves nothing and belongs to the application', async (t) => {
-  const world = await startWorld(t)
-  for (const token of [
-    'opaque',
-    'a.b.c',
-    randomBytes(40).toString('base64url'),
-    'eyJhbGciOiJub25lIn0.e30.',
-    'a.b.c.d.e',
-  ]) {
-    const answer = await world
-      .client()
-      .ask(`${world.url}/api/orders/1`, { headers: { authorization: `Bearer ${token}` } })
-    t.equal(answer.status, 401, token)
-    t.equal(answer.json().code, 'GW_SIGN_IN_REQUIRED')
+t.test('T10 what is no access token of ours proves nothing and belongs to the application', async (t) => {
+  const world = await startWorld(t, { settings: { pools: { local: { bearerClients: [CLIENT_ID] } } } })
+  const tokens = await world.pool.issueTokens({ clientId: CLIENT_ID, username: 'alice' })
+  const [header = '', , signature = ''] = tokens.access_token.split('.')
+  const nested = [header, Buffer.from(tokens.access_token).toString('base64url'), signature].join('.')
+  const kinds: Readonly<Record<string, string>> = {
+    'a refresh token': tokens.refresh_token ?? '',
+    'an opaque text': 'opaque',
+    'three letters': 'a.b.c',
+    'random bytes': randomBytes(40).toString('base64url'),
+    'a SAML assertion': Buffer.from('<saml:Assertion ID="a"/>').toString('base64'),
+    'a token without claims': 'eyJhbGciOiJub25lIn0.e30.',
+    'an encrypted token': `${Buffer.from('{"alg":"RSA-OAEP","enc":"A256GCM"}').toString('base64url')}.a.b.c.d`,
+    'an access token with two parts more': `${tokens.access_token}.x.y`,
+    'a token within a token': nested,
   }
+  for (const [what, token] of Object.entries(kinds)) {
+    t.ok(token.length > 3, what)
+    const answer = await world.client().ask(`${world.url}/page`, { headers: { authorization: `Bearer ${token}` } })
+    t.equal(answer.status, 401, what)
+    t.equal(answer.json().code, 'GW_SIGN_IN_REQUIRED', what)
+  }
+  t.equal((await ask(world, tokens.access_token, '/page')).status, 200)
 })
 
 t.test(

@@ -1,17 +1,21 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { Pool } from 'undici'
-import { createExplainer, type Asker, type Explainer } from '../../src/commands/explain/explainer.ts'
+import { createExplainer } from '../../src/commands/explain/explainer.ts'
 import { wordsOf } from '../../src/commands/explain/explanation-text.ts'
 import { loadSettings } from '../../src/config/load.ts'
+import { parseAddress } from '../../src/domain/client-address.ts'
 import { until } from '../helpers/until.ts'
-import { CLIENT_ID, startWorld, type World } from '../helpers/world.ts'
+import { CLIENT_ID, startWorld } from '../helpers/world.ts'
+import { sendersOf } from './rules-senders.ts'
 
 /** How many requests are tried; `npm run nightly -- rules` tries more. */
-const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 1_000)
+const RUNS = Number(process.env['PROPERTY_RUNS'] ?? 5_000)
 const ROUTES = 120
 const AT_ONCE = 16
 const HOUR = 3_600
+const FRIEND = 'https://friend.example'
+const EVIL = 'https://evil.example'
 
 const some = (...values: readonly string[]) =>
   fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 2 })
@@ -25,7 +29,7 @@ const entry = fc
       pools: fc.constant(['local']),
       identityProviders: some('COGNITO', 'Okta', 'Google'),
       emailDomains: some('example.com', 'partner.example'),
-      clientAddresses: some('10.0.0.0/8', '192.0.2.0/25', '2001:db8::/32', '127.0.0.0/8'),
+      clientAddresses: some('10.0.0.0/8', '172.16.0.0/13', '2001:db8::/32', '127.0.0.0/8'),
       signedInWithinSeconds: fc.constantFrom(60, HOUR, 24 * HOUR),
     },
     { requiredKeys: [] },
@@ -37,12 +41,47 @@ const access = fc.oneof(
   { weight: 8, arbitrary: fc.array(entry, { minLength: 1, maxLength: 3 }) },
 )
 const soon = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10)
-const routeSettings = fc.record({
-  access,
-  methods: fc.constantFrom(undefined, ['GET'], ['POST', 'DELETE']),
-  reportOnly: fc.constantFrom(undefined, undefined, undefined, { until: soon }),
-})
+const routeSettings = fc
+  .record({
+    access,
+    methods: fc.constantFrom(undefined, ['GET'], ['POST', 'DELETE']),
+    reportOnly: fc.constantFrom(undefined, undefined, undefined, { until: soon }),
+    authorization: fc.constantFrom(undefined, undefined, 'gateway', 'application', 'drop'),
+    clientBasic: fc.boolean(),
+    allowedOrigins: fc.constantFrom(undefined, [FRIEND]),
+    cors: fc.constantFrom(undefined, 'answer', 'application'),
+    methodOverride: fc.constantFrom(undefined, undefined, 'both'),
+  })
+  .map(({ cors, ...route }) => ({
+    ...route,
+    ...(cors === undefined ? {} : { cors: { preflight: cors } }),
+    ...(cors === 'answer' ? { allowedOrigins: [FRIEND] } : {}),
+    clientBasic: route.clientBasic && (route.authorization ?? 'gateway') === 'gateway',
+  }))
 const shapes = ['', '/*', '/:id/edit']
+
+/** An address of each network of its own for every request: the log tells them apart by it. */
+const ADDRESSES: readonly ((at: string) => string)[] = [
+  (at) => `10.1.${at}`,
+  (at) => `172.17.${at}`,
+  (at) => `172.25.${at}`,
+  (at) => `203.0.${at}`,
+  (at) => `::ffff:10.9.${at}`,
+  (at) => `2001:db8::${at.replace('.', ':')}`,
+]
+const headers = (own: string) =>
+  fc.record(
+    {
+      origin: fc.constantFrom(own, own, FRIEND, EVIL, 'null'),
+      'sec-fetch-site': fc.constantFrom('same-origin', 'same-origin', 'none', 'cross-site'),
+      'sec-fetch-dest': fc.constantFrom('document', 'iframe', 'empty'),
+      'sec-purpose': fc.constant('prefetch'),
+      'access-control-request-method': fc.constantFrom('GET', 'POST', 'DELETE', 'get'),
+      'x-http-method-override': fc.constantFrom('GET', 'delete', 'POST', 'GET, DELETE'),
+      x_method_override: fc.constantFrom('DELETE', 'GET'),
+    },
+    { requiredKeys: [] },
+  )
 
 t.test('explain and the running gateway say the same of every rule, token and request', async (t) => {
   const seed = Number(process.env['PROPERTY_SEED'] ?? Date.now() % 1_000_000)
@@ -55,6 +94,7 @@ t.test('explain and the running gateway say the same of every rule, token and re
         upstream: '%UPSTREAM%',
         allowInPath: ['matrixParams'],
         access: 'signedIn',
+        publicFiles: ['/favicon.ico', '/r1/favicon.ico'],
         routes: Object.fromEntries(
           fc
             .sample(routeSettings, { numRuns: ROUTES, seed })
@@ -63,20 +103,14 @@ t.test('explain and the running gateway say the same of every rule, token and re
       },
     },
   }
-  const world = await startWorld(t, {
-    settings,
-    answer: (asked, response) => {
-      response.setHeader('x-request-id', asked.headers['x-request-id'] ?? '')
-      response.end()
-    },
-  })
+  const world = await startWorld(t, { settings })
   const loaded = loadSettings({ file: world.settingsFile, environment: {}, rulesOnly: true })
   const explainer = createExplainer(loaded.settings, world.clock.now)
   const senders = await sendersOf(world, explainer)
   const hosts = ['localhost', 'LOCALHOST.', 'localhost:80', 'elsewhere.example', 'a b']
   const request = fc.record({
     sender: fc.constantFrom(...senders),
-    method: fc.constantFrom('GET', 'GET', 'GET', 'HEAD', 'POST', 'DELETE', 'PROPFIND'),
+    method: fc.constantFrom('GET', 'GET', 'GET', 'HEAD', 'POST', 'DELETE', 'PROPFIND', 'OPTIONS'),
     route: fc.nat(ROUTES),
     rest: fc.constantFrom(
       '',
@@ -92,28 +126,32 @@ t.test('explain and the running gateway say the same of every rule, token and re
       '%2f',
       '?a=b',
       '/a%20b',
+      '/favicon.ico',
     ),
     host: fc.oneof(
       { weight: 12, arbitrary: fc.constant('localhost') },
       { weight: 1, arbitrary: fc.constantFrom(...hosts) },
     ),
-    address: fc.constantFrom('10.1.2.3', '192.0.2.7', '192.0.2.200', '2001:db8::9', '::ffff:10.9.9.9', '203.0.113.1'),
+    addressOf: fc.constantFrom(...ADDRESSES),
+    sent: headers(world.url),
   })
   const requests = fc.sample(request, { numRuns: RUNS, seed })
 
   const pool = new Pool(`http://127.0.0.1:${world.port}`, { connections: AT_ONCE })
   t.teardown(async () => pool.destroy())
   const queue = requests.entries()
-  const asked: { readonly id: string; readonly expected: string; readonly what: string }[] = []
+  const asked: { readonly client: string; readonly expected: string; readonly what: string }[] = []
   const worker = async (): Promise<void> => {
-    for (const [at, { sender, method, route, rest, host, address }] of queue) {
+    for (const [at, { sender, method, route, rest, host, addressOf, sent }] of queue) {
       const path = `/${at % 3 === 0 ? 'R' : 'r'}${route}${rest}`
-      const headers = { ...sender.headers, host, 'x-forwarded-for': address }
+      const address = addressOf(`${at >> 8}.${at & 255}`)
+      const headers = { ...sender.headers, ...sent, host, 'x-forwarded-for': address }
       const answer = await pool.request({ path, method, headers })
       await answer.body.dump()
-      const words = wordsOf(explainer.explain({ method, url: `http://${host}${path}`, address }, sender.asker))
-      const what = `${method} ${host} ${path} from ${address} as ${sender.name}: ${words.join(' ')}`
-      asked.push({ id: String(answer.headers['x-request-id']), expected: words.join(' '), what })
+      const question = { method, url: `http://${host}${path}`, address, headers: sent }
+      const expected = wordsOf(explainer.explain(question, sender.asker)).join(' ')
+      const what = `${method} ${host} ${path} from ${address} as ${sender.name} ${JSON.stringify(sent)}: ${expected}`
+      asked.push({ client: parseAddress(address) ?? '', expected, what })
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, worker))
@@ -123,13 +161,13 @@ t.test('explain and the running gateway say the same of every rule, token and re
   await until(() => {
     for (; read < world.log.length; read += 1) {
       const line = JSON.parse(world.log[read] ?? '{}')
-      if (line.event === 'request') lines.set(line.requestId, wordsIn(line))
+      if (line.event === 'request') lines.set(line.client, wordsIn(line))
     }
-    return asked.every(({ id }) => lines.has(id))
+    return asked.every(({ client }) => lines.has(client))
   })
-  const differences = asked.filter(({ id, expected }) => lines.get(id) !== expected)
+  const differences = asked.filter(({ client, expected }) => lines.get(client) !== expected)
   t.same(
-    differences.slice(0, 5).map(({ id, what }) => `${what}, but ${lines.get(id)}`),
+    differences.slice(0, 5).map(({ client, what }) => `${what}, but ${lines.get(client)}`),
     [],
   )
   const kinds = new Set(asked.map(({ expected }) => expected.replaceAll(/ ?sample\S*/g, '')))
@@ -144,92 +182,4 @@ function wordsIn(line: Readonly<Record<string, unknown>>): string {
   return [...words, ...(wouldDeny === undefined ? [] : ['would_deny', wouldDeny])]
     .filter((word) => word !== null && word !== undefined)
     .join(' ')
-}
-
-interface Sender {
-  readonly name: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly asker: Asker
-}
-
-interface PersonShape {
-  readonly groups: readonly string[]
-  readonly attributes: Readonly<Record<string, string>>
-  readonly provider?: string
-}
-
-const PEOPLE: Readonly<Record<string, PersonShape>> = {
-  alice: {
-    groups: ['admins', 'ops'],
-    attributes: { email: 'alice@example.com', email_verified: 'true', 'custom:tenant': 'acme' },
-  },
-  bob: { groups: [], attributes: { email: 'bob@example.com', email_verified: 'true' } },
-  carol: { groups: ['ops'], attributes: { email: 'carol@partner.example', email_verified: 'false' }, provider: 'Okta' },
-  dave: {
-    groups: ['admins'],
-    attributes: { email: 'dave@PARTNER.example', email_verified: 'true', 'custom:tenant': 'umbrella' },
-    provider: 'Google',
-  },
-}
-
-/** Nobody, people with sessions that are two hours, half an hour and no time old, and bearers of all kinds. */
-async function sendersOf(world: World, explainer: Explainer): Promise<readonly Sender[]> {
-  const { pool, clock, url } = world
-  const { host } = new URL(url)
-  for (const [name, { groups, attributes }] of Object.entries(PEOPLE))
-    pool.setUser(name, { password: 'Passw0rd!', groups: [...groups], attributes })
-  const expired = (await pool.issueTokens({ clientId: CLIENT_ID, username: 'alice' })).access_token
-  const browsers = new Map<string, ReturnType<World['client']>>()
-  const claims = new Map<string, { access: Record<string, unknown>; id: Record<string, unknown> }>()
-  const visit = async (name: string): Promise<void> => {
-    const known = { access: {}, id: {} }
-    const { provider } = PEOPLE[name] ?? {}
-    pool.tamper = (kind, plain) => {
-      const told =
-        kind === 'id' && provider !== undefined ? { ...plain, identities: [{ providerName: provider }] } : plain
-      known[kind] = told
-      claims.set(name, known)
-      return { claims: told }
-    }
-    const browser = browsers.get(name) ?? world.client()
-    if (browsers.has(name)) await browser.ask(`${url}/any`)
-    else await browser.signIn(`${url}/any`, name)
-    browsers.set(name, browser)
-    pool.tamper = undefined
-  }
-  await visit('carol')
-  clock.advance(1.5 * HOUR)
-  await visit('dave')
-  clock.advance(0.5 * HOUR)
-  for (const name of ['alice', 'bob', 'carol', 'dave']) await visit(name)
-
-  const sessions = Object.keys(PEOPLE).map((name): Sender => {
-    const cookie = `__Host-gateway=${browsers.get(name)?.jarOf(host).get('__Host-gateway')}`
-    return { name, headers: { cookie }, asker: explainer.byClaims(claims.get(name) ?? { access: {} }) }
-  })
-  const bearer = (name: string, token: unknown): Sender => ({
-    name: `bearer ${name}`,
-    headers: { authorization: `Bearer ${String(token)}` },
-    asker: explainer.byToken(String(token)),
-  })
-  const now = Math.floor(clock.now() / 1000)
-  const alice = { clientId: CLIENT_ID, username: 'alice' }
-  const own = await pool.issueTokens(alice)
-  const old = await pool.issueTokens({ ...alice, authTime: now - 2 * HOUR, scopes: ['openid', 'orders/write'] })
-  const dave = await pool.issueTokens({ clientId: CLIENT_ID, username: 'dave', scopes: ['orders/read'] })
-  const batch = await pool.issueTokens({ clientId: 'orders-batch' })
-  pool.tamper = (_kind, plain) => ({ claims: { ...plain, client_id: 'stranger' } })
-  const stranger = await pool.issueTokens({ clientId: 'orders-batch' })
-  pool.tamper = undefined
-  return [
-    { name: 'nobody', headers: {}, asker: explainer.nobody },
-    ...sessions,
-    bearer('alice', own.access_token),
-    bearer('alice of old', old.access_token),
-    bearer('dave', dave.access_token),
-    bearer('batch', batch.access_token),
-    bearer('stranger', stranger.access_token),
-    bearer('ID token', own.id_token),
-    bearer('expired', expired),
-  ]
 }

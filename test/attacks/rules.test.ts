@@ -43,6 +43,47 @@ t.test('A17 an address of the gateway is its own, whatever routes there are', as
   )
 })
 
+t.test('A12 a session counts on the hosts that are served only, whoever it is of', async (t) => {
+  const world = await ruled(t, { admin: { path: '/admin/*', access: [{ groups: ['admins'] }] } })
+  const browser = world.client()
+  await browser.signIn(`${world.url}/`)
+  for (const host of ['other.example', '127.0.0.1', 'localhost.example', 'xn--localhost']) {
+    const answer = await browser.ask(`${world.url}/admin/x`, { headers: { host } })
+    t.equal(answer.status, 421, host)
+  }
+  t.equal((await browser.ask(`${world.url}/admin/x`)).status, 200)
+})
+
+t.test('A16 a refusal is one fixed body that names no group, and tells nothing of what is behind it', async (t) => {
+  const secret = { groups: ['canary-group'], claims: { 'custom:canary': ['canary-value'] }, scopes: ['canary/scope'] }
+  const routes = (more: object) => ({ hidden: { path: '/hidden/*', access: [secret], ...more } })
+  const bodies = async (more: object): Promise<readonly string[]> => {
+    const world = await ruled(t, routes(more), {
+      answer: ({ url }, response) => response.writeHead(url === '/hidden/there' ? 200 : 404).end(),
+    })
+    const browser = world.client()
+    await browser.signIn(`${world.url}/`, 'bob')
+    const asked = async (path: string, headers: Record<string, string>): Promise<string> => {
+      const answer = await browser.ask(world.url + path, { headers })
+      t.equal(answer.status, 403, path)
+      t.equal(answer.header('x-gateway-code'), 'GW_FORBIDDEN')
+      return answer.text.replaceAll(String(answer.header('x-request-id')), 'ID').replaceAll(path, 'PATH')
+    }
+    const page = { 'sec-fetch-dest': 'document' }
+    const [there, missing] = [await asked('/hidden/there', {}), await asked('/hidden/missing', {})]
+    t.equal(there, missing, 'whether there is something or not')
+    t.same(JSON.parse(there), { code: 'GW_FORBIDDEN', message: JSON.parse(there).message, requestId: 'ID' })
+    t.equal(world.application.seen.filter(({ url }) => url.startsWith('/hidden')).length, 0, 'nobody asked it')
+    return [there, await asked('/hidden/there', page)]
+  }
+  for (const body of await bodies({})) t.notMatch(body, /canary/)
+  const [json, page] = await bodies({ showMissing: true })
+  t.notMatch(json, /canary/)
+  for (const name of ['canary-group', 'canary/scope', 'custom:canary'])
+    t.match(page, name, 'on its page, where the settings say so')
+  t.notMatch(page, 'canary-value')
+})
+
 t.test('A18 a rule on addresses sees the client behind trusted proxies, and nobody else', async (t) => {
   const routes = {
     office: { path: '/office', access: [{ clients: ['orders-batch'], clientAddresses: ['192.0.2.0/24'] }] },
@@ -227,6 +268,8 @@ t.test(
     const override = (methodOverride: string) => ({
       read: { path: '/doc/*', methods: ['GET', 'POST'], access: 'signedIn', methodOverride },
       write: { path: '/doc/*', methods: ['DELETE'], access: [{ groups: ['admins'] }] },
+      open: { path: '/open', methods: ['POST'], access: 'public', methodOverride },
+      'open-write': { path: '/open', methods: ['DELETE'], access: [{ groups: ['admins'] }] },
     })
     const world = await ruled(t, override('both'))
     const { host, origin } = new URL(world.url)
@@ -236,9 +279,9 @@ t.test(
       await browser.signIn(`${world.url}/`, name)
       people.set(name, browser.jarOf(host).get('__Host-gateway') ?? '')
     }
-    const send = async (who: string, lines: readonly string[], method = 'POST') => {
+    const send = async (who: string, lines: readonly string[], method = 'POST', path = '/doc/1') => {
       const cookie = `Cookie: __Host-gateway=${people.get(who)}`
-      const head = [`${method} /doc/1 HTTP/1.1`, `Host: ${host}`, cookie, 'Content-Length: 0', ...lines]
+      const head = [`${method} ${path} HTTP/1.1`, `Host: ${host}`, cookie, 'Content-Length: 0', ...lines]
       return (await sendRaw(world.port, `${head.join('\r\n')}\r\n\r\n`)).status
     }
     const own = `Origin: ${origin}`
@@ -256,6 +299,11 @@ t.test(
       'cross_origin',
       'a GET that means another method is no reading',
     )
+    const remove = [own, 'X-HTTP-Method-Override: DELETE']
+    t.equal(await send('nobody', [own], 'POST', '/open'), 200)
+    t.equal(await send('nobody', remove, 'POST', '/open'), 401, 'on a public route too')
+    t.equal(await send('bob', remove, 'POST', '/open'), 403)
+    t.equal(await send('alice', remove, 'POST', '/open'), 200, 'where the session is read for once')
 
     const strict = await ruled(t, override('drop'))
     const browser = strict.client()

@@ -73,6 +73,66 @@ function startBearers({ issuers = [ISSUER], published = [one.jwk] }: VerifierOpt
 
 const refused = ['GW_TOKEN_INVALID', 'not ours']
 
+t.test(
+  'T01 T02 a token that is not signed, or signed in another way than with the key of the pool, is none',
+  async (t) => {
+    const { token, verdict, claims } = startBearers()
+    const [, payload = '', signature = ''] = token().split('.')
+    const as = (header: object, end: string): string => `${base64url(JSON.stringify(header))}.${payload}.${end}`
+    for (const alg of ['none', 'None', 'nOnE', 'NONE', '', undefined, null, 0, ['RS256'], 'rs256'])
+      for (const end of ['', signature])
+        t.ok(refused.includes(await verdict(as({ alg, kid: 'one' }, end))), `${JSON.stringify(alg)} ${end === ''}`)
+    t.ok(refused.includes(await verdict(as({ alg: 'RS256', kid: 'one' }, ''))), 'no signature')
+    t.ok(refused.includes(await verdict(`${base64url('{"alg":"RS256"}')}.${payload}`)), 'two parts')
+    const secrets: Readonly<Record<string, string | Buffer>> = {
+      'the public key as PEM': one.publicKey.export({ format: 'pem', type: 'spki' }),
+      'as PEM without its last line break': String(one.publicKey.export({ format: 'pem', type: 'spki' })).trim(),
+      'as PEM of PKCS #1': one.publicKey.export({ format: 'pem', type: 'pkcs1' }),
+      'as DER': one.publicKey.export({ format: 'der', type: 'spki' }),
+      'as JWK': JSON.stringify(one.jwk),
+      'its modulus': String(one.jwk['n']),
+      'the bytes of its modulus': Buffer.from(String(one.jwk['n']), 'base64url'),
+      nothing: '',
+    }
+    for (const [what, secret] of Object.entries(secrets))
+      for (const bits of [256, 384, 512]) {
+        const input = `${base64url(JSON.stringify({ alg: `HS${bits}`, kid: 'one' }))}.${base64url(JSON.stringify(claims))}`
+        const mac = createHmac(`sha${bits}`, secret).update(input).digest('base64url')
+        t.equal(await verdict(`${input}.${mac}`), 'GW_TOKEN_INVALID', `HS${bits} with ${what}`)
+      }
+  },
+)
+
+t.test(
+  'T05 keys that a token brings along or points to are never looked at, and what it calls critical is refused',
+  async (t) => {
+    const { token, verdict, pool } = startBearers()
+    const chain = ['MIIBszCCARygAwIBAgIUB']
+    const theirs = { jwk: other.jwk, jku: 'https://evil.example/jwks', x5u: 'https://evil.example/x5u', x5c: chain }
+    for (const [name, value] of Object.entries(theirs)) {
+      for (const kid of ['one', 'two', undefined])
+        t.ok(
+          [...refused, 'GW_POOL_UNAVAILABLE'].includes(await verdict(token({ [name]: value, kid }, {}, other))),
+          `${name} under ${kid}`,
+        )
+      t.equal(await verdict(token({ [name]: value })), 'machine', `${name} beside a good signature means nothing`)
+    }
+    t.ok(
+      pool.asked.every((uri) => uri === `${ISSUER}/.well-known/jwks.json`),
+      'nobody else is asked for keys',
+    )
+    for (const header of [
+      { crit: ['exp'], exp: 1 },
+      { crit: ['b64'], b64: false },
+      { crit: [] },
+      { crit: 'x' },
+      { b64: false },
+      { zip: 'DEF' },
+    ])
+      t.equal(await verdict(token(header)), 'GW_TOKEN_INVALID', JSON.stringify(header))
+  },
+)
+
 t.test('T04 no key id but that of a published key is worth anything, whatever it looks like', async (t) => {
   const { token, verdict, pool } = startBearers()
   t.equal(await verdict(token()), 'machine')

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { outdatedNode } from '../../src/commands/unsafe-process.ts'
 import { root, runCommand } from '../helpers/process.ts'
 import { freePort, startWorld } from '../helpers/world.ts'
 
@@ -23,11 +24,12 @@ t.test('the command explains itself', async (t) => {
   t.equal(version.out().trim(), manifest.version)
 })
 
-t.test('what the command does not know is an error in a sentence, with 2', async (t) => {
+t.test('K17 what the command does not know, a secret among it, is an error in a sentence, with 2', async (t) => {
   const cases: readonly (readonly [readonly string[], string | RegExp])[] = [
     [[], 'Usage: cognito-gateway COMMAND'],
     [['fly'], "There is no command 'fly'"],
     [['serve', '--conifg', 'x'], "Unknown option '--conifg'"],
+    [['serve', '--config', 'x', '--client-secret', 'K17'], "Unknown option '--client-secret'"],
     [['serve'], '--config is missing'],
     [['check', '--config', 'x', '--replicas', 'many'], '--replicas must be a whole number'],
     [['keygen', 'assertion', 'x'], 'Unexpected argument'],
@@ -110,7 +112,7 @@ t.test('a taken port is one clear sentence, not a stack', async (t) => {
   t.notMatch(run.err(), /^\s+at /m)
 })
 
-t.test('K19 G12 serve refuses to run where others could read along', async (t) => {
+t.test('K13 K19 G12 serve refuses to run where others could read along', async (t) => {
   const { settingsFile } = await startWorld(t)
   for (const name of ['NODE_TLS_REJECT_UNAUTHORIZED', 'SSLKEYLOGFILE']) {
     const run = runCommand(t, ['serve', '--config', settingsFile], { env: { [name]: '0' } })
@@ -122,6 +124,19 @@ t.test('K19 G12 serve refuses to run where others could read along', async (t) =
     t.equal(await run.ended, 1)
     t.match(run.err(), `started with ${flag}`)
   }
+})
+
+t.test('K19 a Node that is too old is refused, and one with known holes is warned about', async (t) => {
+  const verdict = (version: string): string => {
+    const found = outdatedNode(version)
+    return found === undefined ? 'fine' : found.refuse ? 'refused' : 'warned'
+  }
+  for (const version of ['18.20.8', '20.18.3', '0.12.0']) t.equal(verdict(version), 'refused', version)
+  for (const version of ['20.19.0', '20.20.2', '21.7.3', '22.22.1', '22.9.9', '23.11.0', '24.14.0', '24.2.9'])
+    t.equal(verdict(version), 'warned', version)
+  for (const version of ['22.22.2', '22.23.0', '24.14.1', '24.15.0', '25.0.0', '26.1.0'])
+    t.equal(verdict(version), 'fine', version)
+  t.match(outdatedNode('20.20.2')?.says, /Node 20\.20\.2 .*: run 22\.22\.2, 24\.14\.1 or later/)
 })
 
 t.test(

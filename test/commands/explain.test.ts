@@ -9,6 +9,7 @@ import { base64url } from '../attacks/token-forger.ts'
 import { root, runCommand } from '../helpers/process.ts'
 
 const ISSUER = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI'
+const FRIEND = 'https://friend.example'
 const alice = { sub: 'u1', username: 'alice', client_id: '4example23456789', scope: 'openid', auth_time: 1 }
 const settings = {
   publicUrl: 'https://apps.example.com',
@@ -38,6 +39,11 @@ const settings = {
         open: { path: '/open', access: 'public' },
         own: { path: '/own', access: [{ clients: ['batch'] }], authorization: 'application' },
         ours: { path: '/ours', access: [{ clients: ['batch'] }], authorization: 'gateway' },
+        basic: { path: '/basic', access: [{ clients: ['batch'] }], clientBasic: true },
+        scripts: { path: '/scripts', access: 'signedIn', allowedOrigins: [FRIEND], cors: { preflight: 'answer' } },
+        doc: { path: '/doc', methods: ['GET', 'POST'], access: 'public', methodOverride: 'both' },
+        'doc-write': { path: '/doc', methods: ['DELETE'], access: [{ groups: ['admins'] }] },
+        still: { path: '/still', access: 'signedIn', webSocket: { allow: false } },
       },
     },
   },
@@ -65,6 +71,7 @@ function inFolder(t: { teardown(fn: () => unknown): unknown }, files: Readonly<R
       complain: (text) => void complained.push(text),
       terminal: false,
       ended: new Promise(() => undefined),
+      progress: () => undefined,
       onHangup: () => undefined,
     })
     return { code, out: printed.join('\n'), err: complained.join('\n') }
@@ -132,6 +139,48 @@ t.test('explain has every refusal in the words of log, metric and page', async (
   }
 })
 
+t.test('explain looks at the headers that decide: whence a request comes, and what else it may mean', async (t) => {
+  const { run } = inFolder(t, {
+    'alice.yaml': { access: alice, id: {} },
+    'batch.yaml': { as: 'basic', access: { sub: 'batch', client_id: 'batch' } },
+    'other.yaml': { as: 'basic', access: { sub: 'other', client_id: 'other' } },
+    'person.yaml': { as: 'basic', access: { ...alice, client_id: 'batch' } },
+  })
+  const asAlice = ['--claims', '@alice.yaml']
+  const headers = (...lines: readonly string[]): readonly string[] => lines.flatMap((line) => ['--header', line])
+  const webSocket = headers('Upgrade: websocket', 'Connection: Upgrade', 'Origin: https://apps.example.com')
+  const preflight = (origin: string) => headers(`Origin: ${origin}`, 'Access-Control-Request-Method: PUT')
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [['POST', '/x', ...asAlice, ...headers('Origin: https://evil.example')], '403 GW_CROSS_ORIGIN (cross_origin)'],
+    [['POST', '/x', ...asAlice, ...headers('Sec-Fetch-Site: cross-site')], '403 GW_CROSS_ORIGIN (cross_origin)'],
+    [['POST', '/x', ...asAlice, ...headers('origin:  https://apps.example.com ')], 'allowed'],
+    [['POST', '/scripts', ...asAlice, ...headers(`Origin: ${FRIEND}`)], 'allowed'],
+    [['GET', '/x', ...asAlice, ...headers('Origin: https://evil.example')], 'allowed'],
+    [['OPTIONS', '/scripts', ...preflight(FRIEND)], 'allowed, as a preflight: the gateway answers it'],
+    [['OPTIONS', '/scripts', ...preflight('https://evil.example')], '403 GW_CROSS_ORIGIN (cross_origin)'],
+    [['OPTIONS', '/scripts', ...asAlice, ...preflight('https://evil.example')], 'allowed'],
+    [['OPTIONS', '/x', ...preflight(FRIEND)], '401 GW_SIGN_IN_REQUIRED (no_session)'],
+    [['POST', '/doc', ...headers('X-HTTP-Method-Override: DELETE')], '401 GW_SIGN_IN_REQUIRED (no_session)'],
+    [['POST', '/doc', ...asAlice, ...headers('X_Method_Override: delete')], '403 GW_FORBIDDEN (group_missing)'],
+    [['POST', '/doc', ...headers('X-HTTP-Method: PUT')], '405 GW_METHOD_NOT_ALLOWED (method)'],
+    [['POST', '/doc', ...headers('X-HTTP-Method: GET, PUT')], '400 GW_REQUEST_REFUSED (method_override)'],
+    [['GET', '/still', ...asAlice, ...webSocket], '501 GW_UPGRADE_UNSUPPORTED (upgrade)'],
+    [['GET', '/x', ...asAlice, ...webSocket], 'allowed'],
+    [['GET', '/basic', '--claims', '@batch.yaml'], 'allowed'],
+    [['GET', '/basic', '--claims', '@other.yaml'], '401 GW_SIGN_IN_REQUIRED (no_session)'],
+    [['GET', '/basic', '--claims', '@person.yaml'], '401 GW_TOKEN_INVALID (client_refused)'],
+    [['GET', '/ours', '--claims', '@batch.yaml'], '401 GW_TOKEN_INVALID (credentials_unknown)'],
+    [['GET', '/own', '--claims', '@batch.yaml'], '401 GW_SIGN_IN_REQUIRED (no_session)'],
+  ]
+  for (const [args, expected] of cases) {
+    const { out } = await run(...args)
+    t.equal(/verdict {3}(?:denied: )?(.*)/.exec(out)?.[1], expected, args.join(' '))
+  }
+  for (const line of ['Authorization: Bearer x', 'Cookie: a=b', 'Host: x', 'X-Forwarded-For: 1.2.3.4', 'constructor'])
+    await t.rejects(run('GET', '/', '--header', line), { message: /instead|part of the URL|must look like/ }, line)
+  await t.rejects(run('GET', '/', ...headers('Origin: a', 'origin: b')), { message: /more than once/ })
+})
+
 t.test('explain reads a token as the gateway would, but for its signature', async (t) => {
   const now = Math.floor(Date.now() / 1000)
   const batch = {
@@ -169,6 +218,62 @@ t.test('explain reads a token as the gateway would, but for its signature', asyn
   await t.rejects(run('GET', '/', '--token-file', '@none'), { message: /holds no token/ })
 })
 
+t.test(
+  'A12 explain knows several hosts and pools: whose session a host holds, and whose tokens a rule takes',
+  async (t) => {
+    const issuer = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Partners1'
+    const partner = { ...alice, iss: issuer, client_id: 'partners' }
+    const shop = { upstream: 'http://shop.internal', pool: 'partners', hosts: ['shop.example.com'] }
+    const { run } = inFolder(t, {
+      'several.yaml': {
+        ...settings,
+        pools: {
+          ...settings.pools,
+          partners: { userPoolId: 'eu-west-1_Partners1', clientId: 'partners', bearerClients: ['partners'] },
+        },
+        applications: {
+          ...settings.applications,
+          shop: {
+            ...shop,
+            access: 'signedIn',
+            routes: { both: { path: '/both', access: [{ pools: ['staff', 'partners'] }] } },
+          },
+        },
+      },
+      'alice.yaml': { access: { ...alice, iss: ISSUER }, id: {} },
+      'partner.yaml': { access: partner, id: {} },
+      'partner-token.txt': jwt({ ...partner, token_use: 'access', exp: 4_000_000_000, iat: 1 }),
+      'batch-token.txt': jwt({
+        ...alice,
+        iss: ISSUER,
+        client_id: 'batch',
+        token_use: 'access',
+        exp: 4_000_000_000,
+        iat: 1,
+      }),
+    })
+    const at = async (url: string, ...who: readonly string[]) => {
+      const { out } = await run('--config', '@several.yaml', 'GET', url, ...who, '--json')
+      const { verdict, code, reason } = JSON.parse(out) as {
+        verdict: string
+        code: string | null
+        reason: string | null
+      }
+      return verdict === 'allowed' ? verdict : `${code} ${reason}`
+    }
+    const session = (name: string) => ['--claims', `@${name}.yaml`]
+    t.equal(await at('https://shop.example.com/', ...session('partner')), 'allowed')
+    t.equal(await at('https://shop.example.com/both', ...session('partner')), 'allowed')
+    t.equal(await at('https://shop.example.com/both', ...session('alice')), 'GW_SIGN_IN_REQUIRED no_session')
+    t.equal(await at('https://apps.example.com/', ...session('partner')), 'GW_SIGN_IN_REQUIRED no_session')
+    t.equal(await at('https://shop.example.com/both', '--token-file', '@batch-token.txt'), 'allowed')
+    t.equal(await at('https://shop.example.com/', '--token-file', '@batch-token.txt'), 'GW_FORBIDDEN foreign_pool')
+    t.equal(await at('https://apps.example.com/', '--token-file', '@partner-token.txt'), 'GW_FORBIDDEN foreign_pool')
+    t.equal(await at('https://shop.example.com/oauth2/start'), 'allowed', 'own addresses answer on every host')
+    t.equal(await at('https://other.example.com/oauth2/start'), 'GW_HOST_UNKNOWN host_unknown')
+  },
+)
+
 t.test('a file of cases is a test of rules: it says what is not as expected, and where', async (t) => {
   const cases = {
     identities: {
@@ -180,24 +285,25 @@ t.test('a file of cases is a test of rules: it says what is not as expected, and
       { request: 'GET /admin/', expect: 'GW_SIGN_IN_REQUIRED' },
       { request: 'GET /office', identity: 'batch', address: '192.0.2.9', expect: 'allowed' },
       { request: 'GET /pilot', identity: 'alice', expect: 'allowed would_deny group_missing' },
+      { request: 'POST /x', identity: 'alice', headers: { Origin: 'https://evil.example' }, expect: 'cross_origin' },
       { request: 'GET /admin/', identity: 'batch', expect: 'allowed' },
     ],
   }
   const { run, folder } = inFolder(t, {
     'cases.yaml': cases,
-    'good.yaml': { ...cases, cases: cases.cases.slice(0, 4) },
+    'good.yaml': { ...cases, cases: cases.cases.slice(0, 5) },
   })
   const { code, out } = await run('--cases', '@cases.yaml')
   t.equal(code, 1)
   t.match(
     out,
     new RegExp(
-      `^${folder}/cases\\.yaml:\\d+: GET /admin/ as batch: expected allowed, got denied GW_FORBIDDEN person_required wiki/admin\n4 as expected, 1 not$`,
+      `^${folder}/cases\\.yaml:\\d+: GET /admin/ as batch: expected allowed, got denied GW_FORBIDDEN person_required wiki/admin\n5 as expected, 1 not$`,
     ),
   )
-  t.same(await run('--cases', '@good.yaml'), { code: 0, out: '4 as expected, 0 not', err: '' })
+  t.same(await run('--cases', '@good.yaml'), { code: 0, out: '5 as expected, 0 not', err: '' })
   const json = JSON.parse((await run('--cases', '@cases.yaml', '--json')).out)
-  t.match(json, { ok: false, cases: [{ passed: true }, {}, {}, {}, { passed: false, who: 'batch' }] })
+  t.match(json, { ok: false, cases: [{ passed: true }, {}, {}, {}, {}, { passed: false, who: 'batch' }] })
 })
 
 t.test('the settings and the cases that README shows fit each other', async (t) => {
@@ -206,7 +312,7 @@ t.test('the settings and the cases that README shows fit each other', async (t) 
     (start) => new RegExp(`\`\`\`yaml\\n(${start}\\.yaml\\n[\\s\\S]*?)\`\`\``).exec(readme)?.[1],
   )
   const { run } = inFolder(t, { 'gateway.yaml': config, 'cases.yaml': cases })
-  t.same(await run('--cases', '@cases.yaml'), { code: 0, out: '3 as expected, 0 not', err: '' })
+  t.same(await run('--cases', '@cases.yaml'), { code: 0, out: '4 as expected, 0 not', err: '' })
 })
 
 t.test('what explain cannot read is said with its place, and ends with 2', async (t) => {

@@ -26,7 +26,7 @@ t.test('what identity headers need is asked for at the start, with the way to gi
       /must not be a header that carries the request itself/,
     ],
     [
-      'one header twice',
+      'K09 one header twice',
       identity({ headers: ['custom'], custom: { 'X-User': 'user', X_USER: 'email' } }),
       /X_USER: is told twice/,
     ],

@@ -472,6 +472,21 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     /userPoolId: must be a user pool's id/,
   ],
   ['K06 no user pool at all is refused', { pools: {} }, /pools: must name a user pool/],
+  [
+    'K06 a user pool without its app client is refused',
+    { 'pools.staff': { userPoolId: 'eu-west-1_AbCdEfGhI' } },
+    /staff\.clientId: is missing/,
+  ],
+  [
+    'K06 a user pool without its id is refused',
+    { 'pools.staff': { clientId: '4example23456789' } },
+    /staff\.userPoolId: is missing/,
+  ],
+  [
+    'K17 a secret in the file itself is refused',
+    { 'pools.staff.clientSecret': 'in-clear' },
+    /clientSecret: .*file.*env/,
+  ],
   ['K07 clientId without a value is refused', { 'pools.staff.clientId': null }, /clientId: has no value/],
   ['K07 an empty list of scopes is refused', { 'pools.staff.scopes': [] }, /scopes: must not be an empty list/],
   ['A09 K07 an empty access is refused', { 'applications.wiki.access': [] }, /access: must not be an empty list/],
@@ -499,6 +514,16 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     'A09 K07 a blank group is refused',
     { 'applications.wiki.access': [{ groups: [' '] }] },
     /groups\[0\]: must not be blank/,
+  ],
+  [
+    'A09 a wildcard for a group is refused',
+    { 'applications.wiki.access': [{ groups: ['ops', '*'] }] },
+    /groups\[1\]: must be a name: there are no wildcards/,
+  ],
+  [
+    'A09 a wildcard for the value of a claim is refused',
+    { 'applications.wiki.access': [{ claims: { 'custom:tenant': ['*'] } }] },
+    /custom:tenant\[0\]: must be a name/,
   ],
   ['A09 K07 an access without a value is refused', { 'applications.wiki.access': null }, /access: has no value/],
   [
@@ -600,6 +625,7 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     { publicUrl: 'https://apps.example.com:99999' },
     /publicUrl: must have a valid host/,
   ],
+  ['K14 a SameSite of the operator is an unknown key', { 'session.sameSite': 'none' }, /sameSite: unknown key/],
   ['K14 a cookie domain is an unknown key', { 'session.domain': 'example.com' }, /session\.domain: unknown key/],
   [
     'K15 an idle time over the age is refused',
@@ -910,7 +936,7 @@ t.test('anchors and aliases work where they are few', async (t) => {
   t.same(createWorkspace(t).load(text).settings.applications[0]?.routes[1]?.access, [{ groups: ['ops'] }])
 })
 
-t.test('warnings say what is legal but unwise', async (t) => {
+t.test('K15 A01 warnings say what is legal but unwise', async (t) => {
   const workspace = createWorkspace(t)
   const rule = (entry: object): string => minimalWith({ 'applications.wiki.access': [entry] })
   t.match(workspace.warnings(rule({ scopes: ['openid'] })), [/access\[0\]: lets every person of the pool in/])
@@ -923,15 +949,22 @@ t.test('warnings say what is legal but unwise', async (t) => {
   ])
   t.match(workspace.warnings(rule({ claims: { family_name: ['Doe'] } })), [/claims\.family_name: is an attribute/])
   t.same(workspace.warnings(rule({ claims: { email: ['x@example.com'] } })), [])
-  t.match(workspace.warnings(minimalWith({ 'session.maxAgeSeconds': 2_592_001 })), [
-    /maxAgeSeconds: is more than 30 days/,
-  ])
+  t.match(
+    workspace.warnings(minimalWith({ 'session.maxAgeSeconds': 2_592_001 })),
+    [/maxAgeSeconds: is more than 30 days/],
+    'K15 a session that outlives its refresh token',
+  )
   t.match(workspace.warnings(minimalWith({ publicUrl: 'http://localhost:8080' })), [
     /publicUrl: is for this machine only/,
   ])
   t.match(workspace.warnings(minimalWith({ 'applications.wiki': { upstream: 'http://w' } })), [
     /nothing can be reached/,
   ])
+  t.match(
+    workspace.warnings(minimalWith({ 'applications.site': { path: '/site', upstream: 'http://w' } })),
+    [/applications\.site: states no access and has no routes: nothing of it can be reached/],
+    'A01',
+  )
   t.match(workspace.warnings(minimalWith({ 'pools.staff.refreshTokenRotation': { graceSeconds: 0 } })), [
     /graceSeconds: is short/,
   ])
@@ -970,6 +1003,9 @@ t.test('warnings of rules say who gets in that nobody may think of', async (t) =
     /access\[0\]: lets every person of the pool in/,
   ])
   t.same(workspace.warnings(rule({ clients: ['7machine'] })), [])
+  t.match(workspace.warnings(rule({ groups: ['ops', 'eu-west-1_AbCdEfGhI_CorpSaml'] })), [
+    /groups\[1\]: lets nobody in: .* write identityProviders/,
+  ])
   t.match(workspace.warnings(rule({ clientAddresses: ['10.0.0.0/8'] })), [
     /clientAddresses: is asked of whoever speaks TLS in front/,
   ])

@@ -66,6 +66,9 @@ t.test('rules say who may pass and what the others lack', async (t) => {
     ['a claim that is text is never split', [{ claims: { 'custom:tenant': ['ac'] } }], alice(), 'deny claim_mismatch'],
     ['an entry without conditions admits nobody', [{}], alice(), 'deny no_rule'],
     ['A09 a rule without entries admits nobody', [], alice(), 'deny no_rule'],
+    ['A09 an empty list of scopes admits nobody', [{ scopes: [] }], alice(), 'deny scope_missing'],
+    ['A09 an empty list of groups admits nobody', [{ groups: [] }], alice(), 'deny group_missing'],
+    ['A09 an empty map of claims admits nobody', [{ claims: {} }], alice(), 'deny claim_mismatch'],
   ]
   for (const [what, rule, identity, expected] of cases) t.equal(verdict(rule, identity), expected, what)
 })

@@ -17,7 +17,7 @@ const answer = (routes: readonly RoutePattern[], path: string, method = 'GET', h
   return match.kind === 'methodNotAllowed' ? `405 ${match.allow.join(' ')}` : match.kind
 }
 
-t.test('the most specific path decides, whatever the order in the file', async (t) => {
+t.test('A02 the most specific path decides, whatever the order in the file', async (t) => {
   const routes = [
     route('all', '/*'),
     route('api', '/api/*'),

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { fromElsewhere, parseReturnTo } from '../../src/domain/return-to.ts'
-import { createSites, type SitesOptions } from '../../src/domain/site.ts'
+import { callbackOrigins, createSites, type SitesOptions } from '../../src/domain/site.ts'
 
 const sitesOf = (more: Partial<SitesOptions> = {}) =>
   createSites({
@@ -47,6 +47,9 @@ t.test('people sign in on the host of publicUrl, or on the first host of their p
   t.same(new Set([...byHost.values()].map(({ callbackOrigin }) => callbackOrigin)), new Set([main.origin]))
   const own = [...sitesOf({ callbackOn: 'eachHost' }).byHost.values()]
   t.ok(own.every(({ callbackOrigin, origin }) => callbackOrigin === origin))
+  t.same(callbackOrigins(sitesOf(), 'partners'), [main.origin], "which is what is registered at that pool's app client")
+  t.equal(callbackOrigins(sitesOf({ callbackOn: 'eachHost' }), 'partners').length, 2)
+  t.same(callbackOrigins(sitesOf(), 'machines'), [], 'nobody of a pool without applications signs in')
   t.same(where(taken), ['apps.example.com', 'wiki.example.com'])
 })
 

@@ -1,6 +1,8 @@
 import t from 'tap'
+import { check } from '../../src/commands/check.ts'
 import { startLocalPool, type LocalPool } from '../../src/local/local-pool.ts'
 import type { Client, Reply } from '../helpers/client.ts'
+import { runHere } from '../helpers/command.ts'
 import { CLIENT_ID, startWorld } from '../helpers/world.ts'
 
 const PAGE = { 'sec-fetch-dest': 'document', accept: 'text/html' }
@@ -176,6 +178,13 @@ t.test('two user pools', async (t) => {
       t.equal(new URL(authorize).searchParams.get('identity_provider'), 'PartnerSaml')
     },
   )
+
+  await t.test('check --live asks each pool for the addresses that are its own', async (t) => {
+    const { out } = await runHere(check, ['--config', world.settingsFile, '--live'])
+    t.match(out, `${url}/oauth2/callback/partners\n`)
+    t.notMatch(out, /is not registered/)
+    t.equal(out.split(`${url}/oauth2/signed_out`).length, 3, 'both come back to the same page')
+  })
 
   await t.test('metrics and log name the pool', async (t) => {
     const metrics = await world.metrics()

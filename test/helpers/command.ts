@@ -5,8 +5,8 @@ import { root } from './process.ts'
 export async function runHere(
   command: Command,
   args: readonly string[],
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const said = { out: '', err: '' }
+): Promise<{ readonly code: number; readonly out: string; readonly err: string; readonly progress: string[] }> {
+  const said = { out: '', err: '', progress: new Array<string>() }
   const context: CommandContext = {
     environment: {},
     version: 'test',
@@ -15,6 +15,7 @@ export async function runHere(
     complain: (text) => (said.err += `${text}\n`),
     terminal: false,
     ended: new Promise(() => undefined),
+    progress: (text) => void said.progress.push(text),
     onHangup: () => undefined,
   }
   const code = await command.run(args, context)

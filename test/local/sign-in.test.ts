@@ -84,7 +84,10 @@ t.test('what cannot be trusted with a redirect is shown on the error page with s
     [{ client_id: 'nobody' }, 'error=Client+does+not+exist'],
     [{ client_id: undefined }, 'error=Required+parameters+missing'],
     [{ redirect_uri: undefined }, 'error=Required+parameters+missing'],
-    [{ identity_provider: 'Nowhere' }, `error=invalid_request&client_id=${APP.client_id}`],
+    [
+      { identity_provider: 'Nowhere' },
+      `error=Login+option+is+not+available.+Please+try+another+one&client_id=${APP.client_id}`,
+    ],
   ]
   for (const [changes, query] of cases) {
     const visitor = new Visitor(pool.url)
@@ -96,6 +99,14 @@ t.test('what cannot be trusted with a redirect is shown on the error page with s
     t.match(page.text, 'An error was encountered with the requested page.')
   }
   t.equal((await new Visitor(pool.url).visit(`${pool.url}/login`)).status, 400, 'a bare login page has no client')
+})
+
+t.test('managed login shows no page for an app client without a style; the classic pages need none', async (t) => {
+  const { pool } = await startPool(t, {}, { styled: false })
+  const page = await new Visitor(pool.url).visit(authorizeUrl(pool))
+  t.match(page, { status: 403, text: 'Login pages unavailable. Please contact an administrator.' })
+  const classic = await startPool(t, { classicPages: true }, { styled: false })
+  t.equal((await new Visitor(classic.pool.url).visit(authorizeUrl(classic.pool))).status, 200)
 })
 
 t.test('other faults of the request go to the callback, with the error last', async (t) => {
@@ -181,7 +192,10 @@ t.test('logout takes only registered addresses, and only GET', async (t) => {
   const visitor = new Visitor(pool.url)
   for (const more of [{}, { logout_uri: `${SIGNED_OUT}/` }, { logout_uri: CALLBACK }, { redirect_uri: SIGNED_OUT }]) {
     const query = new URLSearchParams({ client_id: APP.client_id, ...more })
-    t.equal((await visitor.visit(`${pool.url}/logout?${query}`)).status, 400)
+    const page = await visitor.visit(`${pool.url}/logout?${query}`)
+    t.equal(page.status, 400)
+    if (more.redirect_uri === undefined)
+      t.match(page.url, `/error?error=Required+parameters+missing&client_id=${APP.client_id}`)
   }
   t.equal((await visitor.visit(`${pool.url}/logout?client_id=nobody`)).status, 400)
   t.equal((await visitor.ask(`${pool.url}/logout?client_id=${APP.client_id}`, { method: 'POST' })).status, 405)

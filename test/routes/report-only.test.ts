@@ -32,6 +32,14 @@ const linesOf = ({ log }: World, path: string): readonly Record<string, unknown>
 
 t.test('a route that only reports lets its person through, and writes down what it would have refused', async (t) => {
   const world = await reporting(t)
+  const before = await world.metrics()
+  t.match(
+    before,
+    /would_deny_total\{route="sample\/admin",reason="group_missing"\} 0/,
+    'a rate shows the first one too',
+  )
+  t.match(before, /would_deny_total\{route="sample\/orders",reason="scope_missing"\} 0/)
+  t.notMatch(before, /would_deny_total\{route="sample"/, 'of routes that only report')
   const browser = world.client()
   t.equal((await browser.signIn(`${world.url}/admin`, 'bob')).status, 200)
   t.equal(

@@ -3,20 +3,31 @@ import type { GivenClaims } from '../../config/explain-files.ts'
 import type { PoolSettings, RouteSettings, Settings } from '../../config/settings.ts'
 import { claimsAsked } from '../../domain/conditions.ts'
 import { parseAddress } from '../../domain/client-address.ts'
+import type { Credentials } from '../../domain/credentials.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { explain, type Explanation } from '../../domain/explain.ts'
+import { explain, type Caller, type Explanation } from '../../domain/explain.ts'
 import { identityFromClaims, type Identity } from '../../domain/identity.ts'
 import { foldPath, parseTarget } from '../../domain/request-target.ts'
 import { buildRouteTable, parseHost } from '../../domain/route-table.ts'
+import { sitesIn } from '../../domain/site.ts'
 import { UsageError } from '../command.ts'
+
+type Claims = GivenClaims['access']
 
 /** Somebody who asks, and what of that is only taken as given. */
 export interface Asker {
-  /** What the gateway makes of them: an error where a token is refused before any rule is asked. */
-  readonly identity: Identity | GatewayError | null
-  /** They bring a token in an Authorization header, and whether its issuer is one of our pools. */
-  readonly bearer: 'ours' | 'foreign' | null
+  /** Of the session whose cookie comes along. */
+  readonly session: Identity | null
+  /** What stands in the Authorization header. */
+  readonly authorization: AskersAuthorization | null
   readonly notes: readonly string[]
+}
+
+/** What the gateway makes of a header that is its own to judge: an error where it is refused before any rule is asked. */
+export interface AskersAuthorization {
+  /** `client`: Basic, with the right secret of an app client. `unknown`: nothing that names one of our pools. */
+  readonly kind: Credentials['kind']
+  readonly identity: Identity | GatewayError
 }
 
 export interface AskedRequest {
@@ -25,6 +36,8 @@ export interface AskedRequest {
   readonly url: string
   /** Empty where nobody says it. */
   readonly address: string
+  /** Beside Host, Cookie and Authorization; in small letters. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** Asks rules about requests without a running gateway. */
@@ -41,29 +54,42 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
   const { publicUrl, pools, endpoints } = settings
   const routes = settings.applications.flatMap((application) => application.routes)
   const publicHost = new URL(publicUrl).hostname
-  const hosts = settings.applications.flatMap((application) => application.hosts)
+  const { byHost } = sitesIn(settings)
   const served = {
     table: buildRouteTable(routes),
     ownPrefix: foldPath(endpoints.prefix),
-    ownHosts: new Set([publicHost, ...hosts]),
+    ownOrigins: new Map([...byHost].map(([host, { origin }]) => [host, origin])),
   }
   const keepClaims = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
 
-  function identityIn(pool: PoolSettings, { access, id }: GivenClaims): Identity | GatewayError {
+  function sessionOf(pool: PoolSettings, { access, id }: GivenClaims): Identity | null {
     const { name, userPoolId, trustEmailFrom } = pool
-    const trusted = id === undefined ? [] : trustEmailFrom
-    const sources = { pool: name, userPoolId, access, id, trustEmailFrom: trusted, keepClaims }
-    const refused = id === undefined ? bearerRefusal(access, pool.bearerClients, now()) : undefined
-    return refused ?? identityFromClaims(sources) ?? new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
+    return identityFromClaims({ pool: name, userPoolId, access, id, trustEmailFrom, keepClaims }) ?? null
+  }
+
+  function tokenOf({ name, userPoolId, bearerClients }: PoolSettings, access: Claims): AskersAuthorization {
+    const sources = { pool: name, userPoolId, access, id: undefined, trustEmailFrom: [], keepClaims }
+    const refused = bearerRefusal(access, bearerClients, now())
+    return { kind: 'token', identity: refused ?? identityFromClaims(sources) ?? invalid('token_invalid') }
+  }
+
+  /** An app client that is not listed is nobody that the gateway knows, and a person's token is none that it gets for itself. */
+  function clientOf(pool: PoolSettings, access: Claims): AskersAuthorization {
+    if (!pool.bearerClients.some((client) => client === access['client_id'])) return STRANGER
+    const { identity } = tokenOf(pool, access)
+    const isPerson = !(identity instanceof GatewayError) && identity.kind === 'person'
+    return { kind: 'client', identity: isPerson ? invalid('client_refused') : identity }
   }
 
   return {
-    nobody: { identity: null, bearer: null, notes: [] },
+    nobody: { session: null, authorization: null, notes: [] },
     byClaims(given) {
       const pool = poolOf(pools, given)
       const access = { ...soundTimes(now()), token_use: 'access', ...given.access }
-      const bearer = given.id === undefined ? 'ours' : null
-      return { identity: identityIn(pool, { ...given, access }), bearer, notes: ['claims taken as given'] }
+      const notes = ['claims taken as given']
+      const as = given.as ?? (given.id === undefined ? 'bearer' : 'session')
+      if (as === 'session') return { session: sessionOf(pool, { ...given, access }), authorization: null, notes }
+      return { session: null, authorization: as === 'basic' ? clientOf(pool, access) : tokenOf(pool, access), notes }
     },
     byToken(token) {
       const access = unverifiedClaims(token)
@@ -71,18 +97,26 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
       const theirs = pools.filter(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
       const pool = theirs.find(({ bearerClients }) => bearerClients.includes(String(access['client_id']))) ?? theirs[0]
       if (pool === undefined)
-        return { identity: null, bearer: 'foreign', notes: ['the token comes from none of the pools'] }
-      return { identity: identityIn(pool, { access }), bearer: 'ours', notes: ['signature not checked'] }
+        return { session: null, authorization: STRANGER, notes: ['the token comes from none of the pools'] }
+      return { session: null, authorization: tokenOf(pool, access), notes: ['signature not checked'] }
     },
-    explain({ method, url, address }, asker) {
+    explain({ method, url, address, headers }, asker) {
       const { host, target } = addressIn(url, publicHost)
       const client = address === '' ? '' : parseAddress(address)
       if (client === null) throw new UsageError('The address must be one of IPv4 or IPv6.')
+      // What else a request has is known by its name only, as far as rules go.
+      const carried = {
+        ...headers,
+        ...(asker.session === null ? {} : { cookie: '' }),
+        ...(asker.authorization === null ? {} : { authorization: '' }),
+      }
       return explain(served, {
         host,
         method,
         target: parseTarget(target),
-        identityAt: (route) => identityAt(route, asker),
+        headers: carried,
+        rawHeaders: Object.entries(headers).flat(),
+        callerAt: (route) => callerAt(route, asker),
         address: client,
         now: now(),
       })
@@ -90,19 +124,20 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
   }
 }
 
-/** A host holds sessions of its own pool only; whose the Authorization header is, the route says. */
-function identityAt({ authorization, pool }: RouteSettings, { identity, bearer }: Asker): Asker['identity'] {
-  if (bearer === null)
-    return identity === null || identity instanceof GatewayError || identity.pool === pool ? identity : null
-  switch (authorization) {
-    case 'application':
-    case 'drop':
-      return null
-    case 'auto':
-      return identity
-    case 'gateway':
-      return bearer === 'ours' ? identity : new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
-  }
+const invalid = (reason: string): GatewayError => new GatewayError('GW_TOKEN_INVALID', { reason })
+const STRANGER: AskersAuthorization = { kind: 'unknown', identity: invalid('credentials_unknown') }
+
+/**
+ * Whose the Authorization header is, the route says; what is the application's own leaves the session to decide. That of another pool is none:
+ * a host holds sessions of its own pool only.
+ */
+function callerAt({ authorization, clientBasic, pool }: RouteSettings, asker: Asker): Caller {
+  const given = authorization === 'application' || authorization === 'drop' ? null : asker.authorization
+  if (given?.kind === 'token' || (given?.kind === 'client' && clientBasic))
+    return { identity: given.identity, credentials: given.kind }
+  return given !== null && authorization === 'gateway'
+    ? { identity: STRANGER.identity, credentials: 'unknown' }
+    : { identity: asker.session?.pool === pool ? asker.session : null, credentials: null }
 }
 
 /** Letter by letter: a parser of URLs would repair what the gateway refuses. */

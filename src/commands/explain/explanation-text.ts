@@ -3,6 +3,7 @@ import type { AccessRule } from '../../domain/access.ts'
 import type { AccessEntry } from '../../domain/conditions.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Explanation } from '../../domain/explain.ts'
+import type { Identity } from '../../domain/identity.ts'
 import type { AskedRequest, Asker } from './explainer.ts'
 
 type Explained = Explanation<RouteSettings>
@@ -17,6 +18,7 @@ export function wordsOf({ verdict, code, reason, route, own, wouldDeny }: Explai
 export function explanationText(request: AskedRequest, asker: Asker, explained: Explained): string {
   const lines = [
     `${request.method} ${request.url}${request.address === '' ? '' : ` from ${request.address}`}`,
+    ...Object.entries(request.headers).map(([name, value]) => `  header    ${name}: ${value}`),
     `  route     ${routeText(explained)}`,
     ...ruleLines(explained.route?.access),
     `  identity  ${identityText(asker)}`,
@@ -29,7 +31,8 @@ export function explanationText(request: AskedRequest, asker: Asker, explained: 
 /** For programs: the same. */
 export function explanationJson(request: AskedRequest, asker: Asker, explained: Explained): unknown {
   const { route, ...verdict } = explained
-  const { identity, notes } = asker
+  const { notes } = asker
+  const identity = identityOf(asker)
   return {
     request,
     route: route === null ? null : { name: route.name, path: route.path, methods: route.methods, access: route.access },
@@ -56,17 +59,21 @@ function entryText(entry: AccessEntry): string {
     .join('; ')
 }
 
-function identityText({ identity, notes }: Asker): string {
+const identityOf = ({ session, authorization }: Asker) => authorization?.identity ?? session
+
+function identityText(asker: Asker): string {
+  const { notes } = asker
+  const identity = identityOf(asker)
   const more = notes.length === 0 ? '' : ` (${notes.join(', ')})`
   if (identity === null) return `nobody${more}`
-  if (identity instanceof GatewayError) return `none: the token is refused${more}`
+  if (identity instanceof GatewayError) return `none: what stands in Authorization is refused${more}`
   const { kind, ...parts } = plain(identity)
   const known = Object.entries(parts).filter(([, value]) => value !== undefined)
   return `${kind} ${known.map(([name, value]) => `${name}: ${valueText(value)}`).join('; ')}${more}`
 }
 
 /** An identity with lists for sets. */
-function plain(identity: Exclude<Asker['identity'], GatewayError | null>) {
+function plain(identity: Identity) {
   if (identity.kind === 'machine') return { ...identity, scopes: [...identity.scopes] }
   return { ...identity, groups: [...identity.groups], scopes: [...identity.scopes] }
 }
@@ -79,8 +86,10 @@ function valueText(value: unknown): string {
     .join(', ')} }`
 }
 
-function verdictText({ verdict, status, code, reason, wouldDeny, detail }: Explained): string {
+function verdictText({ verdict, status, code, reason, wouldDeny, detail, preflight, route }: Explained): string {
   if (wouldDeny !== null) return `${verdict}, because the route only reports: the rule refuses (${wouldDeny})`
+  if (verdict === 'allowed' && preflight)
+    return `${verdict}, as a preflight: ${route?.cors.preflight === 'answer' ? 'the gateway' : 'the application'} answers it`
   if (verdict === 'allowed') return verdict
   const why = [reason, detail].filter((one) => one !== null).join('; ')
   return `${verdict}: ${status} ${code}${why === '' ? '' : ` (${why})`}`

@@ -16,7 +16,6 @@ export interface DiagnoseParts {
   /** The address of our script. */
   readonly script: string
   readonly signInHref: string
-  readonly https: boolean
   readonly now: () => number
 }
 
@@ -24,7 +23,7 @@ const ATTEMPT = /^[\w-]{8}$/
 
 /** For a person who cannot sign in, to be read to whoever helps: what the gateway sees of this browser, and no value of anything. */
 export function createDiagnose(parts: DiagnoseParts) {
-  const { attempts, limits, now, https } = parts
+  const { attempts, limits, now } = parts
 
   /** Sign-ins of which this browser holds the cookie, and the one that a page of ours led here from. */
   async function loginsOf(request: FastifyRequest): Promise<readonly LoginRecord[]> {

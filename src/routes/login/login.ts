@@ -116,7 +116,6 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
       ...options,
       limits,
       attempts,
-      https: self.publicUrl.startsWith('https:'),
       signInHref: `${ownPrefix}/sign_in`,
     }),
   )
