@@ -1,41 +1,11 @@
 import t from 'tap'
 import type { Client, Reply } from '../helpers/client.ts'
 import { noRedis, startRedis } from '../helpers/redis.ts'
-import { CLIENT_ID, startWorld, type World, type WorldOptions } from '../helpers/world.ts'
+import { startHosts } from '../helpers/hosts.ts'
+import { CLIENT_ID, type World } from '../helpers/world.ts'
 
 const PAGE = { 'sec-fetch-dest': 'document', accept: 'text/html' }
 const COOKIE = '__Host-gateway'
-
-interface Teardown {
-  teardown(fn: () => unknown): unknown
-}
-
-interface Hosts extends World {
-  /** The address of an application by its number; each has a host of its own. */
-  at(number: number, path?: string): string
-}
-
-/** Applications on hosts of their own; the second is for admins only. */
-async function startHosts(t: Teardown, count: number, options: WorldOptions = {}): Promise<Hosts> {
-  const numbers = Array.from({ length: count }, (_, at) => at + 1)
-  const applications = Object.fromEntries(
-    numbers.map((number) => [
-      `app${number}`,
-      {
-        hosts: [`app${number}.localhost`],
-        upstream: '%UPSTREAM%',
-        access: number === 2 ? [{ groups: ['admins'] }] : 'signedIn',
-        signOut: { paths: ['/logout'] },
-      },
-    ]),
-  )
-  const home = { upstream: '%UPSTREAM%', access: 'signedIn' }
-  const world = await startWorld(t, {
-    ...options,
-    settings: { ...options.settings, applications: { home, ...applications } },
-  })
-  return { ...world, at: (number, path = '/') => `http://app${number}.localhost:${world.port}${path}` }
-}
 
 /** The ids of sessions in lines of the log that tell of this event. */
 const sessionIdsIn = (log: readonly string[], event: string): ReadonlySet<string> =>
@@ -113,7 +83,7 @@ for (const store of ['cookie', 'redis'] as const)
     })
 
     await t.test(
-      'C24 a sign-out on any host ends the session on all, revokes the refresh token and clears both cookies',
+      'C07 a sign-out on any host ends the session on all, revokes the refresh token and clears both cookies',
       async (t) => {
         const browser = world.client()
         await browser.signIn(at(1))
