@@ -6,6 +6,8 @@ import { runHere } from '../helpers/command.ts'
 import { CLIENT_ID, startWorld } from '../helpers/world.ts'
 
 const PAGE = { 'sec-fetch-dest': 'document', accept: 'text/html' }
+const BATCH_SECRET = 'secret-of-the-batch'
+const BOTH = [{ groups: ['admins'], pools: ['local', 'partners'] }]
 const person = { password: 'Passw0rd!', groups: ['admins'], attributes: { email: 'al@partner.example' } }
 
 /** Staff on publicUrl's host and on one more; partners, who are in a user pool of their own, on two others. */
@@ -14,8 +16,12 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
   const client = { scopes: ['openid', 'email', 'profile'], flows: ['code'] }
   const partners = await startLocalPool({
     userPoolId: 'us-east-1_Partners1',
-    users: { alice: person },
+    users: {
+      alice: person,
+      carol: { ...person, attributes: { email: 'carol@partner.example', email_verified: 'true' } },
+    },
     identityProviders: [{ name: 'PartnerSaml' }],
+    resourceServers: [{ identifier: 'stock', scopes: ['read'] }],
     clients: [
       {
         ...client,
@@ -23,6 +29,7 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
         identityProviders: ['COGNITO', 'PartnerSaml'],
         callbackUrls: ['https://later.example.com/callback'],
       },
+      { id: 'partner-batch', secret: BATCH_SECRET, scopes: ['stock/read'], flows: ['client_credentials'] },
     ],
   } as never)
   t.teardown(async () => partners.close())
@@ -44,15 +51,27 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
           bearerClients: ['partnersclient'],
           identityProviders: ['COGNITO', 'PartnerSaml'],
         },
+        // The same user pool with another app client.
+        machines: {
+          userPoolId: partners.userPoolId,
+          issuer: partners.issuer,
+          clientId: 'machinesclient',
+          bearerClients: ['partner-batch'],
+        },
       },
       applications: {
         home: { upstream: '%UPSTREAM%', access: 'signedIn' },
         wiki: application('wiki'),
-        shop: application('shop', { ...theirs, access: [{ groups: ['admins'] }] }),
+        shop: application('shop', {
+          ...theirs,
+          access: [{ groups: ['admins'] }],
+          routes: { both: { path: '/both', access: BOTH } },
+        }),
         stock: application('stock', {
           ...theirs,
           branding: { name: 'Stock & more', logo: '/logo.png', colour: '#fd0' },
         }),
+        feed: application('feed', { pool: 'machines', access: [{ scopes: ['stock/read'] }], clientBasic: true }),
         saml: application('saml', { ...theirs, identityProvider: 'PartnerSaml' }),
       },
     },
@@ -65,11 +84,14 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
   return { ...world, partners, at }
 }
 
+async function chooseCognito(browser: Client, choice: Reply): Promise<Reply> {
+  const [, href = ''] = /href="([^"]*idp=COGNITO[^"]*)"/.exec(choice.text) ?? []
+  return browser.visit(new URL(href.replaceAll(/&(?:amp|#38);/g, '&'), choice.url).href)
+}
+
 /** By user name and password, where there is something to choose. */
 async function signIn(browser: Client, address: string): Promise<Reply> {
-  const choice = await browser.visit(address)
-  const [, href = ''] = /href="([^"]*idp=COGNITO[^"]*)"/.exec(choice.text) ?? []
-  const login = await browser.visit(new URL(href.replaceAll('&amp;', '&'), choice.url).href)
+  const login = await chooseCognito(browser, await browser.visit(address))
   return browser.submit(login, { username: 'alice', password: 'Passw0rd!' })
 }
 
@@ -109,6 +131,31 @@ t.test('two user pools', async (t) => {
     t.equal((await browser.ask(at('shop', '/page'))).status, 401)
     t.equal((await browser.ask(at('wiki', '/page'))).status, 200)
   })
+
+  await t.test(
+    'a person of a second pool signs in as somebody else, and is that on all hosts of the pool',
+    async (t) => {
+      const browser = client()
+      await signIn(browser, at('shop'))
+      await browser.visit(at('stock'))
+      await browser.signIn(at('wiki'))
+      const before = browser.jarOf(new URL(at('stock')).host).get('__Host-gateway') ?? ''
+      const out = await browser.visit(at('stock', '/oauth2/sign_out'))
+      // As the page of a refusal does.
+      const switched = await browser.submit(out, { switch: '1', rd: '/page' })
+      const login = await chooseCognito(browser, switched)
+      t.match(login.url, `${partners.url}/`, 'the password is asked for')
+      const landed = await browser.submit(login, { username: 'carol', password: 'Passw0rd!' })
+      t.equal(landed.url, at('stock', '/page'))
+      for (const host of ['stock', 'shop']) {
+        await browser.visit(at(host, '/page'))
+        t.equal((await browser.ask(at(host, '/oauth2/userinfo'))).json().email, 'carol@partner.example', host)
+      }
+      const copied = { headers: { cookie: `__Host-gateway=${before}` } }
+      t.equal((await client().ask(at('stock', '/page'), copied)).status, 401)
+      t.equal((await browser.ask(at('wiki', '/page'))).status, 200, "which is nothing to the other pool's session")
+    },
+  )
 
   await t.test('L25 a callback of one pool takes nothing of another', async (t) => {
     const browser = client()
@@ -152,6 +199,39 @@ t.test('two user pools', async (t) => {
     ] as const
     for (const [place, token, status] of asks)
       t.equal((await client().ask(place, { headers: { authorization: `Bearer ${token}` } })).status, status, place)
+  })
+
+  await t.test('a rule that names several pools takes the session of its own, and tokens of each', async (t) => {
+    const browser = client()
+    await signIn(browser, at('shop', '/both'))
+    t.equal((await browser.ask(at('shop', '/both'))).status, 200)
+    const { access_token: staffToken } = (await pool.issueTokens({
+      clientId: CLIENT_ID,
+      username: 'alice',
+    })) as never as {
+      access_token: string
+    }
+    const headers = { authorization: `Bearer ${staffToken}` }
+    t.equal((await client().ask(at('shop', '/both'), { headers })).status, 200)
+    t.equal((await client().ask(at('shop', '/page'), { headers })).status, 403)
+  })
+
+  await t.test('a program is one of the pool that lists its app client, with its password or a token', async (t) => {
+    const password = Buffer.from(`partner-batch:${BATCH_SECRET}`).toString('base64')
+    const answer = await client().ask(`${partners.url}/oauth2/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${password}` },
+      body: 'grant_type=client_credentials',
+    })
+    for (const authorization of [`Basic ${password}`, `Bearer ${answer.json().access_token}`]) {
+      const asked = calls(pool)
+      t.equal((await client().ask(at('feed', '/api'), { headers: { authorization } })).status, 200, authorization)
+      t.equal(calls(pool), asked, "nobody asks the other pool, which would learn the client's secret")
+    }
+    const other = await client().ask(at('shop', '/page'), {
+      headers: { authorization: `Bearer ${answer.json().access_token}` },
+    })
+    t.equal(other.status, 403, 'two app clients of one user pool are two pools to applications')
   })
 
   await t.test('claims of each are renewed at its own pool', async (t) => {

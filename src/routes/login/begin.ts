@@ -45,6 +45,8 @@ interface Leaving {
   /** What came back was revoked or too old, and would be again. */
   readonly renewed?: boolean
   readonly afresh?: boolean
+  /** The state of the attempt on another host for which that is done. */
+  readonly visit?: string | undefined
 }
 
 interface Visit {
@@ -103,10 +105,17 @@ export async function beginLogin(
  */
 export async function leaveFirst(
   { cognito, states, now, pool, callback }: BeginParts,
-  { id = random(6), returnTo, renewed = false, afresh = false }: Leaving,
+  attempts: Attempts,
+  { id = random(6), returnTo, renewed = false, afresh = false, visit }: Leaving,
   { request, reply }: Visit,
 ): Promise<FastifyReply> {
   const { host, origin } = request.site
+  // No attempt that anything could come back to, but the next one is to know for whom it is.
+  if (visit !== undefined)
+    attempts.add(request, {
+      ...{ id, secret: random(16), nonce: '', verifier: '' },
+      ...{ returnTo, startedAt: now(), afresh, visit },
+    })
   const flags = { restarted: false, renewed, afresh }
   const state = states.write({ id, secret: '', pool, host, returnTo, startedAt: now(), ...flags })
   const url = await cognito.switchUrl({ redirectUri: origin + callback, state })

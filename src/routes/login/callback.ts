@@ -74,6 +74,7 @@ export function createCallback(
         return leave(reply, state.returnTo)
       case 'restart':
         journal.left({ request, attempt: state }, 'restarted')
+        attempts.forget(request, state.id)
         return beginLogin(
           parts,
           attempts,
@@ -83,6 +84,7 @@ export function createCallback(
             insteadOf: state.id,
             renewed: state.renewed,
             afresh: state.afresh,
+            visit: attempt?.visit,
           },
           { request, reply },
         )
@@ -167,7 +169,7 @@ export function createCallback(
     if (refreshToken !== undefined) void cognito.revoke(refreshToken).catch(() => undefined)
     if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: why })
     journal.left({ request, attempt }, 'sent_back')
-    return leaveFirst(parts, { ...attempt, renewed: true }, { request, reply })
+    return leaveFirst(parts, attempts, { ...attempt, renewed: true }, { request, reply })
   }
 
   /** Both tokens are verified here, whatever the library did: it trusts the connection for the ID token's signature. */

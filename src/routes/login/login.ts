@@ -90,7 +90,7 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     if (entrance === 'choose' && !isPassing)
       return leave(reply, `${ownPrefix}/sign_in?rd=${encodeURIComponent(returnTo)}${againIn(wish.afresh)}`)
     if (site.callbackOrigin !== site.origin) return handover.beginVisit(sound, visit)
-    if (wish.leave === true) return leaveFirst(parts, { returnTo }, visit)
+    if (wish.leave === true) return leaveFirst(parts, attempts, { returnTo, visit: wish.visit }, visit)
     return beginLogin(parts, attempts, { ...sound, page: entrance === 'choose' ? 'sign-in' : entrance }, visit)
   }
 
