@@ -6,7 +6,7 @@ import { checkTlsFiles } from './check-tls-files.ts'
 import { checkTogether } from './checks.ts'
 import { createDraft, type Draft } from './draft.ts'
 import { applyEnvironment, variableFault, type Environment, type Overridden } from './environment.ts'
-import { atValue, keyText, pathId, SettingsError, type Fault, type Finding } from './faults.ts'
+import { atValue, keyText, pathId, pathOf, SettingsError, type Fault, type Finding } from './faults.ts'
 import type { Path } from './marks.ts'
 import { withUpstreamMaps } from './merge.ts'
 import { GatewayFile } from './schema.ts'
@@ -93,7 +93,10 @@ function oddNumberFindings({ parts }: WholeSource, { variables }: Overridden): r
 
 function placer(whole: WholeSource, { variables }: Overridden): (finding: Finding) => Fault {
   return ({ path, message, at }) => {
-    const variable = variables.get(pathId(path))
+    // What stands only in variables below it has no place in the file.
+    const within = (id: string): boolean => path.length > 0 && path.every((name, depth) => pathOf(id)[depth] === name)
+    const below = source.has(path) ? undefined : [...variables.keys()].find(within)
+    const variable = variables.get(pathId(path)) ?? (below === undefined ? undefined : variables.get(below))
     if (variable !== undefined) return variableFault(variable, message)
     const source = whole.sourceOf(path)
     return { file: source.file, ...source.place(path, at), key: keyText(path), message }
