@@ -6,7 +6,7 @@ import type { RouteSettings } from './config/settings.ts'
 import { GatewayError } from './domain/errors.ts'
 import { plainIdentity } from './domain/identity.ts'
 import { reachAt, type Ask, type Reached, type ReachAnswer, type ReachQuestion } from './domain/reach.ts'
-import { byPrecedence, restRoutes } from './domain/route-table.ts'
+import { byPrecedence, restRoutes } from './domain/precedence.ts'
 import { createExplainer, identityOf, QuestionError, STRANGER, type Asker, type Explainer } from './explainer.ts'
 import type { Parts } from './parts.ts'
 

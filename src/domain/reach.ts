@@ -37,6 +37,14 @@ export interface Reached extends Pick<Explanation<never>, 'code' | 'status' | 'r
   readonly verdict: 'allowed' | 'denied' | 'sign-in' | 'unreachable'
 }
 
+/** Those with a text in name, address or rule; letter case does not count. */
+export function filterReached(reached: readonly Reached[], filter: string): readonly Reached[] {
+  const wanted = filter.toLowerCase()
+  return reached.filter(({ route, address, rule }) =>
+    [route, address, ...rule].some((text) => text.toLowerCase().includes(wanted)),
+  )
+}
+
 /** Asks about a request: a host, perhaps with a port, a path as a client sends it, and a method. */
 export type Ask<R> = (request: { readonly method: string; readonly host: string; readonly path: string }) => {
   readonly explanation: Explanation<R>

@@ -1,6 +1,6 @@
 import type { AccessRule } from './access.ts'
 import type { LenientPattern } from './path-readings.ts'
-import { byPrecedence, restRoutes } from './route-table.ts'
+import { byPrecedence, restRoutes } from './precedence.ts'
 import { ruleWords } from './rule-words.ts'
 
 /** What of a route is listed, and nothing else: neither what is sent to applications nor any secret comes into a listing. */

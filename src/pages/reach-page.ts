@@ -8,7 +8,7 @@ export interface ReachPageOptions {
   /** Why the last question was not answered. */
   readonly problem?: string | undefined
   readonly answer?: ReachAnswer | undefined
-  /** The answer shows the routes whose name, address or rule has this in it. */
+  /** What the answer was narrowed to. */
   readonly filter?: string | undefined
 }
 
@@ -25,7 +25,7 @@ const COLUMNS = [
 export function reachPage({ asksToken, problem, answer, filter = '' }: ReachPageOptions): string {
   const said =
     problem === undefined ? '' : `<p role="alert" class="bad">${escapeHtml(problem).replaceAll('\n', '<br>')}</p>`
-  const body = `${said}${answer === undefined ? '' : answerText(answer, filter)}${form(asksToken, answer !== undefined, filter)}`
+  const body = `${said}${answer === undefined ? '' : answerText(answer)}${form(asksToken, answer !== undefined, filter)}`
   return operatorPage({ title: 'Who may reach what', body })
 }
 
@@ -33,7 +33,7 @@ function form(asksToken: boolean, again: boolean, filter: string): string {
   const token = asksToken
     ? `<label>Control token<small>what control.token holds; it is asked for each time and kept nowhere</small><input name="control_token" type="password" autocomplete="off" required></label>`
     : ''
-  return `${again ? '<h2>Ask again</h2>' : '<p class="note">Paste the claims of somebody’s tokens, or an access token, and see every route with what becomes of their requests, by the rules that are in force. With neither: somebody who is not signed in. What you paste is not kept, not logged and not shown again.</p>'}
+  return `${again ? '<h2>Ask again</h2>' : '<p class="note">Paste the claims of somebody’s tokens, or an access token, and see every route with what becomes of their requests, by the rules that are in force. With neither: somebody who is not signed in. What you paste is not logged and not shown again; what the gateway reads in it is shown.</p>'}
 <form class="fields" method="post" action="/reach">${token}
 <label>Claims<small>JSON or YAML: access and id, as of a session; access alone as of a bearer token. They are taken as given.</small><textarea name="claims" autocomplete="off" spellcheck="false" placeholder='{ "access": { "sub": "…", "username": "…", "client_id": "…", "cognito:groups": ["ops"] },
   "id": { "email": "…", "email_verified": true } }'></textarea></label>
@@ -43,17 +43,13 @@ function form(asksToken: boolean, again: boolean, filter: string): string {
 <button class="button" type="submit">Ask</button></form>`
 }
 
-function answerText({ who, refused, notes, routes }: ReachAnswer, filter: string): string {
-  const wanted = filter.toLowerCase()
-  const fitting = routes.filter(({ route, address, rule }) =>
-    [route, address, ...rule].some((text) => text.toLowerCase().includes(wanted)),
-  )
-  const shown = fitting.slice(0, MAX_ROWS)
-  const rest = fitting.length - shown.length
+function answerText({ who, refused, notes, routes }: ReachAnswer): string {
+  const shown = routes.slice(0, MAX_ROWS)
+  const rest = routes.length - shown.length
   const more = rest === 0 ? '' : `<p class="note">${rest} more are not shown: say what to show, or ask for JSON.</p>`
   const identity = who === null ? nobodyText(refused) : identityText(who)
   return `<h2>Asked as</h2><p>${identity}<br>How it was read: ${notes.map((note) => escapeHtml(note)).join('; ')}</p>
-<h2>Routes</h2><p class="facts">${countText(fitting)}</p>${table(COLUMNS, shown.map(row))}${more}`
+<h2>Routes</h2><p class="facts">${countText(routes)}</p>${table(COLUMNS, shown.map(row))}${more}`
 }
 
 function nobodyText(refused: ReachAnswer['refused']): string {

@@ -1,14 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { AccessRule } from '../../src/domain/access.ts'
-import {
-  buildRouteTable,
-  byPrecedence,
-  checkRoutes,
-  matchRoute,
-  parseHost,
-  type RoutePattern,
-} from '../../src/domain/route-table.ts'
+import { byPrecedence } from '../../src/domain/precedence.ts'
+import { buildRouteTable, checkRoutes, matchRoute, parseHost, type RoutePattern } from '../../src/domain/route-table.ts'
 
 const route = (name: string, path: string, more: Partial<RoutePattern> = {}): RoutePattern => ({
   name,

@@ -91,6 +91,11 @@ t.test('for pasted claims every route says allowed, denied or sign-in, and why',
   t.match(of('wiki/pilot'), { wouldDeny: 'group_missing' })
   t.match(of('orders/read'), { methods: ['GET', 'HEAD'], othersOnly: false, address: `${world.url}/orders/items/` })
   t.match(of('orders/write'), { methods: null, othersOnly: true })
+  t.same(
+    (await reach({ q: 'FINANCE' })).routes.map(({ route }) => route),
+    ['wiki/admin', 'wiki/pages'],
+    'for those routes only that have a text in name, address or rule',
+  )
   t.match(verdicts(await reach({})), {
     wiki: 'sign-in GW_SIGN_IN_REQUIRED no_session',
     'wiki/page': 'allowed',

@@ -1,7 +1,7 @@
 import formbody from '@fastify/formbody'
 import type { FastifyPluginAsync } from 'fastify'
 import { GatewayError } from '../../domain/errors.ts'
-import type { ReachAnswer, ReachQuestion } from '../../domain/reach.ts'
+import { filterReached, type ReachAnswer, type ReachQuestion } from '../../domain/reach.ts'
 import { OPERATOR_HEADERS } from '../../pages/operator-layout.ts'
 import { reachPage } from '../../pages/reach-page.ts'
 
@@ -21,7 +21,7 @@ const FIELDS = ['claims', 'token', 'address', 'q']
 
 /**
  * `GET /reach`: a form. `POST /reach` with what is in it, or with `{ "claims", "token", "address" }` as JSON: what becomes of somebody's
- * requests at every route. Nothing of the question is kept, logged or sent back.
+ * requests at every route. Neither claims nor tokens are logged or sent back.
  */
 export const reachRoutes: FastifyPluginAsync<Guarded> = async (app, { reach, token }) => {
   const asksToken = token !== undefined
@@ -34,7 +34,8 @@ export const reachRoutes: FastifyPluginAsync<Guarded> = async (app, { reach, tok
 
   app.post('/reach', { config, bodyLimit: MAX_BODY_BYTES }, async (request, reply) => {
     const { filter, ...question } = questionIn(request.body)
-    const answer = await reach(question)
+    const all = await reach(question)
+    const answer = { ...all, routes: filterReached(all.routes, filter) }
     const by = question.token === '' ? (question.claims === '' ? 'nobody' : 'claims') : 'token'
     app.audit(request, 'reach_asked', { by })
     if (request.isForm) return reply.headers(OPERATOR_HEADERS).send(reachPage({ asksToken, answer, filter }))
