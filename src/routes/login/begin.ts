@@ -111,11 +111,8 @@ export async function leaveFirst(
 ): Promise<FastifyReply> {
   const { host, origin } = request.site
   // No attempt that anything could come back to, but the next one is to know for whom it is.
-  if (visit !== undefined)
-    attempts.add(request, {
-      ...{ id, secret: random(16), nonce: '', verifier: '' },
-      ...{ returnTo, startedAt: now(), afresh, visit },
-    })
+  const proofs = { secret: random(16), nonce: '', verifier: '' }
+  if (visit !== undefined) attempts.add(request, { ...proofs, id, returnTo, startedAt: now(), afresh, visit })
   const flags = { restarted: false, renewed, afresh }
   const state = states.write({ id, secret: '', pool, host, returnTo, startedAt: now(), ...flags })
   const url = await cognito.switchUrl({ redirectUri: origin + callback, state })
