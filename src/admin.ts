@@ -34,7 +34,7 @@ export async function createAdmin(options: AdminOptions): Promise<FastifyInstanc
 export function unreadiness(parts: Parts): string | null {
   if (parts.lifecycle.draining) return 'draining'
   if (!parts.lifecycle.listening) return 'starting'
-  return waitingFor(parts, parts.verifier.keysAgeSeconds !== null)
+  return waitingFor(parts, parts.keysAgeSeconds() !== null)
 }
 
 /** What a start still waits for. Once it is over nothing outside makes a gateway unready: every replica would be at the same moment. */
@@ -48,8 +48,9 @@ export function waitingFor(
 }
 
 /** Brings gauges up to date that nobody sets as they change. */
-export function updateGauges({ metrics, verifier, upstreams, redis }: Parts): void {
-  if (verifier.keysAgeSeconds !== null) metrics.set('jwks_age_seconds', verifier.keysAgeSeconds, {})
+export function updateGauges({ metrics, keysAgeSeconds, upstreams, redis }: Parts): void {
+  const keysAge = keysAgeSeconds()
+  if (keysAge !== null) metrics.set('jwks_age_seconds', keysAge, {})
   for (const { upstream, idle, busy, isShut } of upstreams.census()) {
     metrics.set('upstream_connections', idle, { upstream, state: 'idle' })
     metrics.set('upstream_connections', busy, { upstream, state: 'busy' })

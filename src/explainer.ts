@@ -9,6 +9,7 @@ import { explain, type Caller, type Explanation } from './domain/explain.ts'
 import { identityFromClaims, type Identity } from './domain/identity.ts'
 import { foldPath, parseTarget } from './domain/request-target.ts'
 import { buildRouteTable, parseHost, type RouteTable } from './domain/route-table.ts'
+import { sitesIn } from './domain/site.ts'
 
 type Claims = GivenClaims['access']
 
@@ -56,11 +57,11 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
   const { publicUrl, pools, endpoints } = settings
   const routes = settings.applications.flatMap((application) => application.routes)
   const publicHost = new URL(publicUrl).hostname
+  const { byHost } = sitesIn(settings)
   const served = {
     table: table ?? buildRouteTable(routes),
     ownPrefix: foldPath(endpoints.prefix),
-    ownHosts: new Set([publicHost]),
-    ownOrigin: publicUrl,
+    ownOrigins: new Map([...byHost].map(([host, { origin }]) => [host, origin])),
   }
   const keepClaims = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
 
@@ -96,7 +97,8 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
     byToken(token) {
       const access = unverifiedClaims(token)
       if (access === undefined) throw new QuestionError('--token-file holds no token.')
-      const pool = pools.find(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
+      const theirs = pools.filter(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
+      const pool = theirs.find(({ bearerClients }) => bearerClients.includes(String(access['client_id']))) ?? theirs[0]
       if (pool === undefined)
         return { session: null, authorization: STRANGER, notes: ['the token comes from none of the pools'] }
       return { session: null, authorization: tokenOf(pool, access), notes: ['signature not checked'] }
@@ -133,14 +135,17 @@ const invalid = (reason: string): GatewayError => new GatewayError('GW_TOKEN_INV
 /** Nobody that one of our pools knows. */
 export const STRANGER: AskersAuthorization = { kind: 'unknown', identity: invalid('credentials_unknown') }
 
-/** Whose the Authorization header is, the route says; what is the application's own leaves the session to decide. */
-function callerAt({ authorization, clientBasic }: RouteSettings, asker: Asker): Caller {
+/**
+ * Whose the Authorization header is, the route says; what is the application's own leaves the session to decide. That of another pool is none:
+ * a host holds sessions of its own pool only.
+ */
+function callerAt({ authorization, clientBasic, pool }: RouteSettings, asker: Asker): Caller {
   const given = authorization === 'application' || authorization === 'drop' ? null : asker.authorization
   if (given?.kind === 'token' || (given?.kind === 'client' && clientBasic))
     return { identity: given.identity, credentials: given.kind }
   return given !== null && authorization === 'gateway'
     ? { identity: STRANGER.identity, credentials: 'unknown' }
-    : { identity: asker.session, credentials: null }
+    : { identity: asker.session?.pool === pool ? asker.session : null, credentials: null }
 }
 
 /** Letter by letter: a parser of URLs would repair what the gateway refuses. */

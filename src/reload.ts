@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { changesBetween } from './config/changes.ts'
 import { SettingsError, type Loaded } from './config/load.ts'
 import type { Parts } from './parts.ts'
@@ -107,9 +107,19 @@ export function followSettings(
   }
 }
 
+/** Of a folder, the names in it. */
+async function contentOf(file: string): Promise<Buffer | string> {
+  return readFile(file).catch(async () =>
+    readdir(file).then(
+      (names) => names.toSorted().join('\n'),
+      () => '',
+    ),
+  )
+}
+
 /** Stands for what is in the files, so that no secret is kept for the comparison. */
 async function fingerprint(files: readonly string[]): Promise<string> {
-  const contents = await Promise.all(files.map(async (file) => readFile(file).catch(() => Buffer.alloc(0))))
+  const contents = await Promise.all(files.map(contentOf))
   const hash = createHash('sha256')
   for (const content of contents) hash.update(createHash('sha256').update(content).digest())
   return hash.digest('base64url')

@@ -72,6 +72,11 @@ export const metricTable = {
     labels: [],
   },
   sessions_ended_total: { kind: 'counter', help: 'Sessions that ended, by reason.', labels: ['reason'] },
+  handovers_total: {
+    kind: 'counter',
+    help: 'Sessions handed over from the host where people sign in to another: given there, taken or refused on the other.',
+    labels: ['result'],
+  },
   sign_outs_total: { kind: 'counter', help: 'Sign-outs by the person.', labels: [] },
   token_refreshes_total: {
     kind: 'counter',

@@ -21,14 +21,10 @@ declare module 'fastify' {
 export interface AuthorizeOptions {
   readonly metrics: Metrics
   readonly routes: readonly RouteSettings[]
-  readonly publicOrigin: string
-  /** The pool of the gateway's own endpoints. */
-  readonly defaultPool: string
   readonly now: () => number
 }
 
-const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
-  const { metrics, routes, publicOrigin, defaultPool, now } = options
+const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, routes, now }, ready) => {
   const permits = permitCounters(metrics, routes)
   app.decorateRequest('permit', null)
   app.decorateRequest('missing')
@@ -61,8 +57,8 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
   }
 
   /** An own endpoint has no route, and a preflight not the rule of its route. */
-  function ruleOf({ route, access, isPreflight }: FastifyRequest): Rule {
-    return route === null || isPreflight ? { access, pool: route?.pool ?? defaultPool } : route
+  function ruleOf({ route, access, isPreflight, site }: FastifyRequest): Rule {
+    return route === null || isPreflight ? { access, pool: route?.pool ?? site.pool } : route
   }
 
   function permitBy(rule: Rule, request: FastifyRequest, circumstances: Circumstances): Permit {
@@ -93,12 +89,13 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
     }
   }
 
-  function isFromElsewhere({ route, raw, method, identity, bearer, isPreflight, overridden }: FastifyRequest): boolean {
+  function isFromElsewhere(request: FastifyRequest): boolean {
+    const { route, raw, method, identity, bearer, isPreflight, overridden, site } = request
     if (route === null) return false
     const isOverridden = overridden !== null && overridden.length > 0
     const credentials = bearer === null ? null : bearer.kind
     const sent = { method, headers: raw.headers, isPreflight, isOverridden, isKnown: identity !== null, credentials }
-    return isForeign(sent, route, publicOrigin)
+    return isForeign(sent, route, site.origin)
   }
   ready()
 }

@@ -199,7 +199,7 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
   writeFileSync(join(folder, 'assertion-key'), ASSERTION_KEY, { mode: 0o600 })
   writeFileSync(join(folder, 'alb-key'), ALB_KEY, { mode: 0o600 })
   writeFileSync(join(folder, 'application-password'), APPLICATION_PASSWORD, { mode: 0o600 })
-  const { pools, ...rest } = more as { pools?: { local?: object } }
+  const { pools: { local, ...otherPools } = {}, ...rest } = more as { pools?: Record<string, object> }
   const settings = {
     publicUrl: url,
     listen,
@@ -230,8 +230,9 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
         clientSecret: { file: 'client-secret' },
         scopes: ['openid', 'email', 'profile'],
         bearerClients: ['orders-batch'],
-        ...pools?.local,
+        ...local,
       },
+      ...otherPools,
     },
   }
   const file = join(folder, 'gateway.yaml')
