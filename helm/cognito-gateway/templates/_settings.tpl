@@ -1,0 +1,128 @@
+{{- /* The gateway's settings, and what the chart has to know of them. */ -}}
+
+{{- define "cognito-gateway.secrets" -}}/run/secrets/cognito-gateway{{- end -}}
+
+{{- /* The settings as YAML: what the chart knows, and `config` over it. Maps merge, everything else of `config` replaces. */ -}}
+{{- define "cognito-gateway.settings" -}}
+{{- $secrets := include "cognito-gateway.secrets" . -}}
+{{- $base := dict "admin" (dict "host" "0.0.0.0") "session" (dict "keys" (list (dict "file" (printf "%s/session-key" $secrets)))) -}}
+{{- with .Values.publicUrl }}{{- $_ := set $base "publicUrl" (tpl . $) -}}{{- end -}}
+{{- if or .Values.userPoolId .Values.clientId -}}
+{{- $pool := dict "userPoolId" (tpl .Values.userPoolId .) "clientId" (tpl .Values.clientId .) -}}
+{{- $_ := set $pool "clientSecret" (dict "file" (printf "%s/client-secret" $secrets)) -}}
+{{- $_ := set $base "pools" (dict "main" $pool) -}}
+{{- end -}}
+{{- with .Values.upstream -}}
+{{- $_ := set $base "applications" (dict "main" (dict "upstream" (tpl . $) "access" "signedIn")) -}}
+{{- end -}}
+{{- if eq (include "cognito-gateway.hasRedis" .) "true" -}}
+{{- $redis := .Values.redis.urlKey | empty | ternary (dict "env" "REDIS_URL") (dict "file" (printf "%s-redis/%s" $secrets .Values.redis.urlKey)) -}}
+{{- $_ := set $base.session "redis" (dict "url" $redis) -}}
+{{- with .Values.redis.caKey }}{{- $_ := set $base.session.redis "caFile" (printf "%s-redis/%s" $secrets .) -}}{{- end -}}
+{{- end -}}
+{{- mergeOverwrite $base (tpl (toYaml .Values.config) . | fromYaml) | toYaml -}}
+{{- end -}}
+
+{{- define "cognito-gateway.hasRedis" -}}
+{{- or .Values.redis.urlKey .Values.redis.host | empty | ternary "false" "true" -}}
+{{- end -}}
+
+{{- define "cognito-gateway.redisSecret" -}}
+{{- tpl (.Values.redis.existingSecret | default .Values.existingSecret) . -}}
+{{- end -}}
+
+{{- /* The address of a Redis that was given in parts; the kubelet puts the password in. */ -}}
+{{- define "cognito-gateway.redisUrl" -}}
+{{- $login := .Values.redis.passwordKey | empty | ternary "" (printf "%s:$(REDIS_PASSWORD)@" .Values.redis.username) -}}
+{{- printf "%s://%s%s:%d/%d" (.Values.redis.tls | ternary "rediss" "redis") $login (tpl .Values.redis.host .) (int .Values.redis.port) (int .Values.redis.database) -}}
+{{- end -}}
+
+{{- /* Stops with one sentence where something is missing that the gateway could not start without. */ -}}
+{{- define "cognito-gateway.requireSettings" -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $settings := include "cognito-gateway.settings" . | fromYaml -}}
+{{- if not $settings.publicUrl -}}
+{{- fail "publicUrl is missing: give the https address that people use, such as --set publicUrl=https://apps.example.com" -}}
+{{- else if not (regexMatch "^(https://[^/?#\\s]+|http://localhost(:[0-9]+)?)$" $settings.publicUrl) -}}
+{{- fail (printf "publicUrl is %s: it must be an https address without a path, such as https://apps.example.com" $settings.publicUrl) -}}
+{{- end -}}
+{{- if not $settings.pools -}}
+{{- fail "the user pool is missing: give userPoolId and clientId, or config.pools" -}}
+{{- end -}}
+{{- range $name, $pool := $settings.pools -}}
+{{- if or (not $pool.userPoolId) (not $pool.clientId) -}}
+{{- fail (printf "the user pool %s is not complete: it needs both userPoolId and clientId" $name) -}}
+{{- else if not (regexMatch "^[a-z]+-[a-z-]+-[0-9]_[A-Za-z0-9]{1,55}$" $pool.userPoolId) -}}
+{{- fail (printf "the id of the user pool %s is %s: it must look like eu-west-1_AbCdEfGhI" $name $pool.userPoolId) -}}
+{{- end -}}
+{{- end -}}
+{{- if not $settings.applications -}}
+{{- fail "the application is missing: give upstream, such as --set upstream=http://wiki.wiki.svc:8080, or config.applications" -}}
+{{- end -}}
+{{- range $name, $application := $settings.applications -}}
+{{- if and (kindIs "string" $application.upstream) (not (regexMatch "^https?://[^/?#\\s]+(/[^?#\\s]*)?$" $application.upstream)) -}}
+{{- fail (printf "the upstream of %s is %s: it must be an address such as http://wiki.wiki.svc:8080" $name $application.upstream) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (not .Values.existingSecret) (contains (printf "%s/" (include "cognito-gateway.secrets" .)) ($settings | toYaml)) -}}
+{{- fail "existingSecret is missing: name the Secret that holds client-secret and session-key; the chart's README tells how to make one" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq (include "cognito-gateway.hasRedis" .) "true") (or .Values.redis.urlKey .Values.redis.passwordKey .Values.redis.caKey) (not (include "cognito-gateway.redisSecret" .)) -}}
+{{- fail "redis.existingSecret is missing: name the Secret that holds the keys which redis names" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "cognito-gateway.port" -}}
+{{- dig "listen" "port" 8080 (include "cognito-gateway.settings" . | fromYaml) | int -}}
+{{- end -}}
+
+{{- define "cognito-gateway.adminPort" -}}
+{{- dig "admin" "port" 9090 (include "cognito-gateway.settings" . | fromYaml) | int -}}
+{{- end -}}
+
+{{- /* Empty where no other proxy asks. */ -}}
+{{- define "cognito-gateway.forwardAuthPort" -}}
+{{- $settings := include "cognito-gateway.settings" . | fromYaml -}}
+{{- if $settings.forwardAuth -}}{{- dig "forwardAuth" "port" 9092 $settings | int -}}{{- end -}}
+{{- end -}}
+
+{{- define "cognito-gateway.scheme" -}}
+{{- dig "listen" "tls" dict (include "cognito-gateway.settings" . | fromYaml) | empty | ternary "http" "https" -}}
+{{- end -}}
+
+{{- define "cognito-gateway.pingPath" -}}
+{{- $endpoints := dig "endpoints" dict (include "cognito-gateway.settings" . | fromYaml) -}}
+{{- $endpoints.ping | default (printf "%s/ping" ($endpoints.prefix | default "/oauth2")) -}}
+{{- end -}}
+
+{{- /* The least time between SIGTERM and SIGKILL in which the gateway can do all that it is set to do. */ -}}
+{{- define "cognito-gateway.gracePeriod" -}}
+{{- if kindIs "invalid" .Values.terminationGracePeriodSeconds -}}
+{{- $settings := include "cognito-gateway.settings" . | fromYaml -}}
+{{- add (dig "shutdown" "drainDelaySeconds" 10 $settings) (dig "shutdown" "shutdownTimeoutSeconds" 30 $settings) 5 -}}
+{{- else -}}
+{{- int .Values.terminationGracePeriodSeconds -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Every host that the gateway answers, as a YAML list: that of publicUrl first. */ -}}
+{{- define "cognito-gateway.hosts" -}}
+{{- $settings := include "cognito-gateway.settings" . | fromYaml -}}
+{{- $hosts := list -}}
+{{- with $settings.publicUrl -}}{{- $hosts = append $hosts (regexReplaceAll ":[0-9]+$" (urlParse .).host "") -}}{{- end -}}
+{{- range $settings.applications -}}
+{{- range .hosts -}}{{- $hosts = append $hosts (regexReplaceAll ":[0-9]+$" . "") -}}{{- end -}}
+{{- end -}}
+{{- $hosts | uniq | toYaml -}}
+{{- end -}}
+
+{{- define "cognito-gateway.leastReplicas" -}}
+{{- .Values.autoscaling.enabled | ternary .Values.autoscaling.minReplicas .Values.replicas | int -}}
+{{- end -}}
+
+{{- /* Who issues the tokens of a pool. Takes the pool. */ -}}
+{{- define "cognito-gateway.issuer" -}}
+{{- $region := regexReplaceAll "_.*$" .userPoolId "" -}}
+{{- .issuer | default (printf "https://cognito-idp.%s.amazonaws.com%s/%s" $region (hasPrefix "cn-" $region | ternary ".cn" "") .userPoolId) -}}
+{{- end -}}

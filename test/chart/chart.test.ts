@@ -1,0 +1,285 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { stringify } from 'yaml'
+import { faultLine, loadSettings, SettingsError } from '../../src/config/load.ts'
+import {
+  chartFolder,
+  examples,
+  golden,
+  goldenFolder,
+  LEAST,
+  manifestsIn,
+  only,
+  template,
+  tool,
+  toolsFolder,
+  toolsMissing,
+  valuesFile,
+} from '../helpers/chart.ts'
+import { writeCrdSchemas } from '../helpers/crd-schemas.ts'
+
+const skip = toolsMissing
+const VERSIONS = ['1.29', '1.30', '1.31', '1.32', '1.33', '1.34', '1.35', '1.36']
+
+const folder = mkdtempSync(join(tmpdir(), 'chart-'))
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+
+t.test('the chart and every worked example pass helm lint --strict', { skip }, async (t) => {
+  for (const example of examples) {
+    const { code, out } = await tool('helm', ['lint', '--strict', chartFolder, '--values', valuesFile(example)])
+    t.equal(code, 0, `${example}: ${out}`)
+  }
+})
+
+t.test('every worked example is rendered on Kubernetes 1.29 to 1.36 byte for byte as golden', { skip }, async (t) => {
+  for (const version of VERSIONS) {
+    for (const example of examples) {
+      const { out, err } = await template('--values', valuesFile(example), '--kube-version', `${version}.0`)
+      t.equal(err, '', `${example} on ${version}`)
+      t.ok(
+        out === golden(example),
+        `${example} on ${version}: npm run generate writes it anew, git diff shows the change`,
+      )
+    }
+  }
+})
+
+t.test('an older Kubernetes than 1.29 is refused', { skip }, async (t) => {
+  t.match((await template(...LEAST, '--kube-version', '1.28.9')).err, /requires kubeVersion: >=1\.29\.0-0/)
+})
+
+const OPERATOR = ['ServiceMonitor', 'PodMonitor']
+
+async function kubeconform(version: string, files: readonly string[]) {
+  return tool('kubeconform', [
+    '-strict',
+    '-kubernetes-version',
+    `${version}.0`,
+    '-skip',
+    OPERATOR.join(','),
+    '-schema-location',
+    join(toolsFolder, 'schemas', version, '{{.ResourceKind}}{{.KindSuffix}}.json'),
+    '-schema-location',
+    join(folder, 'crds', '{{.Group}}', '{{.ResourceKind}}-{{.ResourceAPIVersion}}.json'),
+    ...files,
+  ])
+}
+
+t.test('every object of every worked example is one that Kubernetes 1.29 to 1.36 takes', { skip }, async (t) => {
+  writeCrdSchemas(join(toolsFolder, 'crds'), join(folder, 'crds'))
+  const files = examples.map((example) => join(goldenFolder, `${example}.yaml`))
+  for (const version of VERSIONS) {
+    const { code, out } = await kubeconform(version, files)
+    t.equal(code, 0, `${version}: ${out}`)
+  }
+  const misspelt = join(folder, 'misspelt.yaml')
+  for (const [right, wrong, example] of [
+    ['enableServiceLinks', 'enableServiceLink', 'one-application'],
+    ['hostnames:', 'hostname:', 'gateway-api'],
+    ['trustForwardHeader', 'trustForwardHeaders', 'traefik-forward-auth'],
+    ['secretStoreRef', 'secretStore', 'redis'],
+  ] as const) {
+    writeFileSync(misspelt, golden(example).replace(right, wrong))
+    t.not((await kubeconform('1.36', [misspelt])).code, 0, `${wrong} is found`)
+  }
+})
+
+t.test("every monitor is one that the Prometheus operator's own types know", { skip }, async (t) => {
+  const monitors = examples
+    .flatMap((example) => manifestsIn(golden(example)))
+    .filter(({ kind }) => OPERATOR.includes(kind))
+  t.same(monitors.map(({ kind }) => kind).toSorted(), OPERATOR.toSorted())
+  for (const monitor of monitors) {
+    const { code, err } = await tool('strict-monitors', [], stringify(monitor))
+    t.equal(code, 0, err)
+    t.not((await tool('strict-monitors', [], stringify(monitor).replace('interval', 'intervall'))).code, 0)
+  }
+})
+
+t.test('kube-linter finds nothing in any worked example', { skip }, async (t) => {
+  // Pods are spread over zones and nodes by constraints, which it does not know as anti-affinity.
+  const { code, out } = await tool('kube-linter', ['lint', '--exclude', 'no-anti-affinity', goldenFolder])
+  t.equal(code, 0, out)
+})
+
+t.test('helm package makes an archive with README and schema, and without the worked examples', { skip }, async (t) => {
+  const { code, err } = await tool('helm', ['package', chartFolder, '--destination', folder])
+  t.equal(code, 0, err)
+  const { version } = JSON.parse(readFileSync(join(chartFolder, '..', '..', 'package.json'), 'utf8')) as {
+    version: string
+  }
+  const archive = join(folder, `cognito-gateway-${version}.tgz`)
+  const { out } = await tool('helm', ['template', 'gw', archive, '--namespace', 'gateway', ...LEAST])
+  t.equal(out, (await template(...LEAST)).out, 'it renders just as the folder')
+  t.match((await tool('helm', ['show', 'readme', archive])).out, /^# cognito-gateway/m)
+})
+
+t.test("the chart's README is in step with its values: helm-docs", { skip }, async (t) => {
+  const { out } = await tool('helm-docs', [
+    '--dry-run',
+    '--log-level=error',
+    '--sort-values-order=file',
+    '--chart-search-root',
+    'helm/cognito-gateway',
+  ])
+  t.equal(readFileSync(join(chartFolder, 'README.md'), 'utf8'), out, 'run npm run generate')
+})
+
+/** What is wrong, and a sentence by which people find it. */
+const REFUSALS: readonly (readonly [string, RegExp])[] = [
+  ['config.publicURL=x', /at '\/config': additional properties 'publicURL' not allowed/],
+  ['config.session.idleTimeoutSeconds=soon', /at '\/config\/session\/idleTimeoutSeconds': got string, want integer/],
+  ['config.session.idleTimeoutSeconds=0', /idleTimeoutSeconds': minimum: got 0, want 1/],
+  ['config.session.store=memory', /at '\/config\/session\/store': value must be one of 'cookie', 'redis'/],
+  ['config.pools.main.clientSecret=in-clear', /at '\/config\/pools\/main\/clientSecret': got string, want object/],
+  ['config.applications.main.access=signedin', /must be one of 'public', 'optional', 'signedIn'/],
+  ['config.applications.main.routes.a.path=/a,config.applications.main.routes.a.acess=x', /'acess' not allowed/],
+  ['image.tagg=1', /at '\/image': additional properties 'tagg' not allowed/],
+  ['image.digest=latest', /at '\/image\/digest': 'latest' does not match pattern '\^sha256:/],
+  ['replica=3', /at '': additional properties 'replica' not allowed/],
+  ['service.port=99999', /at '\/service\/port': maximum: got 99,999, want 65,535/],
+  ['service.type=Loadbalancer', /must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'/],
+  ['publicUrl=', /publicUrl is missing: give the https address that people use/],
+  ['publicUrl=http://wiki.example.com', /publicUrl is http:\/\/wiki\.example\.com: it must be an https address/],
+  ['userPoolId=,clientId=', /the user pool is missing: give userPoolId and clientId/],
+  ['clientId=', /the user pool main is not complete: it needs both userPoolId and clientId/],
+  ['userPoolId=wiki', /the id of the user pool main is wiki: it must look like eu-west-1_AbCdEfGhI/],
+  ['upstream=', /the application is missing: give upstream/],
+  ['upstream=wiki:8080', /the upstream of main is wiki:8080: it must be an address such as http:/],
+  ['existingSecret=', /existingSecret is missing: name the Secret that holds client-secret and session-key/],
+  ['existingSecret=,redis.host=r,redis.passwordKey=p,existingConfigMap=c', /redis\.existingSecret is missing/],
+  ['httpRoute.enabled=true', /httpRoute\.parentRefs is missing: name the Gateway to attach to/],
+  ['networkPolicy.enabled=true,config.forwardAuth.proxy=nginx', /networkPolicy\.forwardAuth is missing: say where/],
+  ['serviceMonitor.enabled=true,adminService.enabled=false', /serviceMonitor needs adminService\.enabled/],
+]
+
+t.test('wrong values are refused in a sentence that names the place', { skip }, async (t) => {
+  for (const [value, says] of REFUSALS) {
+    const { code, err } = await template(...LEAST, '--set', value)
+    t.not(code, 0, value)
+    t.match(err, says, value)
+  }
+})
+
+t.test('a chart that this one is a part of may give global and enabled', { skip }, async (t) => {
+  const { err, out } = await template(...LEAST, '--set', 'enabled=true,global.imageRegistry=registry.example.com')
+  t.equal(err, '')
+  t.match(out, 'image: registry.example.com/cognito-gateway:')
+})
+
+t.test('every value has a default and a schema', async (t) => {
+  const { parse } = await import('yaml')
+  const values = parse(readFileSync(join(chartFolder, 'values.yaml'), 'utf8')) as Record<string, unknown>
+  const schema = JSON.parse(readFileSync(join(chartFolder, 'values.schema.json'), 'utf8')) as { properties: object }
+  t.same(Object.keys(schema.properties).toSorted(), [...Object.keys(values), 'enabled', 'global'].toSorted())
+})
+
+const deployment = async (...values: readonly string[]) => {
+  const { out, err } = await template(...LEAST, ...values)
+  if (err !== '') throw new Error(err)
+  return manifestsIn(out)
+}
+
+t.test('a pod is given the time to drain and to end what it does, and five seconds more', { skip }, async (t) => {
+  const graceOf = async (...values: readonly string[]) =>
+    only(await deployment(...values), 'Deployment')['spec'].template.spec.terminationGracePeriodSeconds as number
+  t.equal(await graceOf(), 45)
+  t.equal(await graceOf('--set', 'config.shutdown.drainDelaySeconds=0,config.shutdown.shutdownTimeoutSeconds=120'), 125)
+  t.equal(await graceOf('--set', 'terminationGracePeriodSeconds=7'), 7)
+  t.equal(only(manifestsIn(golden('alb')), 'Deployment')['spec'].template.spec.terminationGracePeriodSeconds, 95)
+})
+
+t.test('there is a disruption budget above one replica only', { skip }, async (t) => {
+  const budgets = async (...values: readonly string[]) =>
+    (await deployment(...values)).filter(({ kind }) => kind === 'PodDisruptionBudget').length
+  t.equal(await budgets(), 1)
+  t.equal(await budgets('--set', 'replicas=1'), 0)
+  t.equal(await budgets('--set', 'replicas=1,autoscaling.enabled=true'), 1)
+  t.equal(await budgets('--set', 'autoscaling.enabled=true,autoscaling.minReplicas=1'), 0)
+})
+
+t.test('the public Service and what leads to it never reach the admin port', async (t) => {
+  for (const example of examples) {
+    const manifests = manifestsIn(golden(example))
+    t.same(
+      only(manifests, 'Service', /gateway$/)['spec'].ports.map(({ targetPort }: { targetPort: string }) => targetPort),
+      ['http'],
+      example,
+    )
+    t.same(
+      manifests
+        .flatMap(({ kind, ...rest }) => (/Route$|^Ingress$/.test(kind) ? JSON.stringify(rest) : []))
+        .join('')
+        .match(/admin/),
+      null,
+      example,
+    )
+  }
+})
+
+interface Container {
+  readonly name: string
+  readonly securityContext?: Readonly<Record<string, unknown>>
+}
+
+t.test('every pod is one that Pod Security admits at its level restricted', async (t) => {
+  for (const example of examples) {
+    const pods = manifestsIn(golden(example)).flatMap(({ kind, spec }) =>
+      kind === 'Deployment' ? [spec.template.spec] : kind === 'Pod' ? [spec] : [],
+    )
+    t.equal(pods.length, 2, `${example}: the gateway and the test`)
+    for (const pod of pods) {
+      for (const key of ['hostNetwork', 'hostPID', 'hostIPC', 'hostUsers']) t.notOk(pod[key], key)
+      t.match(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } }, example)
+      t.not(pod.securityContext.runAsUser, 0)
+      for (const volume of pod.volumes ?? [])
+        t.match(
+          Object.keys(volume).toSorted().join(' '),
+          /^(configMap name|emptyDir name|name secret)$/,
+          `${example}: ${volume.name}`,
+        )
+      for (const container of [...(pod.initContainers ?? []), ...pod.containers] as readonly Container[]) {
+        const wanted = {
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+        }
+        t.match(container.securityContext, wanted, `${example}: ${container.name}`)
+        t.not(container.securityContext?.['privileged'], true)
+        t.not(container.securityContext?.['runAsUser'], 0)
+      }
+    }
+  }
+})
+
+/** Their secrets are in no file of this machine; what is described and not built yet is no fault of an example. */
+function faultsOf(file: string): readonly string[] {
+  try {
+    loadSettings({ file, environment: {}, rulesOnly: true })
+    return []
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error
+    return error.faults.map(faultLine).filter((line) => !/not supported yet/.test(line))
+  }
+}
+
+t.test('the settings of every worked example have no fault', async (t) => {
+  for (const example of examples) {
+    const file = join(folder, `${example}.yaml`)
+    writeFileSync(file, only(manifestsIn(golden(example)), 'ConfigMap')['data']['gateway.yaml'])
+    t.same(faultsOf(file), [], example)
+  }
+})
+
+t.test('the chart makes no Secret, and the pods get no credentials of Kubernetes', async (t) => {
+  for (const example of examples) {
+    for (const { kind, ...rest } of manifestsIn(golden(example))) {
+      t.not(kind, 'Secret', example)
+      const pod = kind === 'Deployment' ? rest['spec'].template.spec : kind === 'Pod' ? rest['spec'] : undefined
+      if (pod !== undefined) t.equal(pod.automountServiceAccountToken, false, example)
+      if (kind === 'ServiceAccount') t.equal(rest['automountServiceAccountToken'], false, example)
+    }
+  }
+})
