@@ -1,11 +1,11 @@
 // `npm run bench -- NAME [options]`: the comparisons and measurements of bench/. Installs and compiles first what is missing.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { build, install, node } from './prepare.mjs'
+import { build, buildTests, install } from './prepare.mjs'
 
 install()
 build() // the gateway is measured as people run it: from dist/
-if (!node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json')) process.exit(1)
+buildTests()
 
 const main = join(import.meta.dirname, '..', 'build', 'bench', 'main.js')
 const child = spawn(process.execPath, ['--enable-source-maps', main, ...process.argv.slice(2)], { stdio: 'inherit' })

@@ -41,7 +41,7 @@ const values = {
     redis: { url: { env: 'REDIS_URL' }, caFile: 'redis-ca.pem', outageGraceSeconds: 300 },
     revokeAllBefore: '2025-01-31T03:00:00Z',
   },
-  endpoints: { prefix: '/oauth2', callback: '/oauth2/callback', ping: '/oauth2/ping' },
+  endpoints: { prefix: '/oauth2', callback: '/oauth2/callback', callbackOn: 'publicUrl', ping: '/oauth2/ping' },
   outbound: { proxy: { env: 'HTTPS_PROXY' }, caFile: 'outbound-ca.pem' },
   workers: 'auto',
   shutdown: { drainDelaySeconds: 10, shutdownTimeoutSeconds: 30 },
@@ -122,6 +122,8 @@ const values = {
       paths: 'strict',
       allowInPath: ['matrixParams'],
       publicFiles: ['/wiki/favicon.ico'],
+      identityProvider: 'CorpSaml',
+      branding: { name: 'Wiki', logo: '/wiki/favicon.ico', colour: '#1d5fd1' },
       bindCookies: ['JSESSIONID'],
       signOut: { paths: ['/wiki/logout'] },
       routes: {

@@ -1,5 +1,5 @@
 // `npm run nightly [-- NAME [NUMBER]]`: what the suite does with a few cases or clients, with very many. Without a name, all of it.
-import { build, install, node } from './prepare.mjs'
+import { build, buildTests, install, node } from './prepare.mjs'
 
 const jobs = {
   property: { file: 'build/test/attacks/paths-property.test.js', variable: 'PROPERTY_RUNS', number: 100_000 },
@@ -17,7 +17,7 @@ if (!chosen.every((one) => Object.hasOwn(jobs, one)) || (number !== undefined &&
 
 install()
 build() // some run the command as people do
-if (!node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json')) process.exit(1)
+buildTests()
 process.env.TAP_TIMEOUT = '0'
 let failures = 0
 for (const one of chosen) {

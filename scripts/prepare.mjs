@@ -55,3 +55,8 @@ export function build() {
   console.error('Compiling …')
   if (!node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json')) process.exit(1)
 }
+
+/** Compiles everything that tests and benchmarks run to build/. */
+export function buildTests() {
+  if (!node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json')) process.exit(1)
+}

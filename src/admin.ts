@@ -1,18 +1,20 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import { ownHosts } from './own-hosts.ts'
 import type { Parts } from './parts.ts'
+import { adminPages, type AdminPagesOptions } from './routes/admin-pages.ts'
 import { health, type HealthOptions } from './routes/health.ts'
 import { metricsRoute, type MetricsOptions } from './routes/metrics.ts'
 
 /** How long a start waits for Cognito and Redis before it serves what can be served without them. */
 const PATIENCE_MS = 20_000
 
-export interface AdminOptions extends HealthOptions, MetricsOptions {
+export interface AdminOptions extends HealthOptions, MetricsOptions, AdminPagesOptions {
   readonly host: string
 }
 
-/** The private server: health and metrics, GET only, on a port of its own. */
-export async function createAdmin({ host, unreadiness, expose }: AdminOptions): Promise<FastifyInstance> {
+/** The private server: health, metrics and pages to read, GET only, on a port of its own. */
+export async function createAdmin(options: AdminOptions): Promise<FastifyInstance> {
+  const { host, unreadiness, expose } = options
   const app = Fastify({ logger: false, forceCloseConnections: true })
   const isOwn = ownHosts(host)
 
@@ -23,6 +25,7 @@ export async function createAdmin({ host, unreadiness, expose }: AdminOptions): 
 
   await app.register(health, { unreadiness })
   await app.register(metricsRoute, { expose })
+  await app.register(adminPages, options)
   app.setNotFoundHandler(async (_request, reply) => reply.code(404).send('There is nothing at this address\n'))
   return app
 }
@@ -31,7 +34,7 @@ export async function createAdmin({ host, unreadiness, expose }: AdminOptions): 
 export function unreadiness(parts: Parts): string | null {
   if (parts.lifecycle.draining) return 'draining'
   if (!parts.lifecycle.listening) return 'starting'
-  return waitingFor(parts, parts.verifier.keysAgeSeconds !== null)
+  return waitingFor(parts, parts.keysAgeSeconds() !== null)
 }
 
 /** What a start still waits for. Once it is over nothing outside makes a gateway unready: every replica would be at the same moment. */
@@ -45,8 +48,9 @@ export function waitingFor(
 }
 
 /** Brings gauges up to date that nobody sets as they change. */
-export function updateGauges({ metrics, verifier, upstreams, redis }: Parts): void {
-  if (verifier.keysAgeSeconds !== null) metrics.set('jwks_age_seconds', verifier.keysAgeSeconds, {})
+export function updateGauges({ metrics, keysAgeSeconds, upstreams, redis }: Parts): void {
+  const keysAge = keysAgeSeconds()
+  if (keysAge !== null) metrics.set('jwks_age_seconds', keysAge, {})
   for (const { upstream, idle, busy, isShut } of upstreams.census()) {
     metrics.set('upstream_connections', idle, { upstream, state: 'idle' })
     metrics.set('upstream_connections', busy, { upstream, state: 'busy' })

@@ -16,6 +16,7 @@ import { createRewriteUrl, locate, REFUSE_PATH } from './plugins/locate.ts'
 import { observe } from './plugins/observe.ts'
 import { peer } from './plugins/peer.ts'
 import { question, statusForNginx } from './plugins/question.ts'
+import { sendPage } from './plugins/send-page.ts'
 import { sessionCookie } from './plugins/session-cookie.ts'
 import { shed } from './plugins/shed.ts'
 import { forward } from './routes/forward/forward.ts'
@@ -66,13 +67,14 @@ export function createServer(parts: Parts, { shape, ...place }: ServerPlace): Fa
 
 /** What happens to every request on its way, in the order of travel; also to one that a proxy in front asks about. */
 export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: AskingProxy): Promise<void> {
-  const { settings, log, metrics, now, self, pool, cognito, store, refresher, csrf } = parts
+  const { settings, log, metrics, now, self, sites, pools, store, refresher, csrf } = parts
   const { prefix } = settings.endpoints
   const maxAgeSeconds = settings.session.maxAgeSeconds
-  const publicHost = new URL(settings.publicUrl).hostname
-  const signInEndpoint = `${prefix}/${pool.identityProviders.length > 1 ? 'sign_in' : 'start'}`
+  const isChoice = settings.pools.some(({ identityProviders }) => identityProviders.length > 1)
+  const signInEndpoint = `${prefix}/${isChoice ? 'sign_in' : 'start'}`
   const script = scriptOf(parts)
 
+  await app.register(sendPage, { https: settings.publicUrl.startsWith('https:'), brandOf: parts.brandOf })
   await app.register(keepForm, { forms: parts.keptForms, self, log, now })
   const signOutEndpoint = `${prefix}/sign_out`
   const statusFor = asking === 'nginx' ? statusForNginx : undefined
@@ -84,19 +86,18 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     trustedProxies: parts.trustedProxies,
     metrics,
     publicUrl: settings.publicUrl,
-    servedHosts: new Set([publicHost, ...parts.table.hosts.keys()]),
+    servedHosts: new Set(sites.byHost.keys()),
   })
-  await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, servedHosts: new Set([publicHost]) })
+  await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, sites })
   await app.register(bearer, { bearers: parts.bearers, basicClients: parts.basicClients })
-  await app.register(sessionCookie, { store, metrics, now, maxAgeSeconds, book: parts.book })
+  await app.register(sessionCookie, { stores: parts.stores, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
-    cognito,
+    pools,
     store,
     tokenRevoker: parts.tokenRevoker,
     cookieBindings: parts.cookieBindings,
     metrics,
     log,
-    publicUrl: settings.publicUrl,
     ownPrefix: prefix,
   })
   await app.register(authenticate, {
@@ -107,13 +108,7 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     metrics,
     now,
   })
-  await app.register(authorize, {
-    metrics,
-    routes: parts.routes,
-    publicOrigin: settings.publicUrl,
-    defaultPool: pool.name,
-    now,
-  })
+  await app.register(authorize, { metrics, routes: parts.routes, now })
 }
 
 /** Address of the script of our pages. */
@@ -121,8 +116,8 @@ const scriptOf = ({ settings }: Parts): string => `${settings.endpoints.prefix}/
 
 /** The public server: the journey, and where it leads. */
 export async function createApp(parts: Parts): Promise<FastifyInstance> {
-  const { settings, log, metrics, now, self, pool, lifecycle, cognito, store, csrf, states } = parts
-  const { prefix, callback } = settings.endpoints
+  const { settings, log, metrics, now, self, sites, pools, lifecycle, store, csrf, states } = parts
+  const { prefix } = settings.endpoints
   const methods = FORWARDED_METHODS
   const script = scriptOf(parts)
   const { certificate, trustedProxies } = parts
@@ -133,7 +128,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
   await app.register(refuse, { path: REFUSE_PATH, methods })
   await app.register(ping, { path: settings.endpoints.ping, serving: () => lifecycle.listening && !lifecycle.draining })
   await app.register(login, {
-    cognito,
+    pools,
     states,
     book: parts.book,
     ticks: parts.ticks,
@@ -146,19 +141,16 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     metrics,
     log,
     now,
-    pool: pool.name,
-    callbackUrl: parts.callbackUrl,
-    verifier: parts.verifier,
+    ownPrefix: prefix,
+    sites,
+    handovers: parts.handovers,
+    stores: parts.stores,
     store,
-    userPoolId: pool.userPoolId,
-    trustEmailFrom: pool.trustEmailFrom,
     keepClaims: parts.keepClaims,
     keepTokens: parts.keepTokens,
     revocations: parts.revocations,
     self,
     attemptKeys: parts.attemptKeys,
-    endpoints: { prefix, callback },
-    identityProviders: pool.identityProviders,
   })
   await app.register(async (forms) => {
     await forms.register(ownForms)
@@ -187,7 +179,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     metrics,
     log,
     routes: parts.routes,
-    publicUrl: settings.publicUrl,
+    sites,
     methods,
     draining: () => lifecycle.draining,
   })

@@ -1,12 +1,15 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { catalogue, GatewayError } from './domain/errors.ts'
 import type { Secret } from './domain/secret.ts'
 import { ownHosts } from './own-hosts.ts'
 import { causeOf, nothingAt, ownMethods, toGatewayError } from './plugins/error-handler.ts'
+import { OPERATOR_HEADERS } from './pages/operator-layout.ts'
 import { logins, type LoginsOptions } from './routes/control/logins.ts'
 import { logLevel, type LogLevelOptions } from './routes/control/log-level.ts'
+import { reachRoutes, type ReachOptions } from './routes/control/reach.ts'
 import { revoke, type RevokeOptions } from './routes/control/revoke.ts'
 
 declare module 'fastify' {
@@ -14,9 +17,17 @@ declare module 'fastify' {
     /** On the control port: writes down that something was changed, and by whom. `more` holds no secret. */
     audit(request: FastifyRequest, event: string, more: Readonly<Record<string, unknown>>): void
   }
+  interface FastifyRequest {
+    /** Sent by a form of ours, in a browser. */
+    isForm: boolean
+  }
+  interface FastifyContextConfig {
+    /** On the control port: a page for people, which may post its form; shown again with what was wrong. */
+    page?: (problem: string) => string
+  }
 }
 
-export interface ControlOptions extends LogLevelOptions, LoginsOptions, RevokeOptions {
+export interface ControlOptions extends LogLevelOptions, LoginsOptions, RevokeOptions, ReachOptions {
   readonly host: string
   /** What callers must show; undefined where only this machine can ask. */
   readonly token: Secret | undefined
@@ -25,7 +36,7 @@ export interface ControlOptions extends LogLevelOptions, LoginsOptions, RevokeOp
 
 const MAX_BODY_BYTES = 16_384
 
-/** The private server that changes things: JSON only, for programs with the token, and never for a page in a browser. */
+/** The private server that changes things: JSON for programs with the token, and never for a page in a browser, but for one of our own that only asks. */
 export async function createControl(options: ControlOptions): Promise<FastifyInstance> {
   const app = Fastify({
     logger: false,
@@ -36,13 +47,7 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
   })
   app.removeContentTypeParser('text/plain')
   const methodsAt = ownMethods(app)
-  const refuse = guard(options)
-
-  app.addHook('onRequest', (request, _reply, done) => {
-    const refusal = refuse(request)
-    if (refusal === null) done()
-    else done(refusal)
-  })
+  guardAll(app, options)
 
   // Whoever silences the log by this port does not silence what is done by it.
   const audit = options.log.child({}, { level: 'info' })
@@ -68,40 +73,79 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
       },
       catalogue[code].says,
     )
-    return reply
-      .code(catalogue[code].status)
-      .headers({ ...headers, 'x-gateway-code': code, 'cache-control': 'no-store' })
-      .send({ code, message: [catalogue[code].says, remedy ?? []].flat().join(': '), requestId: request.id })
+    const message = [catalogue[code].says, remedy ?? []].flat().join(': ')
+    reply.code(catalogue[code].status).headers({ ...headers, 'x-gateway-code': code, 'cache-control': 'no-store' })
+    const { page } = request.routeOptions.config
+    if (request.isForm && page !== undefined) return reply.headers(OPERATOR_HEADERS).send(page(message))
+    return reply.send({ code, message, requestId: request.id })
   })
 
   await app.register(logLevel, options)
   await app.register(logins, options)
   await app.register(revoke, options)
+  await app.register(reachRoutes, options)
   return app
 }
 
-/** Why a request may not even be looked at; null where it may. */
-function guard({ host, token }: ControlOptions): (request: FastifyRequest) => GatewayError | null {
-  const isOwn = ownHosts(host)
-  const expected = token === undefined ? null : digest(token.reveal())
+/** The field in which a form shows the token, which a browser cannot send in any other way. */
+const TOKEN_FIELD = 'control_token'
 
-  return ({ headers }) => {
+function guardAll(app: FastifyInstance, { host, token }: ControlOptions): void {
+  const isOwn = ownHosts(host)
+  const isToken = tokenCheck(token)
+  app.decorateRequest('isForm', false)
+
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { headers, method, routeOptions } = request
+    const isPage = routeOptions.config.page !== undefined
+    request.isForm =
+      isPage && method === 'POST' && /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '')
     if (!isOwn(headers.host))
-      return new GatewayError('GW_HOST_UNKNOWN', { reason: 'host', remedy: 'ask by address or by localhost' })
+      done(new GatewayError('GW_HOST_UNKNOWN', { reason: 'host', remedy: 'ask by address or by localhost' }))
     // No program sends one by itself, and every browser does with what changes something.
-    if (headers.origin !== undefined)
-      return new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin', remedy: 'this port is not for browsers' })
-    if (expected === null) return null
-    const [, shown = ''] = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '') ?? []
-    // Digests, because the comparison takes a constant time for equal lengths only.
-    return timingSafeEqual(digest(shown), expected)
-      ? null
-      : new GatewayError('GW_TOKEN_INVALID', {
-          reason: 'control_token',
-          remedy: 'send Authorization: Bearer with the content of control.token',
-          headers: { 'www-authenticate': 'Bearer' },
-        })
-  }
+    else if (headers.origin !== undefined && !(request.isForm && isSameOrigin(headers)))
+      done(new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin', remedy: 'this port is not for browsers' }))
+    // An empty form is no secret, and what comes of one that is filled in is checked once it is read.
+    else if ((isPage && method === 'GET') || request.isForm || isToken(bearerIn(headers))) done()
+    else done(tokenRefused('send Authorization: Bearer with the content of control.token'))
+  })
+
+  app.addHook('preHandler', (request, _reply, done) => {
+    if (!request.isForm) {
+      done()
+      return
+    }
+    const { [TOKEN_FIELD]: shown, ...fields }: Record<string, unknown> = isFields(request.body) ? request.body : {}
+    request.body = fields
+    if (isToken(typeof shown === 'string' && shown !== '' ? shown : bearerIn(request.headers))) done()
+    else done(tokenRefused('give the content of control.token'))
+  })
+}
+
+/** A page of ours sends its forms from where it came from, which `isOwn` has found to be us; over TLS nothing is served here. */
+function isSameOrigin({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
+  return origin === `http://${host?.toLowerCase()}` && (site === undefined || site === 'same-origin')
+}
+
+const isFields = (body: unknown): body is Record<string, unknown> => typeof body === 'object' && body !== null
+
+function bearerIn({ authorization }: IncomingHttpHeaders): string {
+  return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? ''
+}
+
+const tokenRefused = (remedy: string): GatewayError =>
+  new GatewayError('GW_TOKEN_INVALID', {
+    reason: 'control_token',
+    remedy,
+    headers: { 'www-authenticate': 'Bearer' },
+  })
+
+/** Whether a text is what callers must show. */
+function tokenCheck(token: Secret | undefined): (shown: string) => boolean {
+  if (token === undefined) return () => true
+  const expected = digest(token.reveal())
+  // Digests, because the comparison takes a constant time for equal lengths only.
+  return (shown) => timingSafeEqual(digest(shown), expected)
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()

@@ -29,7 +29,7 @@ export async function createForwardAuth(
     upstreams: parts.upstreams,
     proofs: parts.proofs,
     overload: parts.overload,
-    publicUrl: settings.publicUrl,
+    sites: parts.sites,
     routes: parts.routes,
   })
   return app

@@ -60,6 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log.level = level
     },
     findLogins: parts.findLogins,
+    waiting: () => following?.waiting ?? [],
   }).catch(async (error: unknown) => {
     await closePublic()
     throw error

@@ -3,21 +3,23 @@ import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import { check } from './commands/check.ts'
 import { UsageError, type Command, type CommandContext } from './commands/command.ts'
-import { demo } from './commands/demo.ts'
-import { explain } from './commands/explain.ts'
-import { keygen } from './commands/keygen.ts'
-import { localPool } from './commands/local-pool.ts'
-import { probeUpstream } from './commands/probe-upstream.ts'
-import { revoke } from './commands/revoke.ts'
-import { serve } from './commands/serve.ts'
 
 // What a request is made of dies with it. While many are under way V8 may take it for long-lived all the same and from then on make it where
 // only full collections look: at random, and for up to a tenth of what each request costs.
 setFlagsFromString('--no-allocation-site-pretenuring')
 
-const commands: readonly Command[] = [serve, check, explain, revoke, probeUpstream, keygen, demo, localPool]
+/** A command comes with all that it uses only when it is asked for: a key is made, and a fault told, without the whole gateway. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./commands/serve.ts')).serve,
+  check: async () => (await import('./commands/check.ts')).check,
+  explain: async () => (await import('./commands/explain.ts')).explain,
+  revoke: async () => (await import('./commands/revoke.ts')).revoke,
+  'probe-upstream': async () => (await import('./commands/probe-upstream.ts')).probeUpstream,
+  keygen: async () => (await import('./commands/keygen.ts')).keygen,
+  demo: async () => (await import('./commands/demo.ts')).demo,
+  'local-pool': async () => (await import('./commands/local-pool.ts')).localPool,
+}
 const packageFolder = join(import.meta.dirname, '..')
 
 function version(): string {
@@ -27,8 +29,9 @@ function version(): string {
     : 'unknown'
 }
 
-function overview(): string {
-  const list = commands.map(({ name, summary }) => `  ${name.padEnd(16)}${summary}`).join('\n')
+async function overview(): Promise<string> {
+  const all = await Promise.all(Object.values(commands).map(async (load) => load()))
+  const list = all.map(({ name, summary }) => `  ${name.padEnd(16)}${summary}`).join('\n')
   return `Cognito Gateway ${version()}: AWS Cognito sign-in in front of web applications that cannot be changed.
 
 Usage: cognito-gateway COMMAND [options]
@@ -60,14 +63,15 @@ async function run(argv: readonly string[]): Promise<number> {
     return 0
   }
   if (name === undefined || name === '--help' || name === 'help') {
-    console.log(overview())
+    console.log(await overview())
     return name === undefined ? 2 : 0
   }
-  const command = commands.find((one) => one.name === name)
-  if (command === undefined) {
-    console.error(`There is no command '${name}'.\n\n${overview()}`)
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (load === undefined) {
+    console.error(`There is no command '${name}'.\n\n${await overview()}`)
     return 2
   }
+  const command = await load()
   if (args.includes('--help')) {
     console.log(command.help)
     return 0

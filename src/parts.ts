@@ -1,7 +1,7 @@
-import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
-import { createBearers, type Bearers } from './adapters/bearers.ts'
+import type { BasicClients } from './adapters/basic-clients.ts'
+import type { Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
-import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
+import { configHash } from './adapters/config-hash.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
 import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
@@ -12,28 +12,26 @@ import { createLoginStates, type LoginStates } from './adapters/login-states.ts'
 import { createMetrics, type Metrics } from './adapters/metrics.ts'
 import { createOpenStreams, type OpenStreams } from './adapters/open-streams.ts'
 import { createOverload, type MemoryUse, type Overload, type OverloadReason } from './adapters/overload.ts'
+import { createHandovers, type Handovers } from './adapters/handovers.ts'
 import { createIdentityProofs, type IdentityProofs } from './adapters/identity-proofs.ts'
-import { createJwksFetch } from './adapters/jwks-fetch.ts'
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
-import type { OnPoolRequest } from './adapters/pool-fetch.ts'
-import { createPoolGate } from './adapters/pool-gate.ts'
 import type { Redis } from './adapters/redis.ts'
 import { createRedisKeys } from './adapters/redis-keys.ts'
 import { createRedisStore } from './adapters/redis-session-store.ts'
 import type { Refresher, RefreshOutcome } from './adapters/refresher.ts'
 import type { Revocations } from './adapters/revocations.ts'
-import { createKeyWatch } from './adapters/key-watch.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
-import { createSessionRefresh, FOREIGN } from './adapters/session-refresh.ts'
-import type { SessionStore } from './adapters/session-store.ts'
+import { createSealedHandleStore } from './adapters/sealed-handle-store.ts'
+import { severalBasicClients, severalBearers } from './adapters/several-bearers.ts'
+import type { HostStores, SessionStore } from './adapters/session-store.ts'
 import { createSigningKeys, type SigningKeys } from './adapters/signing-keys.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
-import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { createBrands, type Brand, type BrandedRequest } from './domain/branding.ts'
 import { claimsAsked } from './domain/conditions.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
@@ -42,6 +40,8 @@ import type { Revocation } from './domain/revocation.ts'
 import type { Secret } from './domain/secret.ts'
 import { claimsTold } from './domain/identity-headers.ts'
 import type { KeptTokens, Session } from './domain/session.ts'
+import { sitesIn, type Site, type Sites } from './domain/site.ts'
+import { createPoolParts, type PoolParts } from './pool-parts.ts'
 import type { Logger } from 'pino'
 import { createRefresherOf, openRecords, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
 
@@ -59,20 +59,25 @@ export interface Parts {
   readonly ticks: () => number
   readonly metrics: Metrics
   readonly table: RouteTable<RouteSettings>
+  readonly sites: Sites
+  readonly brandOf: (request: BrandedRequest) => Brand | null
   readonly self: ReturnToSelf
-  readonly pool: PoolSettings
-  readonly callbackUrl: string
-  readonly cognito: CognitoClient
-  readonly verifier: TokenVerifier
+  /** By name; the first is the default. */
+  readonly pools: ReadonlyMap<string, PoolParts>
+  /** Since the keys of the pool whose keys are oldest were fetched; null until there are keys of all. */
+  readonly keysAgeSeconds: () => number | null
   readonly bearers: Bearers
   readonly basicClients: BasicClients
+  /** Of the host of publicUrl. */
   readonly store: SessionStore
+  readonly stores: HostStores
   /** Null where the settings name none. */
   readonly redis: Redis | null
   readonly revocations: Revocations
   readonly refresher: Refresher
   readonly tokenRevoker: TokenRevoker
   readonly states: LoginStates
+  readonly handovers: Handovers
   readonly keptForms: KeptForms
   readonly book: LoginBook
   /** What is known of the last sign-ins, by other workers too. Never rejects. */
@@ -93,11 +98,20 @@ export interface Parts {
   readonly certificate: Certificate | null
   readonly upstreamFault: (error: unknown) => UpstreamFault
   readonly lifecycle: Lifecycle
+  /** What holds now: what the process was started with, and what of a change it has taken over since. */
+  readonly inForce: () => InForce
   /** Fetches the pool's keys, trying again until it has them, and renews them from then on. Resolves when they are there first. */
   watchKeys(): Promise<void>
   /** Takes over what of new settings may change while the process runs. */
   adopt(changed: Settings): void
   close(): Promise<void>
+}
+
+export interface InForce {
+  readonly settings: Settings
+  readonly hash: string
+  /** Epoch milliseconds. */
+  readonly since: number
 }
 
 /** Apart from each other, and from the session keys: what is made with one must not pass for another. */
@@ -148,18 +162,21 @@ export function createParts(options: PartsOptions): Parts {
     maxSessionTextBytes,
     shared,
   } = options
-  const pool = settings.pools[0]
+  const [pool] = settings.pools
   if (pool === undefined) throw new TypeError('the settings name no user pool')
   const metrics = createMetrics()
   const routes = settings.applications.flatMap((application) => application.routes)
+  const sites = sitesIn(settings)
   const self: ReturnToSelf = {
     publicUrl: settings.publicUrl,
+    origins: sites.origins,
     ownPrefix: settings.endpoints.prefix,
     lenientPaths: routes.some(({ paths, allowInPath }) => paths === 'opaque' || allowInPath.length > 0),
   }
   const keys = createKeyRing(placedKeys(settings))
   // A cookie of another gateway, pool or app client is sealed under another key: it is no session here, whoever shares the master key.
-  const context = [settings.publicUrl, pool.issuer, pool.clientId].join(' ')
+  const contextOf = ({ issuer, clientId }: PoolSettings): string => [settings.publicUrl, issuer, clientId].join(' ')
+  const context = contextOf(pool)
   const keepClaims = claimsWorthKeeping(routes)
   const keepTokens = tokensWorthKeeping(routes)
   const signingKeys = {
@@ -167,43 +184,7 @@ export function createParts(options: PartsOptions): Parts {
     alb: createSigningKeys(pemsOf(settings.assertion.albKeys), 'uuid'),
   }
 
-  const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
-    metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
-    if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
-  }
-  metrics.set('circuit_open', 0, { target: `pool/${pool.name}` })
-  const { issuer, domain, clientId, scopes } = pool
-  let { clientSecret } = pool
   let levelAsSet = settings.log.level
-  const cognito = createCognitoClient({
-    issuer,
-    domain,
-    clientId,
-    clientSecret: () => clientSecret,
-    scopes,
-    onRequest: countRequest,
-    gate: createPoolGate({
-      // Refreshes are the primary's affair, and sign-ins those of each worker.
-      requestsPerSecond: shared === undefined ? pool.requestsPerSecond : pool.requestsPerSecond / settings.workers,
-      now: ticks,
-      onCircuit(state) {
-        logCircuit(log, pool.name, state)
-        metrics.set('circuit_open', state === 'opened' ? 1 : 0, { target: `pool/${pool.name}` })
-      },
-    }),
-    now: ticks,
-  })
-  const verifier = createTokenVerifier({
-    issuers: pool.acceptedIssuers,
-    clientId,
-    bearerClients: pool.bearerClients,
-    now,
-    ticks,
-    fetchJwks: createJwksFetch({
-      onRequest: countRequest,
-      onFetch: (result) => metrics.count('jwks_fetches_total', { result }),
-    }),
-  })
   const lifecycle: Lifecycle = { startedAt: ticks(), listening: false, draining: false }
   const upstreams = createUpstreams({
     now: ticks,
@@ -216,7 +197,6 @@ export function createParts(options: PartsOptions): Parts {
     onWebSockets: (open) => metrics.set('websockets_open', open, {}),
   })
   const overload = createOverload({ onChange: (reason, memory) => logOverload(log, reason, memory) })
-  const keyWatch = createKeyWatch({ verifier, log })
   const redisKeys = createRedisKeys(context)
   const redis = openRedis(settings, { metrics, log, keys: redisKeys })
   const revocations = openRevocations(
@@ -224,41 +204,31 @@ export function createParts(options: PartsOptions): Parts {
     streams,
     shared?.tellRevoked,
   )
-  const bearers = createBearers({
-    verifier,
-    revocations,
-    pool: pool.name,
-    userPoolId: pool.userPoolId,
-    keepClaims,
-    now,
-    ticks,
-  })
   const book = createLoginBook({
     now,
     onCookieSeen: () => metrics.count('login_stages_total', { stage: 'cookie_seen' }),
   })
-  const seal = createSeal(keys, 'session', context)
+  // Refreshes are the primary's affair, and sign-ins those of each worker.
+  const processes = shared === undefined ? 1 : settings.workers
+  const poolOptions = { revocations, keepClaims, keepTokens, processes, metrics, log, now, ticks }
+  const pools = new Map(settings.pools.map((one) => [one.name, createPoolParts(one, poolOptions)]))
+  const poolOf = (name: string): PoolParts => pools.get(name) ?? unknownPool(name)
+  const seal = createSeal(keys, 'session', contextOf(poolOf(sites.main.pool)))
   const onWritten = (session: Session): void => streams.renewed(session)
   const inRedis = openRecords(settings, { redis, keys: redisKeys, seal, now })
   const store =
     inRedis === null
       ? createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
       : createRedisStore({ ...inRedis, revocations, ticks, onWritten })
-  const atPool = createSessionRefresh({
-    cognito,
-    verifier,
-    pool,
-    keepClaims,
-    keepTokens,
-    now,
-    onOutcome(result, reason) {
-      metrics.count('token_refreshes_total', { result, reason })
-      if (FOREIGN.has(reason)) log.error({ event: 'refresh_foreign', reason }, 'tokens of somebody or something else')
-    },
+  const stores = openHostStores(sites, store, ({ host, pool }, remembered) => {
+    const hostSeal = createSeal(keys, 'session', `${contextOf(poolOf(pool))} ${host}`)
+    return inRedis === null
+      ? createCookieStore({ seal: hostSeal, revocations, maxTextBytes: maxSessionTextBytes, onWritten, remembered })
+      : createSealedHandleStore(store, hostSeal, remembered)
   })
   const refresher = createRefresherOf(
     shared ??
-      together(atPool, {
+      together(async (session, hold) => poolOf(session.person.pool).refresh(session, hold), {
         redis,
         records: inRedis?.records ?? null,
         keys: redisKeys,
@@ -267,7 +237,13 @@ export function createParts(options: PartsOptions): Parts {
       }),
     ticks,
   )
-  const tokenRevoker = createTokenRevoker({ cognito, refresher, log })
+  const tokenRevoker = createTokenRevoker({ cognitoOf: (name) => poolOf(name).cognito, refresher, log })
+  const inForceNow = (held: Settings): InForce => {
+    const hash = configHash(held)
+    metrics.setOnly('config_info', 1, { hash })
+    return { settings: held, hash, since: now() }
+  }
+  let inForce = inForceNow(settings)
 
   return {
     settings,
@@ -279,14 +255,15 @@ export function createParts(options: PartsOptions): Parts {
     ticks,
     metrics,
     table: buildRouteTable(routes),
+    sites,
+    brandOf: createBrands(settings.applications, sites),
     self,
-    pool,
-    callbackUrl: settings.publicUrl + settings.endpoints.callback,
-    cognito,
-    verifier,
-    bearers,
-    basicClients: createBasicClients({ clientIds: pool.bearerClients, cognito, bearers, ticks }),
+    pools,
+    keysAgeSeconds: () => oldest([...pools.values()].map(({ verifier }) => verifier.keysAgeSeconds)),
+    bearers: severalBearers([...pools.values()].map(({ bearers }) => bearers)),
+    basicClients: severalBasicClients([...pools.values()]),
     store,
+    stores,
     redis,
     revocations,
     refresher,
@@ -294,6 +271,7 @@ export function createParts(options: PartsOptions): Parts {
     book,
     findLogins: shared?.findLogins ?? (async (query) => book.find(query)),
     states: createLoginStates(createSeal(keys, 'state', context), self),
+    handovers: createHandovers({ seal: createSeal(keys, 'handover', context), now, redis, keys: redisKeys }),
     keptForms: createKeptForms(createSeal(keys, 'form', context), self),
     csrf: createCsrfTokens(keys, (master) => deriveKey(master, 'csrf', context)),
     cookieBindings: createCookieBindings(createSeal(keys, 'bound', context)),
@@ -316,24 +294,60 @@ export function createParts(options: PartsOptions): Parts {
     certificate: settings.listen.tls === undefined ? null : createCertificate(settings.listen.tls),
     upstreamFault,
     lifecycle,
-    watchKeys: async () => keyWatch.start(),
+    inForce: () => inForce,
+    watchKeys: async () => void (await Promise.all([...pools.values()].map(async ({ keyWatch }) => keyWatch.start()))),
     adopt(changed) {
       keys.replace(placedKeys(changed))
+      for (const one of pools.values()) one.adopt(changed.pools.find(({ name }) => name === one.name))
       signingKeys.assertion.replace(pemsOf(changed.assertion.keys))
       signingKeys.alb.replace(pemsOf(changed.assertion.albKeys))
-      clientSecret = changed.pools[0]?.clientSecret
       // Only a setting that was changed: somebody may have set the level on the control port meanwhile.
       if (changed.log.level !== levelAsSet) log.level = changed.log.level
       levelAsSet = changed.log.level
       revokeAsSet(changed, revocations)
+      inForce = inForceNow(withAdopted(settings, changed))
     },
     async close() {
-      keyWatch.stop()
+      for (const { keyWatch } of pools.values()) keyWatch.stop()
       overload.stop()
       revocations.close()
       tokenRevoker.close()
       redis?.close()
       await upstreams.destroy()
+    },
+  }
+}
+
+/** The settings of the start with what `adopt` takes of others. */
+function withAdopted(settings: Settings, { session, assertion, log, pools }: Settings): Settings {
+  const secretOf = (pool: string) => pools.find(({ name }) => name === pool)?.clientSecret
+  return {
+    ...settings,
+    session: { ...settings.session, keys: session.keys, revokeAllBefore: session.revokeAllBefore },
+    assertion,
+    log: { ...settings.log, level: log.level },
+    pools: settings.pools.map((pool) => ({ ...pool, clientSecret: secretOf(pool.name) })),
+  }
+}
+
+/** Sessions that are remembered so that they need not be opened each time, over all hosts but the first. */
+const REMEMBERED_ELSEWHERE = 10_000
+
+/** A session's text is sealed to its host: what one host's cookie holds is nothing on any other. */
+function openHostStores(
+  { main, byHost }: Sites,
+  store: SessionStore,
+  open: (site: Site, remembered: number) => SessionStore,
+): HostStores {
+  const remembered = Math.ceil(REMEMBERED_ELSEWHERE / byHost.size)
+  const stores = new Map(
+    [...byHost.values()].map((site) => [site.host, site === main ? store : open(site, remembered)] as const),
+  )
+  return {
+    at(host) {
+      const found = stores.get(host)
+      if (found === undefined) throw new TypeError(`${host} is not served`)
+      return found
     },
   }
 }
@@ -348,9 +362,12 @@ function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, li
   else log.warn({ event: 'overloaded', reason, ...figures }, 'new requests are refused')
 }
 
-function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void {
-  if (state === 'closed') log.info({ event: 'pool_answers', pool }, 'the token endpoint answers again')
-  else log.warn({ event: 'pool_fails', pool }, 'the token endpoint keeps failing; it is not asked for a while')
+function unknownPool(name: string): never {
+  throw new TypeError(`there is no user pool ${name}`)
+}
+
+function oldest(ages: readonly (number | null)[]): number | null {
+  return ages.reduce((one, other) => (one === null || other === null ? null : Math.max(one, other)), 0)
 }
 
 /** Claims that a rule asks for or a header tells; all others stay out of the session. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { changesBetween } from './config/changes.ts'
 import { SettingsError, type Loaded } from './config/load.ts'
 import type { Parts } from './parts.ts'
@@ -16,6 +16,8 @@ export interface SettingsSource {
 export interface Following {
   /** Looks now. */
   look(): Promise<void>
+  /** Names of settings that were changed and hold from the next start on. */
+  readonly waiting: readonly string[]
   stop(): void
 }
 
@@ -35,7 +37,7 @@ export function followSettings(
   // Nothing is known to have been seen at first: a file may have changed between the start and the first look.
   let seen: string | undefined
   let refused: string | undefined
-  let waiting = ''
+  let waiting: readonly string[] = []
   let timer: NodeJS.Timeout | undefined
   let stopped = false
 
@@ -55,22 +57,22 @@ export function followSettings(
   function takeOver(next: Loaded): void {
     const { live } = changesBetween(held, next)
     const { atRestart } = changesBetween(loaded, next)
+    const waitedFor = waiting.join(', ')
     held = next
+    waiting = atRestart
     if (live.length > 0) adopt(next.settings)
     if (quiet) return
     if (live.length > 0) {
       metrics.count('config_reloads_total', { result: 'applied' })
       log.info({ event: 'settings_applied', settings: live }, 'changed settings hold from now on')
     }
-    const wait = atRestart.join(', ')
-    if (wait !== '' && wait !== waiting) {
+    if (atRestart.length > 0 && atRestart.join(', ') !== waitedFor) {
       metrics.count('config_reloads_total', { result: 'restart_needed' })
       log.warn(
         { event: 'restart_needed', settings: atRestart },
         'these settings were changed and hold from the next start on',
       )
     }
-    waiting = wait
   }
 
   function refuse(faults: string): void {
@@ -95,6 +97,9 @@ export function followSettings(
 
   return {
     look,
+    get waiting() {
+      return waiting
+    },
     stop() {
       stopped = true
       clearTimeout(timer)
@@ -102,9 +107,19 @@ export function followSettings(
   }
 }
 
+/** Of a folder, the names in it. */
+async function contentOf(file: string): Promise<Buffer | string> {
+  return readFile(file).catch(async () =>
+    readdir(file).then(
+      (names) => names.toSorted().join('\n'),
+      () => '',
+    ),
+  )
+}
+
 /** Stands for what is in the files, so that no secret is kept for the comparison. */
 async function fingerprint(files: readonly string[]): Promise<string> {
-  const contents = await Promise.all(files.map(async (file) => readFile(file).catch(() => Buffer.alloc(0))))
+  const contents = await Promise.all(files.map(contentOf))
   const hash = createHash('sha256')
   for (const content of contents) hash.update(createHash('sha256').update(content).digest())
   return hash.digest('base64url')

@@ -1,12 +1,13 @@
 import { request as httpRequest } from 'node:http'
 import t from 'tap'
 import { startWorld } from './helpers/world.ts'
+import { until } from './helpers/until.ts'
 
 t.test('the gateway is ready once it listens and has the keys of the pool', async (t) => {
   const { adminUrl, url, client } = await startWorld(t)
   const ready = async (): Promise<number> => (await fetch(`${adminUrl}/readyz`)).status
   // The keys are fetched in the background: asked until they are there, and no longer than the test may take.
-  while ((await ready()) !== 200) await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await ready()) === 200)
   t.equal((await fetch(`${adminUrl}/livez`)).status, 200)
   const ping = await client().ask(`${url}/oauth2/ping`, { headers: { host: 'whatever.example' } })
   t.equal(ping.text, 'ok', 'for any host')
@@ -14,7 +15,7 @@ t.test('the gateway is ready once it listens and has the keys of the pool', asyn
 })
 
 t.test(
-  'a start while Cognito is away serves what can be served, and is ready after twenty seconds all the same',
+  'T25 a start while Cognito is away serves what can be served, and is ready after twenty seconds all the same',
   async (t) => {
     const { adminUrl, url, pool, clock, client } = await startWorld(t, { poolAway: true })
     t.equal((await fetch(`${adminUrl}/readyz`)).status, 503)

@@ -8,6 +8,7 @@ import t from 'tap'
 import { makeCertificate } from './helpers/certificates.ts'
 import { ask, connectHttp2 } from './helpers/http2.ts'
 import { root } from './helpers/process.ts'
+import { until } from './helpers/until.ts'
 import { startWorld, type World } from './helpers/world.ts'
 
 t.test('with a certificate the listener serves https by itself, sign-in included', async (t) => {
@@ -166,9 +167,7 @@ t.test('RL22 a new certificate is used by new connections, a bad one never, with
       })
       socket.on('error', reject)
     })
-  const logged = async (event: string): Promise<void> => {
-    while (!world.log.some((line) => line.includes(event))) await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+  const logged = async (event: string): Promise<void> => until(() => world.log.some((line) => line.includes(event)))
   const first = await shown()
   t.match(await world.metrics(), /certificate_expiry_timestamp_seconds\{name="listener"\} \d+/)
   const open = await connectHttp2(t, world.url, world.certificate?.cert ?? '')

@@ -61,5 +61,11 @@ export function createCookieStore(options: CookieStoreOptions) {
       const stored = opened(text)
       return stored === null || revocations.wasRevoked(stored.session) ? null : stored.session
     },
+    // Of a refresh token there is one copy only, on the host where people sign in: two would be used against each other.
+    lend: (session, now) => write({ ...session, refreshToken: undefined, lentAt: now }),
+    leftover(text) {
+      const stored = opened(text)
+      return stored !== null && revocations.wasRevoked(stored.session) ? stored.session.refreshToken : undefined
+    },
   } satisfies SessionStore
 }

@@ -24,6 +24,7 @@ export function createLoginStates(seal: Seal, self: ReturnToSelf): LoginStates {
         state.startedAt,
         state.restarted ? 1 : 0,
         state.renewed ? 1 : 0,
+        state.host,
         state.afresh ? 1 : 0,
       ]
       return Buffer.from(seal.seal(Buffer.from(JSON.stringify(record))), 'ascii').toString('base64url')
@@ -34,11 +35,12 @@ export function createLoginStates(seal: Seal, self: ReturnToSelf): LoginStates {
       if (opened === null) return null
       const record: unknown = JSON.parse(opened.plain.toString('utf8'))
       if (!Array.isArray(record)) return null
-      const [id, secret, pool, returnTo, startedAt, restarted, renewed, afresh]: unknown[] = record
-      if (typeof id !== 'string' || typeof secret !== 'string' || typeof pool !== 'string') return null
+      const [id, secret, pool, returnTo, startedAt, restarted, renewed, host, afresh]: unknown[] = record
+      if (typeof id !== 'string' || typeof secret !== 'string' || typeof pool !== 'string' || typeof host !== 'string')
+        return null
       if (typeof returnTo !== 'string' || typeof startedAt !== 'number') return null
       const flags = { restarted: restarted === 1, renewed: renewed === 1, afresh: afresh === 1 }
-      return { id, secret, pool, returnTo: parseReturnTo(returnTo, self), startedAt, ...flags }
+      return { id, secret, pool, host, returnTo: parseReturnTo(returnTo, self, null), startedAt, ...flags }
     },
   }
 }

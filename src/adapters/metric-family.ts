@@ -103,6 +103,11 @@ export class MetricFamily<Series> {
     return known.series
   }
 
+  /** Whoever kept a series of it counts in vain from now on. */
+  clear(): void {
+    this.#series.clear()
+  }
+
   async get(): Promise<Reading> {
     const { name, help, type, aggregator, read } = this.#options
     const values = [...this.#series.values()].flatMap(({ labels, series }) => read(series, labels))

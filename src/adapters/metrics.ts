@@ -72,6 +72,11 @@ export const metricTable = {
     labels: [],
   },
   sessions_ended_total: { kind: 'counter', help: 'Sessions that ended, by reason.', labels: ['reason'] },
+  handovers_total: {
+    kind: 'counter',
+    help: 'Sessions handed over from the host where people sign in to another: given there, taken or refused on the other.',
+    labels: ['result'],
+  },
   sign_outs_total: { kind: 'counter', help: 'Sign-outs by the person.', labels: [] },
   token_refreshes_total: {
     kind: 'counter',
@@ -156,6 +161,12 @@ export const metricTable = {
     labels: ['version', 'node'],
     aggregate: 'first',
   },
+  config_info: {
+    kind: 'gauge',
+    help: 'The settings in force, as a hash without any secret; always 1, with one hash for each state of them that a process is in.',
+    labels: ['hash'],
+    aggregate: 'first',
+  },
   certificate_expiry_timestamp_seconds: {
     kind: 'gauge',
     help: 'When a certificate in use expires, in seconds since 1970.',
@@ -205,6 +216,8 @@ const FROM_START: { readonly [N in Named<'counter'>]?: readonly LabelsOf<N>[] } 
 export interface Metrics {
   count<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>): void
   set<N extends Named<'gauge'>>(name: N, value: number, labels: LabelsOf<N>): void
+  /** Sets the one series that there is from now on; those with other labels go. */
+  setOnly<N extends Named<'gauge'>>(name: N, value: number, labels: LabelsOf<N>): void
   observe<N extends Named<'histogram'>>(name: N, value: number, labels: LabelsOf<N>): void
   /** One child with its labels, for those who count the same again and again: looking it up each time costs more than counting. */
   counter<N extends Named<'counter'>>(name: N, labels: LabelsOf<N>): { inc(): void }
@@ -265,6 +278,11 @@ export function createMetrics(): Metrics {
     count: (name, labels) => found(tallies, name).of(labels).inc(),
     set(name, value, labels) {
       found(tallies, name).of(labels).value = value
+    },
+    setOnly(name, value, labels) {
+      const family = found(tallies, name)
+      family.clear()
+      family.of(labels).value = value
     },
     observe: (name, value, labels) => found(distributions, name).of(labels).observe(value),
     expose: async () => ({ text: await registry.metrics(), contentType: registry.contentType }),

@@ -72,6 +72,11 @@ export function createOpenStreams({ limits, now, onWebSockets }: OpenStreamsOpti
     renewed(session) {
       const group = groups.get(session.id)
       if (group === undefined) return
+      // The copy that another host holds may be older: its use counts, and its claims do not.
+      if (session.claimsAt < group.session.claimsAt) {
+        group.session = { ...group.session, seenAt: Math.max(group.session.seenAt, session.seenAt) }
+        return
+      }
       group.session = session
       const lost = [...group.streams].filter(
         ({ rule, address }) => decide(rule, session.person, { address, now: now() }).kind !== 'permit',

@@ -10,6 +10,8 @@ export interface RedisKeys {
   /** The log of sessions that were ended, and the one of people and times before which all have ended. */
   readonly ended: string
   readonly revoked: string
+  /** There once somebody has used this hand-over. */
+  handedOver(id: string): string
   readonly probe: string
 }
 
@@ -22,6 +24,7 @@ export function createRedisKeys(context: string): RedisKeys {
     refreshed: (id) => `${prefix}:refreshed:{${id}}`,
     ended: `${prefix}:ended:{log}`,
     revoked: `${prefix}:revoked:{log}`,
+    handedOver: (id) => `${prefix}:handed-over:{${id}}`,
     probe: `${prefix}:probe`,
   }
 }

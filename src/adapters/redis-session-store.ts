@@ -97,8 +97,8 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
   const isWithinGrace = ({ confirmedAt }: Known): boolean => ticks() <= confirmedAt + options.outageGraceSeconds * 1000
 
   async function keep(session: Session, how: 'create' | 'replace'): Promise<string | null> {
-    const { id, handle } = session
-    if (handle === undefined) throw new TypeError('a session without a handle cannot be kept in Redis')
+    const { id } = session
+    const handle = handleOf(session)
     if (revocations.hasEnded(session)) return null
     const confirmedAt = memo.get(handle)?.confirmedAt ?? ticks()
     const result = await records.write(session, { how, confirmedAt })
@@ -153,7 +153,14 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
       const known = memo.get(handle) ?? (await ask(handle))
       return known === null || known === 'foreign' || revocations.wasRevoked(known.session) ? null : known.session
     },
+    lend: (session) => (revocations.hasEnded(session) ? null : handleOf(session)),
+    leftover: () => undefined,
   }
+}
+
+function handleOf({ handle }: Session): string {
+  if (handle === undefined) throw new TypeError('a session without a handle cannot be kept in Redis')
+  return handle
 }
 
 async function requireUp(redis: Redis): Promise<void> {

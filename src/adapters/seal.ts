@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } f
 import type { KeyRing } from './key-ring.ts'
 
 /** What a key is for. Each purpose has its own key, so that a value sealed for one never opens as another. */
-export type SealPurpose = 'session' | 'state' | 'attempt' | 'csrf' | 'form' | 'bound' | 'refresh'
+export type SealPurpose = 'session' | 'state' | 'attempt' | 'csrf' | 'form' | 'bound' | 'refresh' | 'handover'
 
 const IV_BYTES = 12
 const TAG_BYTES = 16

@@ -57,6 +57,7 @@ interface SessionRecord {
   readonly expires: number
   readonly refresh?: string
   readonly origin?: string
+  readonly lent?: number
   /** In a form that compresses. */
   readonly access?: string
   readonly idToken?: string
@@ -82,6 +83,7 @@ function recordOf({ person, ...session }: Session): SessionRecord {
     expires: session.accessExpiresAt,
     ...(session.refreshToken === undefined ? {} : { refresh: session.refreshToken }),
     ...(session.originJti === undefined ? {} : { origin: session.originJti }),
+    ...(session.lentAt === undefined ? {} : { lent: session.lentAt }),
     ...(session.accessToken === undefined ? {} : { access: unpackToken(session.accessToken) }),
     ...(session.idToken === undefined ? {} : { idToken: unpackToken(session.idToken) }),
   }
@@ -127,6 +129,7 @@ function sessionOf(record: SessionRecord): Session {
     accessExpiresAt: record.expires,
     refreshToken: record.refresh,
     ...(record.origin === undefined ? {} : { originJti: record.origin }),
+    ...(record.lent === undefined ? {} : { lentAt: record.lent }),
     ...(record.access === undefined ? {} : { accessToken: packToken(record.access) }),
     ...(record.idToken === undefined ? {} : { idToken: packToken(record.idToken) }),
   }

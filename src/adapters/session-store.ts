@@ -25,6 +25,10 @@ export interface SessionStore {
   lapse(session: Session): Promise<void>
   /** Whose session a text was, though it may have lapsed; null once it was ended. For nothing but what a page tells its person. */
   lastKnown(text: string): Session | null | Promise<Session | null>
+  /** The text for a browser that is to use this session on this store's host too, from a moment on; null once the session was ended. */
+  lend(session: Session, now: number): string | null
+  /** The refresh token that a text of an ended session still holds, so that it can be revoked. */
+  leftover(text: string): string | undefined
 }
 
 export interface StoredSession {
@@ -34,6 +38,11 @@ export interface StoredSession {
 }
 
 export type ReadSession = StoredSession | 'foreign' | null
+
+/** The stores of all hosts: what is a session on one is none on any other. */
+export interface HostStores {
+  at(host: string): SessionStore
+}
 
 export interface SessionIds {
   readonly id: string

@@ -10,11 +10,20 @@ export interface TokenRevoker {
    * rejects, and is tried again for a while where Cognito is away.
    */
   revoke(session: Session, requestId: string): Promise<void>
+  /** The same for a token of which no session is left. */
+  revokeToken(token: PoolToken, requestId: string): Promise<void>
   close(): void
 }
 
+/** A refresh token and the name of the pool that gave it. */
+export interface PoolToken {
+  readonly pool: string
+  readonly refreshToken: string
+}
+
 export interface TokenRevokerOptions {
-  readonly cognito: Pick<CognitoClient, 'revoke'>
+  /** By the pool's name. */
+  readonly cognitoOf: (pool: string) => Pick<CognitoClient, 'revoke'>
   readonly refresher: Pick<Refresher, 'settle'>
   readonly log: Logger
   /** How long after each failure the next try comes. */
@@ -28,12 +37,12 @@ const PAUSES_MS = [2_000, 15_000, 120_000, 600_000]
 const MAX_WAITING = 1_000
 
 export function createTokenRevoker(options: TokenRevokerOptions): TokenRevoker {
-  const { cognito, refresher, log, pausesMs = PAUSES_MS } = options
+  const { cognitoOf, refresher, log, pausesMs = PAUSES_MS } = options
   const waiting = new Set<NodeJS.Timeout>()
 
-  async function attempt(refreshToken: string, requestId: string, failures = 0): Promise<void> {
+  async function attempt(token: PoolToken, requestId: string, failures = 0): Promise<void> {
     try {
-      await cognito.revoke(refreshToken)
+      await cognitoOf(token.pool).revoke(token.refreshToken)
     } catch {
       const pauseMs = waiting.size < MAX_WAITING ? pausesMs[failures] : undefined
       if (pauseMs === undefined) {
@@ -46,20 +55,23 @@ export function createTokenRevoker(options: TokenRevokerOptions): TokenRevoker {
       )
       const timer = setTimeout(() => {
         waiting.delete(timer)
-        void attempt(refreshToken, requestId, failures + 1)
+        void attempt(token, requestId, failures + 1)
       }, pauseMs).unref()
       waiting.add(timer)
     }
   }
 
   async function settleAndRevoke(session: Session, requestId: string): Promise<void> {
-    const { refreshToken } = await refresher.settle(session)
-    if (refreshToken !== undefined) await attempt(refreshToken, requestId)
+    const { refreshToken, person } = await refresher.settle(session)
+    if (refreshToken !== undefined) await attempt({ pool: person.pool, refreshToken }, requestId)
   }
 
   return {
     async revoke(session, requestId) {
       await Promise.race([settleAndRevoke(session, requestId), pause(PATIENCE_MS)])
+    },
+    async revokeToken(token, requestId) {
+      await Promise.race([attempt(token, requestId), pause(PATIENCE_MS)])
     },
     close() {
       for (const timer of waiting) clearTimeout(timer)

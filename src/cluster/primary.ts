@@ -40,6 +40,7 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
   })
   const desk = createDesk({ parts, onProgress, onFailed })
   const readiness = createReadiness(parts, desk.members)
+  const following = options.source === undefined ? undefined : followSettings(parts, options.source)
   const own = await startPrivateServers(parts, {
     unreadiness: () => readiness.unreadiness(),
     expose: async () => {
@@ -48,7 +49,9 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
     },
     findLogins: async (query) => desk.findLogins(query),
     setLogLevel: async (level) => setLogLevels(parts, { desk, level }),
+    waiting: () => following?.waiting ?? [],
   }).catch(async (error: unknown) => {
+    following?.stop()
     await parts.close()
     throw error
   })
@@ -72,7 +75,6 @@ export async function startPrimary(options: GatewayOptions): Promise<Primary> {
   }
 
   const crew = hireCrew(parts, { desk, sum })
-  const following = options.source === undefined ? undefined : followSettings(parts, options.source)
   void parts.watchKeys()
 
   return {

@@ -72,7 +72,7 @@ function welcome(
 ${bold('Cognito Gateway')} is running. Open ${bold(gateway)} and sign in.
 
   Gateway            ${gateway}
-  Health, metrics    http://localhost:${settings.admin.port}/readyz · /metrics
+  Routes, health     http://localhost:${settings.admin.port} ${faint('(who may pass where; /readyz, /metrics)')}
   Forward-auth       ${forwardAuth} ${faint('(for a proxy that asks who may pass)')}
   Local user pool    ${at.pool} ${faint('(plays AWS Cognito)')}
   Sample application ${at.application} ${faint('(knows nothing of sign-in; reach it through the gateway)')}

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { readCases, readClaims } from '../config/explain-files.ts'
 import { loadSettings, SettingsError } from '../config/load.ts'
+import { createExplainer, QuestionError, type AskedRequest, type Asker, type Explainer } from '../explainer.ts'
 import { readArguments, required } from './arguments.ts'
 import { UsageError, type Command, type CommandContext } from './command.ts'
-import { createExplainer, type AskedRequest, type Asker, type Explainer } from './explain/explainer.ts'
 import { explanationJson, explanationText, wordsOf } from './explain/explanation-text.ts'
 
 export const explain: Command = {
@@ -69,6 +69,7 @@ Ends with 0 when the request is allowed, or every case is as expected; else with
       )
       return explanation.verdict === 'allowed' ? 0 : 1
     } catch (error) {
+      if (error instanceof QuestionError) throw new UsageError(error.message)
       if (!(error instanceof SettingsError)) throw error
       context.complain(error.message)
       return 2

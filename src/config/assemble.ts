@@ -4,7 +4,7 @@ import { foldPath } from '../domain/request-target.ts'
 import { parseInstant } from '../domain/revocation.ts'
 import type { Secret } from '../domain/secret.ts'
 import { identitySettings } from './assemble-identity.ts'
-import { endpointsOf, knowsClients } from './checks.ts'
+import { callbackOf, endpointsOf, knowsClients } from './checks.ts'
 import type { Draft, DraftApplication, DraftRoute } from './draft.ts'
 import { keyText, pathId } from './faults.ts'
 import { dayStart } from './kinds.ts'
@@ -40,9 +40,10 @@ export function assemble({ file, applications }: Draft, outside: Outside): Setti
     control: control === undefined ? undefined : { ...control, token: secrets.get(pathId(['control', 'token'])) },
     forwardAuth: file.forwardAuth,
     trustedProxies: file.trustedProxies,
-    pools: Object.entries(file.pools).map(([name, pool]) =>
-      poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
-    ),
+    pools: Object.entries(file.pools).map(([name, pool], at) => ({
+      ...poolSettings(name, pool, secrets.get(pathId(['pools', name, 'clientSecret']))),
+      callback: at === 0 ? endpointsOf(file).callback : callbackOf(name, file),
+    })),
     session: {
       store: session.store,
       redis:
@@ -93,7 +94,7 @@ function poolSettings(
   name: string,
   pool: Draft['file']['pools'][string],
   clientSecret: Secret | undefined,
-): PoolSettings {
+): Omit<PoolSettings, 'callback'> {
   const userPoolId = stated(pool.userPoolId, 'userPoolId')
   const [original, updated] = cognitoIssuers(userPoolId)
   return {
@@ -128,13 +129,20 @@ interface Around extends Outside {
 }
 
 function applicationSettings(application: DraftApplication, around: Around): ApplicationSettings {
-  const { name, hosts, path, own, routes } = application
-  return { name, hosts, path, routes: [own, ...routes].flatMap((route) => routeSettings(route, application, around)) }
+  const { name, hosts, pool, path, own, routes } = application
+  return {
+    name,
+    pool: stated(pool, 'pool'),
+    hosts,
+    path,
+    branding: application.keys.branding,
+    routes: [own, ...routes].flatMap((route) => routeSettings(route, application, around)),
+  }
 }
 
 function routeSettings(route: DraftRoute, whole: DraftApplication, around: Around): readonly RouteSettings[] {
   const { hosts, pool } = whole
-  const { paths, allowInPath, bindCookies, signOut } = whole.keys
+  const { paths, allowInPath, identityProvider, bindCookies, signOut } = whole.keys
   const { name, application, path, methods, access, keys } = route
   if (access === undefined) return []
   const { authorization, clientBasic, challenge } = keys
@@ -171,6 +179,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
       reportOnlyUntil: reportOnlyUntil(keys),
       paths,
       allowInPath,
+      identityProvider,
       bindCookies,
       signOutPaths: signOut.paths.map(foldPath),
     },

@@ -15,8 +15,8 @@ export interface CertificateFindings {
 }
 
 /** What is wrong or unwise with the listener's certificate and key, which are looked for from `folder`. */
-export function checkCertificate({ file }: Draft, folder: string): CertificateFindings {
-  const { tls } = file.listen
+export function checkCertificate(draft: Draft, folder: string): CertificateFindings {
+  const { tls } = draft.file.listen
   if (tls === undefined) return { faults: [], warnings: [] }
   const faults: Finding[] = []
   const warnings: Finding[] = []
@@ -25,7 +25,7 @@ export function checkCertificate({ file }: Draft, folder: string): CertificateFi
   if (chain === undefined || key === undefined) return { faults, warnings }
   const pair = pairFault(chain, key)
   if (pair !== undefined) return { faults: [atValue(KEY_FILE, pair)], warnings }
-  return { faults, warnings: [...warnings, ...warnOfCertificate(chain.leaf, file.publicUrl)] }
+  return { faults, warnings: [...warnings, ...warnOfCertificate(chain.leaf, draft)] }
 }
 
 interface Chain {
@@ -63,7 +63,7 @@ function pairFault(chain: Chain, key: Key): string | undefined {
   }
 }
 
-function warnOfCertificate(leaf: X509Certificate, publicUrl: string | undefined): readonly Finding[] {
+function warnOfCertificate(leaf: X509Certificate, { file: { publicUrl }, applications }: Draft): readonly Finding[] {
   const warnings: Finding[] = []
   if (Date.parse(leaf.validTo) <= Date.now())
     warnings.push(atValue(CERT_FILE, `has expired (${leaf.validTo}): browsers refuse it`))
@@ -72,5 +72,10 @@ function warnOfCertificate(leaf: X509Certificate, publicUrl: string | undefined)
   const host = publicUrl === undefined ? undefined : new URL(publicUrl).hostname
   if (host !== undefined && leaf.checkHost(host) === undefined)
     warnings.push(atValue(CERT_FILE, `is not for the host of publicUrl, ${host}: browsers refuse it`))
+  const others = new Set(applications.flatMap(({ hosts }) => hosts).filter((other) => other !== host))
+  for (const other of others) {
+    if (leaf.checkHost(other) === undefined)
+      warnings.push(atValue(CERT_FILE, `is not for ${other}, which an application names: browsers refuse it there`))
+  }
   return warnings
 }

@@ -9,6 +9,7 @@ import { checkSignOut } from './check-sign-out.ts'
 import { checkUpstream } from './check-upstreams.ts'
 import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
+import type { Settings } from './settings.ts'
 
 /** What is wrong between settings that are each right by themselves. */
 export function checkTogether(draft: Draft): readonly Finding[] {
@@ -21,6 +22,7 @@ export function checkTogether(draft: Draft): readonly Finding[] {
     ...checkEndpoints(draft),
     ...draft.applications.flatMap((application) => checkApplication(application, draft)),
     ...checkSamePlaces(draft),
+    ...checkHostPools(draft),
     ...checkTable(draft),
     ...checkSignOut(draft),
     ...checkIdentity(draft),
@@ -150,6 +152,7 @@ const OWN_ENDPOINTS = [
   'signed_out',
   'userinfo',
   'diagnose',
+  'handover',
   'jwks.json',
   'keys',
   'auth',
@@ -162,9 +165,14 @@ export function knowsClients({ listen, publicUrl, trustedProxies }: Draft['file'
 }
 
 /** The paths of the gateway's own, with the defaults that follow from the prefix. */
-export function endpointsOf({ endpoints }: Draft['file']): { prefix: string; callback: string; ping: string } {
-  const { prefix, callback = `${prefix}/callback`, ping = `${prefix}/ping` } = endpoints
-  return { prefix, callback, ping }
+export function endpointsOf({ endpoints }: Draft['file']): Settings['endpoints'] {
+  const { prefix, callback = `${prefix}/callback`, callbackOn, ping = `${prefix}/ping` } = endpoints
+  return { prefix, callback, callbackOn, ping }
+}
+
+/** The callback of a pool that is not the first. */
+export function callbackOf(pool: string, { endpoints }: Draft['file']): string {
+  return `${endpoints.prefix}/callback/${pool}`
 }
 
 function checkEndpoints({ file }: Draft): readonly Finding[] {
@@ -180,6 +188,12 @@ function checkEndpoints({ file }: Draft): readonly Finding[] {
     else if (taken !== undefined)
       findings.push(atValue(['endpoints', key], `must not be ${path}: that has another use`))
   }
+  const [, ...others] = Object.keys(file.pools)
+  const owner = others.find((name) =>
+    [callback, ping].some((path) => foldPath(path) === foldPath(callbackOf(name, file))),
+  )
+  if (owner !== undefined)
+    findings.push(atKey(['pools', owner], 'must have another name: its callback is a path of endpoints'))
   if (foldPath(callback) === foldPath(ping)) findings.push(atValue(['endpoints', 'ping'], 'must not be the callback'))
   return findings
 }
@@ -200,8 +214,36 @@ function checkApplication(application: DraftApplication, draft: Draft): readonly
   for (const route of served)
     findings.push(...checkUpstream(route, draft), ...checkAuthorization(route, application, draft))
   for (const route of routes) findings.push(...checkRoute(route, application, draft))
-  findings.push(...checkRule(own, draft))
+  findings.push(...checkHosts(application, draft), ...checkProvider(application, draft), ...checkRule(own, draft))
   return [...uniqueFindings(findings), ...checkPaths(application, served, draft)]
+}
+
+function checkProvider({ at, pool, keys }: DraftApplication, draft: Draft): readonly Finding[] {
+  const { identityProvider } = keys
+  const known = draft.file.pools[pool ?? '']?.identityProviders ?? []
+  if (identityProvider === undefined || known.includes(identityProvider)) return []
+  if (draft.leftOut(['pools', pool ?? '', 'identityProviders'])) return []
+  const place = given(draft, [...at, 'identityProvider']) ? at : ['defaults']
+  return [
+    atValue(
+      [...place, 'identityProvider'],
+      `must be one of pools.${pool ?? ''}.identityProviders: ${known.length === 0 ? 'list it there' : known.join(', ')}`,
+    ),
+  ]
+}
+
+/** Every host is served as publicUrl's is, and over http browsers keep our cookies on this machine only. */
+function checkHosts({ at, hosts }: DraftApplication, draft: Draft): readonly Finding[] {
+  const path = [...at, 'hosts']
+  if (draft.file.publicUrl?.startsWith('http:') !== true || !given(draft, path) || draft.leftOut(path)) return []
+  return hosts
+    .filter((host) => host !== 'localhost' && !host.endsWith('.localhost'))
+    .map((host) =>
+      atValue(
+        path,
+        `must be localhost or end with .localhost while publicUrl is http: browsers keep no session at ${host}`,
+      ),
+    )
 }
 
 /** Opaque paths have readings without number, so nothing may depend on which one an application takes. */
@@ -266,6 +308,24 @@ function checkSamePlaces({ applications }: Draft): readonly Finding[] {
     return other === undefined
       ? []
       : [atKey(application.at, `answers at the same host and path as ${other.name}: give it another path or host`)]
+  })
+}
+
+/** A browser holds one session for a host, and that is of one pool. */
+function checkHostPools({ applications }: Draft): readonly Finding[] {
+  return applications.flatMap((application, index) => {
+    const { at, hosts, pool } = application
+    const other = applications
+      .slice(0, index)
+      .find((one) => one.pool !== pool && one.hosts.some((host) => hosts.includes(host)))
+    return other === undefined
+      ? []
+      : [
+          atKey(
+            at,
+            `answers at a host of ${other.name}, whose people are of pool ${other.pool ?? ''} and not of ${pool ?? ''}: give it a host of its own`,
+          ),
+        ]
   })
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { keyText, SettingsError } from './faults.ts'
 import { filledList, headerName, plainText } from './kinds.ts'
 import { mark } from './marks.ts'
-import { readSource, type Source } from './source.ts'
+import { readSource, sourceIn, type Source } from './source.ts'
 import { validate } from './validate.ts'
 
 /** The claims of somebody's tokens, as a file gives them: both of a session, the access token's alone of a bearer or of a client with Basic. */
@@ -43,14 +43,22 @@ export interface RuleCase {
   readonly expect: string
 }
 
+const CLAIMS = 'access and id, the claims of two tokens'
+
 /** Throws a SettingsError with every fault of the file. */
 export function readClaims(file: string): GivenClaims {
-  return read(file, claims, 'access and id, the claims of two tokens').values
+  return read(readSource(file, CLAIMS), claims)
+}
+
+/** The claims of a text, YAML or JSON. Throws a SettingsError with every fault of it, which quotes none of the values. */
+export function claimsIn(text: string): GivenClaims {
+  return read(sourceIn({ file: 'claims', text, mode: 0 }, CLAIMS), claims)
 }
 
 /** What is expected of rules, in the file's order. Throws a SettingsError with every fault of the file. */
 export function readCases(file: string): readonly RuleCase[] {
-  const { values, source } = read(file, cases, 'cases')
+  const source = readSource(file, 'cases')
+  const values = read(source, cases)
   return values.cases.map(({ request, identity, address, headers, expect }, at) => {
     const named = typeof identity === 'string' ? values.identities[identity] : identity
     if (typeof identity === 'string' && !Object.hasOwn(values.identities, identity))
@@ -61,11 +69,11 @@ export function readCases(file: string): readonly RuleCase[] {
   })
 }
 
-function read<S extends z.ZodType>(file: string, schema: S, what: string): { values: z.output<S>; source: Source } {
-  const source = readSource(file, what)
+function read<S extends z.ZodType>(source: Source, schema: S): z.output<S> {
   const findings = validate(source.values, schema)
   const parsed = schema.safeParse(source.values)
-  if (parsed.success) return { values: parsed.data, source }
+  if (parsed.success) return parsed.data
+  const { file } = source
   throw new SettingsError(
     findings.map(({ path, message, at }) => ({ file, ...source.place(path, at), key: keyText(path), message })),
   )

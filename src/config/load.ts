@@ -6,13 +6,14 @@ import { checkTlsFiles } from './check-tls-files.ts'
 import { checkTogether } from './checks.ts'
 import { createDraft, type Draft } from './draft.ts'
 import { applyEnvironment, variableFault, type Environment, type Overridden } from './environment.ts'
-import { atValue, keyText, pathId, SettingsError, type Fault, type Finding } from './faults.ts'
+import { atValue, keyText, pathId, pathOf, SettingsError, type Fault, type Finding } from './faults.ts'
 import type { Path } from './marks.ts'
 import { withUpstreamMaps } from './merge.ts'
 import { GatewayFile } from './schema.ts'
 import { readSecrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
-import { readSource, type Source } from './source.ts'
+import { readWhole, type WholeSource } from './include.ts'
+import type { Source } from './source.ts'
 import { validate } from './validate.ts'
 import { findWarnings } from './warnings.ts'
 
@@ -31,7 +32,7 @@ export interface LoadOptions {
 export interface Loaded {
   readonly settings: Settings
   readonly warnings: readonly Fault[]
-  /** What was read: the file of the settings and every file that holds a secret. */
+  /** What was read: the files of the settings, folders that they include files of, and every file that holds a secret. */
   readonly files: readonly string[]
   /** Every secret by the id of its path. */
   readonly secrets: ReadonlyMap<string, Secret>
@@ -43,7 +44,7 @@ export interface Loaded {
 
 /** Reads the file and the environment; throws a SettingsError with every fault. Paths in the file are relative to its folder. */
 export function loadSettings({ file, environment, replicas = 1, rulesOnly = false }: LoadOptions): Loaded {
-  const source = readSource(file)
+  const source = readWhole(file)
   const overridden = applyEnvironment(withUpstreamMaps(source.values), environment, GatewayFile)
   const values = withUpstreamMaps(overridden.values)
   const place = placer(source, overridden)
@@ -63,14 +64,14 @@ export function loadSettings({ file, environment, replicas = 1, rulesOnly = fals
     ...certificate.faults,
     ...tls.faults,
   ]
-  const faults = [...overridden.faults, ...fileFaults(source), ...findings.map(place)]
+  const faults = [...overridden.faults, ...source.faults, ...source.parts.flatMap(fileFaults), ...findings.map(place)]
   if (faults.length > 0 || draft === undefined) throw new SettingsError(ordered(faults))
   return {
     settings: assemble(draft, { secrets: secrets.at, folder }),
     warnings: ordered(
       [...findWarnings(draft, replicas), ...secrets.warnings, ...certificate.warnings, ...tls.warnings].map(place),
     ),
-    files: [file, ...secrets.files],
+    files: [...source.parts.map((part) => part.file), ...source.folders, ...secrets.files],
     secrets: secrets.at,
     draft,
     origin: (path) => originOf(path, source, overridden),
@@ -83,16 +84,21 @@ function fileFaults({ file, mode }: Source): readonly Fault[] {
   return [{ file, line: 1, column: 1, key: '', message }]
 }
 
-function oddNumberFindings({ oddNumbers }: Source, { variables }: Overridden): readonly Finding[] {
-  return oddNumbers
+function oddNumberFindings({ parts }: WholeSource, { variables }: Overridden): readonly Finding[] {
+  return parts
+    .flatMap(({ oddNumbers }) => oddNumbers)
     .filter((path) => !variables.has(pathId(path)))
     .map((path) => atValue(path, 'must be a plain decimal number, or in quotes if it is a text'))
 }
 
-function placer(source: Source, { variables }: Overridden): (finding: Finding) => Fault {
+function placer(whole: WholeSource, { variables }: Overridden): (finding: Finding) => Fault {
   return ({ path, message, at }) => {
-    const variable = variables.get(pathId(path))
+    // What stands only in variables below it has no place in the file.
+    const within = (id: string): boolean => path.length > 0 && path.every((name, depth) => pathOf(id)[depth] === name)
+    const below = source.has(path) ? undefined : [...variables.keys()].find(within)
+    const variable = variables.get(pathId(path)) ?? (below === undefined ? undefined : variables.get(below))
     if (variable !== undefined) return variableFault(variable, message)
+    const source = whole.sourceOf(path)
     return { file: source.file, ...source.place(path, at), key: keyText(path), message }
   }
 }
@@ -100,15 +106,19 @@ function placer(source: Source, { variables }: Overridden): (finding: Finding) =
 /** By place, one for each place: a value that is wrong in two ways is told about once. */
 function ordered(faults: readonly Fault[]): readonly Fault[] {
   const seen = new Set<string>()
-  const once = faults.filter(({ line, column, key }) => {
-    const id = `${line}:${column}:${key}`
+  const once = faults.filter(({ file, line, column, key }) => {
+    const id = `${file}:${line}:${column}:${key}`
     return seen.has(id) ? false : seen.add(id)
   })
   const last = (line: number): number => (line === 0 ? Number.POSITIVE_INFINITY : line)
-  return once.sort((a, b) => (a.line === b.line ? a.column - b.column : last(a.line) - last(b.line)))
+  return once.sort((a, b) => {
+    if (a.file !== b.file) return a.file < b.file ? -1 : 1
+    return a.line === b.line ? a.column - b.column : last(a.line) - last(b.line)
+  })
 }
 
-function originOf(path: Path, source: Source, { variables }: Overridden): string | undefined {
+function originOf(path: Path, whole: WholeSource, { variables }: Overridden): string | undefined {
+  const source = whole.sourceOf(path)
   for (let length = path.length; length > 0; length -= 1) {
     const part = path.slice(0, length)
     const variable = variables.get(pathId(part))

@@ -10,13 +10,15 @@ export function warnOfRule(route: DraftRoute, draft: Draft): readonly Finding[] 
   return [...warnOfEntries(route, draft), ...warnOfReportOnly(route, draft)]
 }
 
-function warnOfEntries({ access, at }: DraftRoute, draft: Draft): readonly Finding[] {
+function warnOfEntries({ access, at, application }: DraftRoute, draft: Draft): readonly Finding[] {
   if (access === undefined || typeof access === 'string' || !states(draft, at)) return []
+  const own = draft.applications.find(({ name }) => name === application)?.pool
   return access.flatMap((entry, index) => [
     ...warnOfScopes(entry, [...at, 'access', index], draft),
     ...warnOfClaims(entry, [...at, 'access', index]),
     ...warnOfGroups(entry, [...at, 'access', index], draft),
     ...warnOfAddresses(entry, [...at, 'access', index], draft),
+    ...warnOfPoolsNamed(entry, [...at, 'access', index], { own, file: draft.file }),
   ])
 }
 
@@ -87,6 +89,24 @@ function warnOfAddresses({ clientAddresses }: AccessEntry, path: Finding['path']
         ),
       ]
     : []
+}
+
+/** A browser's session on a host is of the pool of that host's applications. */
+function warnOfPoolsNamed(
+  { pools = [] }: AccessEntry,
+  path: Finding['path'],
+  { own, file }: { readonly own: string | undefined; readonly file: Draft['file'] },
+): readonly Finding[] {
+  return pools.flatMap((name, index) =>
+    name !== own && file.pools[name]?.bearerClients.length === 0
+      ? [
+          atValue(
+            [...path, 'pools', index],
+            `lets nobody in from another pool's application: people sign in at the application's own pool, and tokens of ${name} are none without pools.${name}.bearerClients`,
+          ),
+        ]
+      : [],
+  )
 }
 
 const WEEK_MS = 7 * DAY_MS

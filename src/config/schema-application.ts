@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { isOwnCookie } from '../domain/cookie-header.ts'
 import { PATH_WORDS } from '../domain/path-readings.ts'
 import { filledList, host, list, named, plainText, routePath, text } from './kinds.ts'
-import { isObject, mark, notYet } from './marks.ts'
-import { hostFault, pathPatternFault } from './addresses.ts'
+import { mark } from './marks.ts'
+import { pathPatternFault } from './addresses.ts'
 import { accessRule } from './schema-access.ts'
 import { routeKeys } from './schema-route.ts'
 
@@ -19,6 +19,29 @@ const applicationKeys = {
   publicFiles: list(filePath())
     .default([])
     .describe('Paths that browsers ask for without cookies, such as /favicon.ico: whoever wants to may read them.'),
+  identityProvider: plainText()
+    .optional()
+    .describe(
+      "The identity provider at which people who come to this application sign in, without being asked to choose; one of its pool's identityProviders. It proves nothing about who is signed in already.",
+    ),
+  branding: z
+    .strictObject({
+      name: text({ expects: 'a name of 60 characters at most', pattern: /^.{1,60}$/u })
+        .optional()
+        .describe('What it is called on pages of ours that are about it.'),
+      logo: text({ expects: 'a path such as /logo.svg, or an https address', fault: logoFault })
+        .optional()
+        .describe(
+          'Its picture there: a path on its own host, which has to be public, or an https address, which learns who looks.',
+        ),
+      colour: text({ expects: 'a colour such as #1d5fd1', pattern: /^#(?:[\da-f]{3}|[\da-f]{6})$/i })
+        .optional()
+        .describe(
+          'Of what there is to click there; what stands on it is black or white, whichever can be read better.',
+        ),
+    })
+    .prefault({})
+    .describe('What pages of ours that are about the application look like: signing in and out, and refusals.'),
   bindCookies: list(cookieName())
     .default([])
     .describe("The application's own session cookies: withheld from any session but the one that they were set under."),
@@ -31,6 +54,14 @@ const applicationKeys = {
     .prefault({})
     .describe('Ways to sign out at the application.'),
 } as const
+
+function logoFault(value: string): string | undefined {
+  if (value.startsWith('/'))
+    return /[*]|\/:/.test(value) ? 'must be one file such as /logo.svg' : pathPatternFault(value)
+  if (!URL.canParse(value) || !/^https:\/\/[^\s"'<>`\\]+$/.test(value)) return 'must be a path or begin with https://'
+  const { username, password } = new URL(value)
+  return username === '' && password === '' ? undefined : 'must not contain a user name or password'
+}
 
 function cookieName() {
   return text({
@@ -84,10 +115,7 @@ const route = mark(
 )
 
 const application = z.strictObject({
-  hosts: notYet(filledList(host()).optional().describe('The hosts it answers. Default: the host of publicUrl.'), {
-    says: "other hosts than publicUrl's are not supported yet",
-    built: onlyPublicHost,
-  }),
+  hosts: filledList(host()).optional().describe('The hosts it answers. Default: the host of publicUrl.'),
   path: applicationPath().default('/').describe('The prefix under which it lives on those hosts.'),
   pool: plainText().optional().describe('The user pool whose people it serves. Default: the first.'),
   access: accessRule
@@ -112,15 +140,6 @@ function applicationPath() {
   })
 }
 
-function onlyPublicHost(value: unknown, file: unknown): boolean {
-  const publicUrl = isObject(file) ? file['publicUrl'] : undefined
-  if (!Array.isArray(value) || typeof publicUrl !== 'string' || !URL.canParse(publicUrl)) return true
-  return value.every(
-    (host) =>
-      typeof host !== 'string' || hostFault(host) !== undefined || host.toLowerCase() === new URL(publicUrl).hostname,
-  )
-}
-
 export const defaults = mark(z.strictObject({ ...routeKeys, ...applicationKeys }).omit({ reportOnly: true }), {
   sameAs: 'applications.NAME',
   strangers: {
@@ -141,6 +160,13 @@ export const applications = mark(
   named(application).check(({ value, issues }) => {
     if (Object.keys(value).length === 0)
       issues.push({ code: 'custom', message: 'must name an application', input: value, path: [] })
+    for (const name of ['gateway', 'none'].filter((one) => Object.hasOwn(value, one)))
+      issues.push({
+        code: 'custom',
+        message: `must not be called ${name}: in log and metrics that is no application's route; give it another name`,
+        input: value,
+        path: [name],
+      })
   }),
   { expects: 'a map from names to applications' },
 ).describe('The applications behind the gateway, by name.')

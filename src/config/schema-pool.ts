@@ -13,7 +13,7 @@ import {
   text,
 } from './kinds.ts'
 import { isLoopbackHost } from './addresses.ts'
-import { mark, notYet } from './marks.ts'
+import { mark } from './marks.ts'
 
 /** The region is the first part; the host of the pool's addresses is made of it. */
 export const USER_POOL_ID = /^((?:eusc-[a-z]{2}|[a-z]{2})-(?:gov-)?[a-z]+-\d)_[A-Za-z0-9]{1,55}$/
@@ -68,16 +68,10 @@ export const pool = z.strictObject({
     ),
 })
 
-export const pools = notYet(
-  mark(
-    named(pool).check(({ value, issues }) => {
-      if (Object.keys(value).length === 0)
-        issues.push({ code: 'custom', message: 'must name a user pool', input: value, path: [] })
-    }),
-    { expects: 'a map from names to user pools' },
-  ).describe('User pools by name; the first is the default.'),
-  {
-    says: 'more than one pool is not supported yet',
-    built: (value) => typeof value !== 'object' || value === null || Object.keys(value).length <= 1,
-  },
-)
+export const pools = mark(
+  named(pool).check(({ value, issues }) => {
+    if (Object.keys(value).length === 0)
+      issues.push({ code: 'custom', message: 'must name a user pool', input: value, path: [] })
+  }),
+  { expects: 'a map from names to user pools' },
+).describe('User pools by name; the first is the default.')

@@ -73,6 +73,12 @@ const endpoints = z
     callback: mark(ownPath().optional(), { defaultText: 'prefix + /callback' }).describe(
       'Where Cognito sends people back to; register publicUrl with this path at the app client.',
     ),
+    callbackOn: z
+      .enum(['publicUrl', 'eachHost'])
+      .default('publicUrl')
+      .describe(
+        'publicUrl: people sign in on its host, which hands sessions over to the other hosts; eachHost: every host has a callback of its own, registered at the app client, and sessions of its own.',
+      ),
     ping: mark(ownPath().optional(), { defaultText: 'prefix + /ping' }).describe(
       'Answers ok while the gateway serves, for any host: for load balancers.',
     ),
@@ -99,7 +105,9 @@ export const GatewayFile = z.strictObject({
         .describe('What its callers must show as Authorization: Bearer; needed beyond this machine.'),
     })
     .optional()
-    .describe('The private listener for looking up sign-ins and changing the log level; there is none without this.'),
+    .describe(
+      'The private listener for asking about sign-ins and rules, revoking, and changing the log level; there is none without this.',
+    ),
   forwardAuth: z
     .strictObject({
       ...address(9092),
@@ -165,9 +173,11 @@ export const GatewayFile = z.strictObject({
     })
     .prefault({})
     .describe('Keys of what is signed for applications.'),
-  include: notYet(
-    list(plainText()).default([]).describe('More files with applications, such as applications.d/*.yaml.'),
-  ),
+  include: list(plainText())
+    .default([])
+    .describe(
+      'More files with applications, such as applications.d/*.yaml, beside this file; each has applications: and nothing else. What they name is looked for beside this file too.',
+    ),
   defaults,
   applications,
 })

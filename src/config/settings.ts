@@ -1,4 +1,5 @@
 import type { AccessRule } from '../domain/access.ts'
+import type { Branding } from '../domain/branding.ts'
 import type { ChallengeScheme } from '../domain/challenge.ts'
 import type { IdentityRule } from '../domain/identity-headers.ts'
 import type { PrefixRewrite } from '../domain/rewriting.ts'
@@ -27,7 +28,7 @@ export interface Settings {
   /** Undefined: no proxy may ask. */
   readonly forwardAuth: { readonly host: string; readonly port: number; readonly proxy: AskingProxy } | undefined
   readonly trustedProxies: readonly TrustedProxySettings[]
-  /** In the file's order; the first is the default. */
+  /** In the file's order, never empty; the first is the default. */
   readonly pools: readonly PoolSettings[]
   readonly session: {
     readonly store: 'cookie' | 'redis'
@@ -42,7 +43,13 @@ export interface Settings {
     /** Epoch milliseconds, not in the future. */
     readonly revokeAllBefore: number | undefined
   }
-  readonly endpoints: { readonly prefix: string; readonly callback: string; readonly ping: string }
+  readonly endpoints: {
+    readonly prefix: string
+    readonly callback: string
+    /** Where Cognito sends people back to: one host for all, or each host to itself. */
+    readonly callbackOn: 'publicUrl' | 'eachHost'
+    readonly ping: string
+  }
   /** Processes that share the public port. With 1 there is no other process. */
   readonly workers: number
   readonly shutdown: { readonly drainDelaySeconds: number; readonly shutdownTimeoutSeconds: number }
@@ -72,6 +79,8 @@ export interface TrustedProxySettings {
 
 export interface PoolSettings {
   readonly name: string
+  /** The path of its callback: no two pools have the same, so that no code goes to a pool that did not give it. */
+  readonly callback: string
   readonly userPoolId: string
   /** Where discovery is: the configured one, or Cognito's for this pool. */
   readonly issuer: string
@@ -90,8 +99,11 @@ export interface PoolSettings {
 
 export interface ApplicationSettings {
   readonly name: string
+  /** The pool's name. */
+  readonly pool: string
   readonly hosts: readonly string[]
   readonly path: string
+  readonly branding: Branding
   /** The application's own route first, where it states an access; then those of the file, in order. */
   readonly routes: readonly RouteSettings[]
 }
@@ -146,6 +158,8 @@ export interface RouteSettings {
   /** Which paths with more than one reading may pass, if all readings lead to the same route; the application's. */
   readonly paths: 'strict' | 'opaque'
   readonly allowInPath: readonly PathWord[]
+  /** Where its people sign in without being asked; the application's. */
+  readonly identityProvider: string | undefined
   /** Names of the application's cookies that belong to the session under which they were set; the application's. */
   readonly bindCookies: readonly string[]
   /** Paths of the application's own sign-out, folded; the application's. */

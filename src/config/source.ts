@@ -41,7 +41,14 @@ const SETTINGS = 'settings that begins with publicUrl'
 
 /** Reads a YAML 1.2 file, or throws every fault of its syntax. */
 export function readSource(file: string, what = SETTINGS): Source {
-  const { text, mode } = readText(file)
+  return sourceIn({ file, ...readText(file) }, what)
+}
+
+/** The same of a text that somebody holds already; `file` is what messages call it. */
+export function sourceIn(
+  { file, text, mode }: { readonly file: string; readonly text: string; readonly mode: number },
+  what: string,
+): Source {
   const lines = new LineCounter()
   const document = parse(file, text, lines)
   const faults = [...syntaxFaults(file, document, lines), ...nodeFaults(file, document, lines)]

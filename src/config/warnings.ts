@@ -1,8 +1,9 @@
+import { foldPath } from '../domain/request-target.ts'
 import { isLoopbackHost } from './addresses.ts'
 import { forwardsTokens } from './check-identity.ts'
 import { upstreamPath } from './check-upstreams.ts'
 import { knowsClients } from './checks.ts'
-import { given, type Draft, type DraftRoute } from './draft.ts'
+import { given, type Draft, type DraftApplication, type DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
 import { warnOfNeighbours, warnOfRule } from './rule-warnings.ts'
 
@@ -19,6 +20,8 @@ export function findWarnings(draft: Draft, replicas: number): readonly Finding[]
       [own, ...routes].flatMap((route) => [...warnOfRule(route, draft), ...warnOfUnverified(route, draft)]),
     ),
     ...warnOfNeighbours(draft),
+    ...warnOfPools(draft),
+    ...draft.applications.flatMap((application) => warnOfLogo(application, draft)),
     ...warnOfTokens(draft),
     ...warnOfLimits(draft),
     ...warnOfNothing(draft),
@@ -56,6 +59,38 @@ function warnOfLimits(draft: Draft): readonly Finding[] {
         ),
       ]
     : []
+}
+
+/** Any pool but the first, for whose people there is nothing. */
+function warnOfPools({ applications, file }: Draft): readonly Finding[] {
+  const named = applications.flatMap(({ pool, own, routes }) => [
+    pool,
+    ...[own, ...routes].flatMap(({ access }) =>
+      access === undefined || typeof access === 'string' ? [] : access.flatMap(({ pools = [] }) => pools),
+    ),
+  ])
+  return Object.keys(file.pools)
+    .slice(1)
+    .filter((name) => !named.includes(name))
+    .map((name) => atKey(['pools', name], `is the pool of no application, and no rule names it: write pool: ${name}`))
+}
+
+/** Who is not signed in yet is to see it. */
+function warnOfLogo({ at, keys, own, routes }: DraftApplication, draft: Draft): readonly Finding[] {
+  const { logo } = keys.branding
+  if (logo === undefined || !logo.startsWith('/')) return []
+  const covers = (path: string): boolean =>
+    path.endsWith('/*')
+      ? `${foldPath(logo)}/`.startsWith(foldPath(path.slice(0, -1)))
+      : foldPath(path) === foldPath(logo)
+  if ([own, ...routes].some(({ path, access }) => access === 'public' && covers(path))) return []
+  const place = given(draft, [...at, 'branding', 'logo']) ? at : ['defaults']
+  return [
+    atValue(
+      [...place, 'branding', 'logo'],
+      'is not public: people who are not signed in do not see it; list it in publicFiles',
+    ),
+  ]
 }
 
 function warnOfTokens({ applications, file }: Draft): readonly Finding[] {

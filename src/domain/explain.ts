@@ -21,9 +21,8 @@ export type RuledRoute = AnsweringRoute & Rule & { readonly webSocket: { readonl
 
 /** Where requests are served, and in whose name. */
 export interface Serving<R extends AnsweringRoute> extends ServedAddresses<R> {
-  /** Hosts on which the gateway's own addresses answer. */
-  readonly ownHosts: ReadonlySet<string>
-  readonly ownOrigin: string
+  /** Of each host, as browsers call it; the gateway's own addresses answer on all of them. */
+  readonly ownOrigins: ReadonlyMap<string, string>
 }
 
 /** Who asks, as a route reads what they bring. */
@@ -67,7 +66,7 @@ export function explain<R extends RuledRoute>(served: Serving<R>, question: Ques
   const located = meant ?? locateRequest(served, question)
   if (located.kind === 'refused') return deniedBy<R>(null, located.error)
   if (located.kind === 'own') {
-    if (served.ownHosts.has(question.host ?? '')) return { ...allowed<R>(null), own: true }
+    if (served.ownOrigins.has(question.host ?? '')) return { ...allowed<R>(null), own: true }
     return deniedBy<R>(null, new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' }))
   }
   const { route } = located
@@ -101,7 +100,7 @@ function judge<R extends RuledRoute>(
   if (identity instanceof GatewayError) return deniedBy(route, identity)
   const isOverridden = overridden !== null && overridden.length > 0
   const sent = { method, headers, isPreflight, isOverridden, isKnown: identity !== null, credentials }
-  if (isForeign(sent, route, served.ownOrigin))
+  if (isForeign(sent, route, served.ownOrigins.get(question.host ?? '') ?? ''))
     return deniedBy(route, new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' }))
   let wouldDeny: Missing | null = null
   for (const rule of [...(overridden ?? []), isPreflight ? { access: 'public' as const, pool: route.pool } : route]) {

@@ -82,6 +82,14 @@ export function identityFromClaims(sources: PersonSources): Identity | undefined
   }
 }
 
+/** An identity with lists for sets, as JSON can tell it. */
+export type PlainIdentity = ReturnType<typeof plainIdentity>
+
+export function plainIdentity(identity: Identity) {
+  if (identity.kind === 'machine') return { ...identity, scopes: [...identity.scopes] }
+  return { ...identity, groups: [...identity.groups], scopes: [...identity.scopes] }
+}
+
 function trustedEmail({ id, trustEmailFrom }: PersonSources): string | undefined {
   const email = text(id?.['email'])
   if (email === undefined || id === undefined) return undefined

@@ -13,6 +13,8 @@ export interface LoginAttempt {
   readonly startedAt: number
   /** Set where the person has to give their password for it: Cognito's own session is not enough. */
   readonly afresh: boolean
+  /** The state of the attempt on another host that this one is begun for. */
+  readonly visit?: string | undefined
 }
 
 /** What travels, sealed, through Cognito and back as `state`. */
@@ -20,6 +22,8 @@ export interface LoginState {
   readonly id: string
   readonly secret: string
   readonly pool: string
+  /** The host on which the attempt was begun, and must end. */
+  readonly host: string
   readonly returnTo: SafePath
   readonly startedAt: number
   /** As in the attempt. */
@@ -59,6 +63,6 @@ export function comebackOf(
 }
 
 /** Whether a sign-in that was to be made afresh brought back one that was there before; `authTime` in epoch seconds. */
-export function isStale({ afresh, startedAt }: LoginAttempt, authTime: number): boolean {
+export function isStale({ afresh, startedAt }: Pick<LoginState, 'afresh' | 'startedAt'>, authTime: number): boolean {
   return afresh && authTime * 1000 < startedAt - CLOCK_TOLERANCE_MS
 }

@@ -2,12 +2,17 @@ import { readingsOf } from './path-readings.ts'
 import { foldPath, parseTarget, type Target } from './request-target.ts'
 
 declare const safePath: unique symbol
-/** A path with query and fragment on this very site: the only thing that a redirect of ours may lead to by a client's wish. */
+/**
+ * A path with query and fragment on the host that was asked, or an address on another host that is served: the only thing that a redirect of
+ * ours may lead to by a client's wish.
+ */
 export type SafePath = string & { readonly [safePath]: true }
 
 export interface ReturnToSelf {
   /** The gateway's public origin. */
   readonly publicUrl: string
+  /** Those of all hosts that are served, the public one among them. */
+  readonly origins: ReadonlySet<string>
   /** Prefix of the gateway's own endpoints, to which nobody is sent back. */
   readonly ownPrefix: string
   /** Whether any application has addresses that strict paths refuse; people come back to those too. */
@@ -18,24 +23,41 @@ const MAX_LENGTH = 2_048
 /** The one endpoint of ours that people come back to: it shows a form that was kept, and does nothing by itself. */
 export const RESUME = '/resume'
 
-/** A path, or an address on our own origin, as a path; `/` for anything else, whatever the client wrote. */
-export function parseReturnTo(raw: string | readonly string[] | undefined, self: ReturnToSelf): SafePath {
-  const path = typeof raw === 'string' ? safePathIn(raw, self) : null
+/**
+ * A path, or an address on one of our own origins; as a path where that is the origin `here`, which is null for what was parsed before. `/` for
+ * anything else, whatever the client wrote.
+ */
+export function parseReturnTo(
+  raw: string | readonly string[] | undefined,
+  self: ReturnToSelf,
+  here: string | null = self.publicUrl,
+): SafePath {
+  const place = typeof raw === 'string' ? safePlaceIn(raw, self, here) : null
   // oxlint-disable-next-line no-unsafe-type-assertion -- the only mint of safe paths
-  return (path ?? '/') as SafePath
+  return (place ?? '/') as SafePath
 }
 
-function safePathIn(raw: string, self: ReturnToSelf): string | null {
-  const { publicUrl } = self
+/** The same place for somebody on another host: `origin` is where it was a path. */
+export function fromElsewhere(place: SafePath, origin: string): SafePath {
+  // oxlint-disable-next-line no-unsafe-type-assertion -- of a place that is safe, on an origin of ours
+  return place.startsWith('/') ? ((origin + place) as SafePath) : place
+}
+
+function safePlaceIn(raw: string, self: ReturnToSelf, here: string | null): string | null {
   if (raw.length > MAX_LENGTH || /[^\x21-\x7e]|\\/.test(raw)) return null
-  const absolute = raw.startsWith(`${publicUrl}/`) || raw === publicUrl
-  if (!absolute && !/^\/(?![/\\])/.test(raw)) return null
-  if (!URL.canParse(raw, publicUrl)) return null
-  const url = new URL(raw, publicUrl)
-  if (url.origin !== new URL(publicUrl).origin || url.username !== '' || url.password !== '') return null
-  const [withoutFragment = ''] = raw.split('#', 1)
-  const fragment = raw.slice(withoutFragment.length)
-  const path = absolute ? withoutFragment.slice(publicUrl.length) || '/' : withoutFragment
+  const [origin = null] = /^https?:\/\/[^/?#]*/.exec(raw) ?? []
+  if (origin === null) return safePathIn(raw, self.publicUrl, self)
+  if (!self.origins.has(origin)) return null
+  const path = safePathIn(raw.slice(origin.length) || '/', origin, self)
+  return path === null || origin === here ? path : origin + path
+}
+
+function safePathIn(raw: string, origin: string, self: ReturnToSelf): string | null {
+  if (!/^\/(?![/\\])/.test(raw) || !URL.canParse(raw, origin)) return null
+  const url = new URL(raw, origin)
+  if (url.origin !== new URL(origin).origin || url.username !== '' || url.password !== '') return null
+  const [path = ''] = raw.split('#', 1)
+  const fragment = raw.slice(path.length)
   if (path === self.ownPrefix + RESUME) return path
   // What the browser would ask for must be what we looked at, and what the guard lets through.
   const target = parseTarget(path)

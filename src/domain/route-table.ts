@@ -103,7 +103,8 @@ interface Pattern {
   readonly below: boolean
 }
 
-function patternOf(path: string): Pattern {
+/** A path as the settings write it, taken apart. */
+export function patternOf(path: string): Pattern {
   const below = path.endsWith('/*')
   const base = below ? path.slice(0, -2) : path.endsWith('/') ? path.slice(0, -1) : path
   const segments = base === '' ? [] : base.slice(1).split('/')
@@ -142,7 +143,8 @@ export function checkRoutes(routes: readonly RoutePattern[]): readonly RouteConf
 
 type Entry = { readonly route: RoutePattern; readonly pattern: Pattern }
 
-const keyOf = ({ segments, below }: Pattern): string =>
+/** The same for the same pattern, however it is written. */
+export const keyOf = ({ segments, below }: Pattern): string =>
   segments.map((segment) => (segment === null ? '/:' : `/=${segment}`)).join('') + (below ? '/*' : '')
 
 function sameConflicts(entries: readonly Entry[]): readonly RouteConflict[] {

@@ -19,6 +19,8 @@ export interface Session {
   readonly claimsAt: number
   readonly accessExpiresAt: number
   readonly refreshToken: string | undefined
+  /** When the host where people sign in handed this copy over, which holds no refresh token: only that host renews it. */
+  readonly lentAt?: number | undefined
   /** As they came last, where a route passes them on. */
   readonly accessToken?: string | undefined
   readonly idToken?: string | undefined
@@ -89,6 +91,14 @@ function spreadOf(sessionId: string): number {
 /** Whether a session may go on although its refresh just failed for a passing reason. */
 export function survivesOutage(session: Session, limits: SessionLimits, now: number): boolean {
   return now < session.accessExpiresAt + limits.refreshGraceSeconds * 1000
+}
+
+/** How long a copy that was just handed over is not sent for again: the host that renews it may be unable to. */
+const LENT_PAUSE_MS = 30_000
+
+/** Whether a copy that is due should be sent for renewal. */
+export function mayGoForRenewal({ lentAt = 0 }: Session, now: number): boolean {
+  return Math.abs(now - lentAt) >= LENT_PAUSE_MS
 }
 
 /** Whether the last use should be written down again: a tenth of the idle time, five minutes at most. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { createControls, type PoolControls } from './pool-controls.ts'
 import { Faults } from './pool-faults.ts'
+import type { NewSigningKey } from './pool-keys.ts'
 import { buildPoolServer } from './pool-server.ts'
 import { PoolSettings, type PoolSettingsInput } from './pool-settings.ts'
 import { TokenMint, type Tamper } from './pool-tokens.ts'
@@ -15,6 +16,8 @@ export interface LocalPoolOptions extends PoolSettingsInput {
   readonly now?: () => number
   readonly preTokenGeneration?: PreTokenGeneration
   readonly tamper?: Tamper
+  /** Where its signing keys come from; it makes them itself when absent. */
+  readonly newSigningKey?: NewSigningKey
 }
 
 /** A running local user pool. */
@@ -32,10 +35,10 @@ export interface LocalPool extends PoolControls {
  * Rejects with an error that lists every wrong setting, and with the system's own error (EADDRINUSE) when it cannot listen.
  */
 export async function startLocalPool(options: LocalPoolOptions): Promise<LocalPool> {
-  const { now = Date.now, preTokenGeneration, tamper, ...given } = options
+  const { now = Date.now, preTokenGeneration, tamper, newSigningKey, ...given } = options
   const settings = readSettings(given)
   requireLoopback(settings)
-  const pool = await UserPool.create(settings, now)
+  const pool = await UserPool.create(settings, now, newSigningKey)
   const mint = new TokenMint(pool, { tamper, trigger: preTokenGeneration })
   const context = { pool, mint, faults: new Faults(), tokenRequests: [] }
   const controls = createControls(context)

@@ -15,17 +15,22 @@ export interface SigningKeys {
   readonly access: SigningKey
 }
 
+/** Where keys come from; no two are the same. */
+export type NewSigningKey = () => Promise<SigningKey>
+
 /** The pool's signing keys: the two in use, and earlier ones that are still published. */
 export class KeyRing {
   #current: SigningKeys
   #retired: readonly SigningKey[] = []
+  readonly #newKey: NewSigningKey
 
-  private constructor(current: SigningKeys) {
+  private constructor(current: SigningKeys, newKey: NewSigningKey) {
     this.#current = current
+    this.#newKey = newKey
   }
 
-  static async create(): Promise<KeyRing> {
-    return new KeyRing(await newKeys())
+  static async create(newKey: NewSigningKey = newSigningKey): Promise<KeyRing> {
+    return new KeyRing(await newKeys(newKey), newKey)
   }
 
   get current(): SigningKeys {
@@ -42,7 +47,7 @@ export class KeyRing {
 
   /** Signs with new keys from now on; without `keep`, tokens signed before can no longer be verified. */
   async rotate(keep: boolean): Promise<void> {
-    const next = await newKeys()
+    const next = await newKeys(this.#newKey)
     this.#retired = keep ? this.published : []
     this.#current = next
   }
@@ -56,7 +61,7 @@ export async function newSigningKey(): Promise<SigningKey> {
   return { kid, privateKey, publicKey, jwk: { alg: 'RS256', e, kid, kty: 'RSA', n, use: 'sig' } }
 }
 
-async function newKeys(): Promise<SigningKeys> {
-  const [id, access] = await Promise.all([newSigningKey(), newSigningKey()])
+async function newKeys(newKey: NewSigningKey): Promise<SigningKeys> {
+  const [id, access] = await Promise.all([newKey(), newKey()])
   return { id, access }
 }

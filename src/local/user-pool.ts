@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { KeyRing } from './pool-keys.ts'
+import { KeyRing, type NewSigningKey } from './pool-keys.ts'
 import type { Client, IdentityProvider, PoolSettings } from './pool-settings.ts'
 import { UserDirectory, type Profile, type User } from './user-directory.ts'
 
@@ -88,8 +88,8 @@ export class UserPool {
     this.#realNow = now
   }
 
-  static async create(settings: PoolSettings, now: () => number): Promise<UserPool> {
-    return new UserPool(settings, await KeyRing.create(), now)
+  static async create(settings: PoolSettings, now: () => number, newKey?: NewSigningKey): Promise<UserPool> {
+    return new UserPool(settings, await KeyRing.create(newKey), now)
   }
 
   get id(): string {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { Brand } from '../domain/branding.ts'
 
-const STYLE = `
+export const STYLE = `
 :root { color-scheme: light dark; --ground: #f3f5f8; --card: #fff; --text: #17202c; --soft: #5a6675; --line: #dde3ea; --accent: #1d5fd1; --on-accent: #fff }
 @media (prefers-color-scheme: dark) {
   :root { --ground: #10151c; --card: #1a212b; --text: #e9eef4; --soft: #a3b0bf; --line: #2e3947; --accent: #7fb0ff; --on-accent: #0c1626 }
@@ -9,6 +10,8 @@ const STYLE = `
 [hidden] { display: none !important }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px 16px; background: var(--ground); color: var(--text); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
 main { width: 100%; max-width: 440px; padding: 36px 32px 28px; background: var(--card); border: 1px solid var(--line); border-radius: 16px; box-shadow: 0 8px 30px rgb(15 30 55 / .07) }
+.logo { display: block; max-width: 100%; height: 40px; margin-bottom: 20px; object-fit: contain; object-position: left }
+.name { margin: 0 0 4px; color: var(--soft); font-size: .94rem; font-weight: 600 }
 .mark { display: block; width: 40px; height: 40px; margin-bottom: 20px; color: var(--accent) }
 h1 { margin: 0 0 10px; font-size: 1.45rem; line-height: 1.25; letter-spacing: -.01em }
 h2 { margin: 22px 0 4px; font-size: 1rem }
@@ -22,7 +25,7 @@ dt { color: var(--soft); font-size: .86rem }
 dd { margin: 0 0 10px; white-space: pre-wrap }
 .address { overflow-wrap: anywhere }
 .actions { display: grid; gap: 10px; margin-top: 22px }
-.button { display: block; width: 100%; padding: 11px 18px; border: 1px solid transparent; border-radius: 10px; background: var(--accent); color: var(--on-accent); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
+.button { display: block; width: 100%; padding: 11px 18px; border: 1px solid transparent; border-radius: 10px; background: var(--brand, var(--accent)); color: var(--on-brand, var(--on-accent)); font: inherit; font-weight: 600; text-align: center; text-decoration: none; cursor: pointer }
 .button:hover { filter: brightness(1.08) }
 .quiet { background: transparent; border-color: var(--line); color: var(--text) }
 a { color: var(--accent) }
@@ -32,9 +35,11 @@ footer { margin-top: 26px; padding-top: 14px; border-top: 1px solid var(--line);
 @media (max-width: 480px) { main { padding: 28px 22px 22px } }
 `
 
-const MARK = `<svg class="mark" viewBox="0 0 40 40" fill="none" stroke="currentColor" stroke-width="2.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M20 3.5 34 8.4v10.2c0 8.6-5.6 15-14 18-8.4-3-14-9.4-14-18V8.4z"/><path d="M14 27.5v-8a6 6 0 0 1 12 0v8M20 21.5v6"/></svg>`
+export const MARK = `<svg class="mark" viewBox="0 0 40 40" fill="none" stroke="currentColor" stroke-width="2.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="M20 3.5 34 8.4v10.2c0 8.6-5.6 15-14 18-8.4-3-14-9.4-14-18V8.4z"/><path d="M14 27.5v-8a6 6 0 0 1 12 0v8M20 21.5v6"/></svg>`
 
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
+const hashOf = (style: string): string => `'sha256-${createHash('sha256').update(style).digest('base64')}'`
+
+const STYLE_HASH = hashOf(STYLE)
 
 export interface PageKind {
   readonly https: boolean
@@ -42,16 +47,31 @@ export interface PageKind {
   readonly form?: boolean
   /** The page runs our one script. */
   readonly script?: boolean
+  /** The page was `branded`. */
+  readonly brand?: Brand | null
 }
 
 /** The headers of every page of ours: nothing but the one style sheet and, where asked for, the one script counts, nothing is kept, nobody frames it. */
-export function pageHeaders({ https, form = false, script = false }: PageKind): Readonly<Record<string, string>> {
+export function pageHeaders({
+  https,
+  form = false,
+  script = false,
+  brand = null,
+}: PageKind): Readonly<Record<string, string>> {
   // Browsers hold the redirects after a form to this list too, and sign-out goes on to Cognito and whoever it asks; http only where we are.
-  const forms = https ? "'self' https:" : "'self' https: http://localhost:* http://127.0.0.1:*"
+  const forms = https ? "'self' https:" : "'self' https: http://localhost:* http://*.localhost:* http://127.0.0.1:*"
   return {
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
-    'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}';${script ? " script-src 'self';" : ''} form-action ${forms}; base-uri 'none'; frame-ancestors 'none'`,
+    'content-security-policy': [
+      "default-src 'none'",
+      `style-src ${STYLE_HASH}${brand?.colours === undefined ? '' : ` ${hashOf(styleOf(brand.colours))}`}`,
+      ...(brand?.logo === undefined ? [] : [`img-src ${brand.logo.origin}`]),
+      ...(script ? ["script-src 'self'"] : []),
+      `form-action ${forms}`,
+      "base-uri 'none'",
+      "frame-ancestors 'none'",
+    ].join('; '),
     'referrer-policy': form ? 'same-origin' : 'no-referrer',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
@@ -83,6 +103,20 @@ export function layout({ title, body, reference, code, script }: PageContent): s
 </html>
 `
 }
+
+/** A page as an application has it: its logo in place of our mark, its name, and its colour on what there is to click. */
+export function branded(page: string, { name, logo, colours }: Brand): string {
+  const picture =
+    logo === undefined
+      ? MARK
+      : `<img class="logo" src="${escapeHtml(logo.href)}" alt="${name === undefined ? '' : escapeHtml(name)}">`
+  const title = name === undefined ? '' : `<p class="name">${escapeHtml(name)}</p>`
+  const style = colours === undefined ? '' : `<style>${styleOf(colours)}</style>`
+  return page.replace('</head>', () => `${style}</head>`).replace(MARK, () => picture + title)
+}
+
+const styleOf = ({ ground, text }: NonNullable<Brand['colours']>): string =>
+  `:root { --brand: ${ground}; --on-brand: ${text} }`
 
 /** Text that stands in HTML, in an attribute too. */
 export function escapeHtml(text: string): string {

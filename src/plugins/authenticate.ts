@@ -4,11 +4,13 @@ import type { BasicClients } from '../adapters/basic-clients.ts'
 import type { Bearers } from '../adapters/bearers.ts'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { Refresher, RefreshOutcome } from '../adapters/refresher.ts'
+import { clientKind } from '../domain/client-kind.ts'
 import type { Credentials } from '../domain/credentials.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import {
   freshness,
+  mayGoForRenewal,
   renewalDue,
   renewalPressing,
   survivesOutage,
@@ -106,19 +108,39 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
         await lapse(request, session, state === 'idle' ? 'idle' : 'max_age')
         return
       case 'refresh':
+        if (session.lentAt !== undefined) return outgrown(request, session)
         await follow(request, session, await refresher.renew(session))
         return
       case 'early': {
+        if (session.lentAt !== undefined) return stay(request, session)
         const renewal = refresher.renewEarly(session)
         if (renewal === null) request.identity = session.person
         else await follow(request, session, await renewal)
         return
       }
       case 'fresh':
-        await keep(request, session)
-        // Only the last use is new; a session under an old key must be written in any case.
-        request.setCookiesAreOptional = request.identity !== null && !request.sessionOnOldKey
+        await stay(request, session)
     }
+  }
+
+  /** Only the last use is new; a session under an old key must be written in any case. */
+  async function stay(request: FastifyRequest, session: Session): Promise<void> {
+    if (!request.sessionOnOldKey && !renewalDue(session, limits, now())) {
+      request.identity = session.person
+      return
+    }
+    await keep(request, session)
+    request.setCookiesAreOptional = request.identity !== null && !request.sessionOnOldKey
+  }
+
+  /**
+   * A copy whose claims are too old is renewed by the host that handed it over, by way of the sign-in. Only a page can be sent there; whatever
+   * else asks goes on for as long as it could if the user pool were away.
+   */
+  async function outgrown(request: FastifyRequest, session: Session): Promise<void> {
+    const goes = canBeSent(request) && mayGoForRenewal(session, now())
+    if (goes || !survivesOutage(session, limits, now())) await lapse(request, session, 'session_outgrown')
+    else await outlast(request, session)
   }
 
   async function keep(request: FastifyRequest, session: Session): Promise<void> {
@@ -160,9 +182,15 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
   async function lapse(request: FastifyRequest, session: Session, reason: string): Promise<void> {
     await app.lapseSession(request, session)
     request.outcome.reason = reason
-    metrics.count('sessions_ended_total', { reason })
+    if (session.lentAt === undefined) metrics.count('sessions_ended_total', { reason })
   }
   ready()
+}
+
+/** Whether a redirect to sign in can be followed, and comes back to the same. */
+function canBeSent({ route, access, method, raw }: FastifyRequest): boolean {
+  if (route === null || access === 'optional' || route.onUnauthenticated === '401') return false
+  return method === 'GET' && clientKind(raw.headers) === 'page'
 }
 
 /** Ends of a session that its person could not see coming; all others are a matter of time. */

@@ -21,21 +21,11 @@ declare module 'fastify' {
 export interface AuthorizeOptions {
   readonly metrics: Metrics
   readonly routes: readonly RouteSettings[]
-  readonly publicOrigin: string
-  /** The pool of the gateway's own endpoints. */
-  readonly defaultPool: string
   readonly now: () => number
 }
 
-const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
-  const { metrics, routes, publicOrigin, defaultPool, now } = options
-  const permits = new Map(
-    routes.map(({ name }) => [name, metrics.counter('decisions_total', { route: name, result: 'permit', reason: '' })]),
-  )
-  for (const { name, reportOnlyUntil } of routes)
-    // There from the start, at 0: of a counter that appears with its first event, no rate ever shows that event.
-    if (reportOnlyUntil !== null)
-      for (const reason of LACKED) metrics.counter('would_deny_total', { route: name, reason })
+const hook: FastifyPluginCallback<AuthorizeOptions> = (app, { metrics, routes, now }, ready) => {
+  const permits = permitCounters(metrics, routes)
   app.decorateRequest('permit', null)
   app.decorateRequest('missing')
   app.decorateRequest('signedInWithinSeconds', null)
@@ -55,7 +45,7 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
   })
 
   function authorize(request: FastifyRequest): void {
-    const { overridden, routeLabel } = request
+    const { route, overridden, routeLabel } = request
     if (isFromElsewhere(request)) {
       metrics.count('decisions_total', { route: routeLabel, result: 'deny', reason: 'cross_origin' })
       throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
@@ -63,12 +53,12 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
     const circumstances = { address: request.peer.address, now: now() }
     if (overridden !== null) for (const other of overridden) permitBy(other, request, circumstances)
     request.permit = permitBy(ruleOf(request), request, circumstances)
-    permits.get(routeLabel)?.inc()
+    if (route !== null) permits.get(route.name)?.inc()
   }
 
   /** An own endpoint has no route, and a preflight not the rule of its route. */
-  function ruleOf({ route, access, isPreflight }: FastifyRequest): Rule {
-    return route === null || isPreflight ? { access, pool: route?.pool ?? defaultPool } : route
+  function ruleOf({ route, access, isPreflight, site }: FastifyRequest): Rule {
+    return route === null || isPreflight ? { access, pool: route?.pool ?? site.pool } : route
   }
 
   function permitBy(rule: Rule, request: FastifyRequest, circumstances: Circumstances): Permit {
@@ -99,14 +89,25 @@ const hook: FastifyPluginCallback<AuthorizeOptions> = (app, options, ready) => {
     }
   }
 
-  function isFromElsewhere({ route, raw, method, identity, bearer, isPreflight, overridden }: FastifyRequest): boolean {
+  function isFromElsewhere(request: FastifyRequest): boolean {
+    const { route, raw, method, identity, bearer, isPreflight, overridden, site } = request
     if (route === null) return false
     const isOverridden = overridden !== null && overridden.length > 0
     const credentials = bearer === null ? null : bearer.kind
     const sent = { method, headers: raw.headers, isPreflight, isOverridden, isKnown: identity !== null, credentials }
-    return isForeign(sent, route, publicOrigin)
+    return isForeign(sent, route, site.origin)
   }
   ready()
+}
+
+/** Of each route. What routes only report is there from the start, too: of a counter that appears with its first event, no rate ever shows that event. */
+function permitCounters(metrics: Metrics, routes: AuthorizeOptions['routes']): ReadonlyMap<string, { inc(): void }> {
+  for (const { name, reportOnlyUntil } of routes)
+    if (reportOnlyUntil !== null)
+      for (const reason of LACKED) metrics.counter('would_deny_total', { route: name, reason })
+  return new Map(
+    routes.map(({ name }) => [name, metrics.counter('decisions_total', { route: name, result: 'permit', reason: '' })]),
+  )
 }
 
 export const authorize = fp(hook, { name: 'authorize', fastify: '5.x', dependencies: ['peer', 'authenticate'] })

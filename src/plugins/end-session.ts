@@ -9,34 +9,37 @@ import type { TokenRevoker } from '../adapters/token-revoker.ts'
 import { isOwnCookie } from '../domain/cookie-header.ts'
 import { expiredCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
+import type { Site } from '../domain/site.ts'
 import { deletionOf, nameAndValue, placeKey } from '../domain/set-cookie.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** A person signs out: nothing of the session is good for anything any more, here, at Cognito and in the browser. */
     endSession(request: FastifyRequest, session: Session | null): Promise<void>
+    /** Another session took the place of this one in the browser: nothing of it survives. */
+    endReplaced(request: FastifyRequest, before: Session | null): Promise<void>
+    /** The refresh token of a session that was ended on a host which had none is revoked too. */
+    revokeLeftover(request: FastifyRequest): Promise<void>
     /** Cognito's sign-out, which ends its own session and comes back to the last page. */
-    signOutUrl(): Promise<string>
+    signOutUrl(site: Site): Promise<string>
     /** The gateway's own, for whoever was signed out somewhere else. */
     readonly signOutPath: string
   }
 }
 
 export interface EndSessionOptions {
-  readonly cognito: CognitoClient
+  /** By the pool's name. */
+  readonly pools: ReadonlyMap<string, { readonly cognito: CognitoClient }>
   readonly store: SessionStore
   readonly tokenRevoker: TokenRevoker
   readonly cookieBindings: CookieBindings
   readonly metrics: Metrics
   readonly log: Logger
-  readonly publicUrl: string
   readonly ownPrefix: string
 }
 
 const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => {
-  const { cognito, store, tokenRevoker, cookieBindings, metrics, log, publicUrl, ownPrefix } = options
-  /** Registered at Cognito. */
-  const signedOutUrl = `${publicUrl}${ownPrefix}/signed_out`
+  const { pools, store, tokenRevoker, cookieBindings, metrics, log, ownPrefix } = options
 
   /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
   async function end(session: Session, requestId: string): Promise<void> {
@@ -52,7 +55,25 @@ const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => 
     app.dropSession(request)
     dropCookies(request, cookieBindings)
   })
-  app.decorate('signOutUrl', async () => cognito.signOutUrl(signedOutUrl).catch(() => signedOutUrl))
+  app.decorate('endReplaced', async ({ signedInSession: session, id }, before) => {
+    if (before === null || before.id === session?.id) return
+    await store.end(before)
+    metrics.count('sessions_ended_total', { reason: 'replaced' })
+    void tokenRevoker.revoke(before, id)
+  })
+  app.decorate('revokeLeftover', async ({ leftoverToken: refreshToken, site: { pool }, id }) => {
+    if (refreshToken !== undefined) await tokenRevoker.revokeToken({ pool, refreshToken }, id)
+  })
+  app.decorate('signOutUrl', async ({ pool, callbackOrigin }) => {
+    /** Registered at Cognito. */
+    const signedOutUrl = `${callbackOrigin}${ownPrefix}/signed_out`
+    return (
+      pools
+        .get(pool)
+        ?.cognito.signOutUrl(signedOutUrl)
+        .catch(() => signedOutUrl) ?? signedOutUrl
+    )
+  })
   app.decorate('signOutPath', `${ownPrefix}/sign_out`)
   ready()
 }

@@ -13,7 +13,6 @@ import { errorPage } from '../pages/error-page.ts'
 import { forbiddenPage, type MissingKind } from '../pages/forbidden-page.ts'
 import { framePage } from '../pages/frame-page.ts'
 import { keptFormPage } from '../pages/kept-form-page.ts'
-import { pageHeaders } from '../pages/layout.ts'
 import { onwardPage } from '../pages/onward-page.ts'
 import { sessionRefusedPage } from '../pages/session-refused-page.ts'
 import { signInRequiredPage } from '../pages/sign-in-required-page.ts'
@@ -44,7 +43,6 @@ export interface ErrorHandlerOptions {
 const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready) => {
   const { log, self, csrf, signInEndpoint, signOutEndpoint, script, statusFor = (status) => status } = options
   const methodsAt = ownMethods(app)
-  const https = self.publicUrl.startsWith('https:')
   app.decorateRequest('returnTo', null)
   app.decorateRequest('leadsBy', 'redirect')
 
@@ -79,30 +77,30 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const kind = request.bearer !== null ? 'program' : kindFor(request)
     if (code === 'GW_SIGN_IN_REQUIRED') return signInRequired(request, reply, kind)
     if (kind === 'program') return reply.send({ code, message: catalogue[code].says, requestId: request.id })
-    return page(reply, pageFor(request, code))
+    return reply.sendPage(pageFor(request, code))
   }
 
   async function signInRequired(request: FastifyRequest, reply: FastifyReply, kind: ClientKind): Promise<FastifyReply> {
     const { route, id: reference } = request
     const reading = request.method === 'GET' || request.method === 'HEAD'
-    const href = signInHref(placeOf(request, kind)) + againIn(request)
-    if (kind === 'frame') return page(reply, framePage({ href }))
+    const href = signInHref(placeOf(request, kind), route) + againIn(request)
+    if (kind === 'frame') return reply.sendPage(framePage({ href }))
     const leads = kind === 'page' && reading && route !== null && route.onUnauthenticated !== '401'
-    if (leads && request.leadsBy === 'header') reply.header('x-gateway-sign-in', self.publicUrl + href)
+    if (leads && request.leadsBy === 'header') reply.header('x-gateway-sign-in', request.site.origin + href)
     if (kind === 'page' && reading && request.sessionRefused)
-      return page(reply, sessionRefusedPage({ reference, href }))
-    if (leads && route.signInBy === 'page') return page(reply, onwardPage({ reference, href, script }))
+      return reply.sendPage(sessionRefusedPage({ reference, href }))
+    if (leads && route.signInBy === 'page') return reply.sendPage(onwardPage({ reference, href, script }))
     // Some proxies complete a relative address with that of the gateway.
     if (leads && request.leadsBy === 'absoluteRedirect')
-      return reply.removeHeader('www-authenticate').redirect(self.publicUrl + href, 302)
+      return reply.removeHeader('www-authenticate').redirect(request.site.origin + href, 302)
     if (leads && request.leadsBy === 'redirect') return reply.removeHeader('www-authenticate').redirect(href, 302)
-    if (kind === 'page' && reading) return page(reply, signInRequiredPage({ reference, href, nothingSent: false }))
-    if (kind === 'page') return page(reply, await formPage(request, href))
+    if (kind === 'page' && reading) return reply.sendPage(signInRequiredPage({ reference, href, nothingSent: false }))
+    if (kind === 'page') return reply.sendPage(await formPage(request, href))
     return reply.send({
       code: 'GW_SIGN_IN_REQUIRED',
       message: catalogue.GW_SIGN_IN_REQUIRED.says,
       requestId: request.id,
-      signIn: self.publicUrl + href,
+      signIn: request.site.origin + href,
     })
   }
 
@@ -112,7 +110,7 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const fate = await app.keepForm(request)
     if (fate.kind === 'lost')
       return signInRequiredPage({ reference, href: plainHref, nothingSent: true, why: fate.why })
-    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self)) + againIn(request)
+    const href = signInHref(parseReturnTo(self.ownPrefix + RESUME, self), request.route) + againIn(request)
     return keptFormPage({ reference, sealed: fate.sealed, href, plainHref, script })
   }
 
@@ -135,13 +133,13 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const retry = request.method === 'GET' && request.route !== null ? { retry: here } : {}
     const { attempt } = request.outcome
     const diagnose = `${self.ownPrefix}/diagnose${attempt === null ? '' : `?attempt=${attempt}`}`
-    return errorPage({ code, reference, signInAgain: signInHref(request.returnTo ?? here), diagnose, ...retry })
-  }
-
-  function page(reply: FastifyReply, html: string): FastifyReply {
-    return reply
-      .headers(pageHeaders({ https, form: html.includes('<form '), script: html.includes('<script ') }))
-      .send(html)
+    return errorPage({
+      code,
+      reference,
+      signInAgain: signInHref(request.returnTo ?? here, request.route),
+      diagnose,
+      ...retry,
+    })
   }
 
   function kindFor(request: FastifyRequest): ClientKind {
@@ -155,11 +153,14 @@ const handler: FastifyPluginCallback<ErrorHandlerOptions> = (app, options, ready
     const { target } = request
     const reading = request.method === 'GET' || request.method === 'HEAD'
     if (kind !== 'program' && reading && target !== null) return parseReturnTo(target.rawPath + target.query, self)
-    return parseReturnTo(request.raw.headers.referer, self)
+    return parseReturnTo(request.raw.headers.referer, self, request.site.origin)
   }
 
-  function signInHref(returnTo: SafePath): string {
-    return `${signInEndpoint}?rd=${encodeURIComponent(returnTo)}`
+  function signInHref(returnTo: SafePath, route: FastifyRequest['route']): string {
+    const provider = route?.identityProvider
+    const rd = `rd=${encodeURIComponent(returnTo)}`
+    if (provider === undefined) return `${signInEndpoint}?${rd}`
+    return `${self.ownPrefix}/start?idp=${encodeURIComponent(provider)}&${rd}`
   }
 
   function logFault(request: FastifyRequest, error: GatewayError): void {
@@ -270,4 +271,8 @@ export function causeOf({ code, cause }: GatewayError): string | undefined {
   return [name, ...frames.slice(0, 6).map((line) => line.trim())].join(' < ')
 }
 
-export const errorHandler = fp(handler, { name: 'error-handler', fastify: '5.x', dependencies: ['keep-form'] })
+export const errorHandler = fp(handler, {
+  name: 'error-handler',
+  fastify: '5.x',
+  dependencies: ['keep-form', 'send-page'],
+})

@@ -5,7 +5,6 @@ import type { KeptForms } from '../adapters/kept-forms.ts'
 import { isSameOrigin } from '../domain/client-kind.ts'
 import { MAX_KEPT_BODY_BYTES, parseFormBody } from '../domain/kept-form.ts'
 import { parseReturnTo, type ReturnToSelf } from '../domain/return-to.ts'
-import { parseHost } from '../domain/route-table.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -31,15 +30,13 @@ const BODY_PATIENCE_MS = 10_000
 const LOST: FormFate = { kind: 'lost', why: 'unknown' }
 
 const plugin: FastifyPluginCallback<KeepFormOptions> = (app, { forms, self, log, now }, ready) => {
-  const { origin, hostname } = new URL(self.publicUrl)
-
   app.decorate('keepForm', async (request) => {
-    const { route, lapsedSession, signedInSession, target } = request
+    const { route, lapsedSession, signedInSession, target, site } = request
     const { headers } = request.raw
     // Whoever else posts here gets nothing that could be used, and nobody reads what they send.
     const person = (request.signedInWithinSeconds === null ? lapsedSession : signedInSession)?.person
     if (request.method !== 'POST' || route === null || target === null || person?.pool !== route.pool) return LOST
-    if (!isSameOrigin(headers, origin) || parseHost(headers.host) !== hostname) return LOST
+    if (!isSameOrigin(headers, site.origin)) return LOST
     const type = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
     if (type === 'multipart/form-data') return { kind: 'lost', why: 'files' }
     const wanted = target.rawPath + target.query
@@ -51,7 +48,7 @@ const plugin: FastifyPluginCallback<KeepFormOptions> = (app, { forms, self, log,
     if (body === null || parseFormBody(body.text) === null) return LOST
     log.info({ event: 'form_kept', requestId: request.id, bytes: body.text.length }, 'a form was kept')
     const { pool, subject } = person
-    const form = { pool, subject, host: hostname, method: 'POST', path, body: body.text, keptAt: now() } as const
+    const form = { pool, subject, host: site.host, method: 'POST', path, body: body.text, keptAt: now() } as const
     return { kind: 'kept', sealed: forms.write(form) }
   })
   ready()

@@ -16,6 +16,7 @@ import {
 import { isOwnPath } from '../domain/path-readings.ts'
 import { foldPath, parseTarget, type AcceptedTarget, type Target } from '../domain/request-target.ts'
 import { parseHost, type RouteTable } from '../domain/route-table.ts'
+import type { Site, Sites } from '../domain/site.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -31,6 +32,9 @@ declare module 'fastify' {
     target: AcceptedTarget | null
     /** How many gateways it came through before this one. */
     hops: number
+    /** The host that was asked; that of publicUrl until that is known, and where it is none of ours. */
+    readonly site: Site
+    knownSite: Site | null
     /** For metrics and log: `application/route`, `gateway` for own endpoints, `none` where nothing was found. */
     readonly routeLabel: string
   }
@@ -79,8 +83,7 @@ export interface LocateOptions {
   readonly table: RouteTable<RouteSettings>
   readonly metrics: Metrics
   readonly ownPrefix: string
-  /** Hosts on which the gateway's own endpoints answer. */
-  readonly servedHosts: ReadonlySet<string>
+  readonly sites: Sites
 }
 
 // Node drops headers beyond a count of its own without a word; refusing a bit earlier keeps every header that was sent in sight.
@@ -99,7 +102,7 @@ function singleBit(name: string): number {
   return bit
 }
 
-const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, servedHosts }, ready) => {
+const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, sites }, ready) => {
   const served = { table, ownPrefix: foldPath(ownPrefix) }
   app.decorateRequest('route', null)
   app.decorateRequest('overridden', null)
@@ -107,6 +110,12 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
   app.decorateRequest('isPreflight', false)
   app.decorateRequest('target', null)
   app.decorateRequest('hops', 0)
+  app.decorateRequest('knownSite', null)
+  app.decorateRequest('site', {
+    getter() {
+      return this.knownSite ?? sites.main
+    },
+  })
   app.decorateRequest('routeLabel', {
     getter() {
       if (this.route !== null) return this.route.name
@@ -129,6 +138,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
     const target = request.raw.gatewayTarget
     if (target === undefined) throw new GatewayError('GW_INTERNAL', { detail: 'the target was not parsed' })
     const host = parseHost(request.raw.headers.host)
+    request.knownSite = host === null ? null : (sites.byHost.get(host) ?? null)
     const asked = { host, method: request.method, target }
     if (!target.ok) {
       // What has more than one reading is refused as that, whatever its headers are.
@@ -155,7 +165,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
       return
     }
     if (host === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'host_malformed' })
-    if (!servedHosts.has(host)) throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
+    if (request.knownSite === null) throw new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' })
     request.access = config.access ?? 'public'
   }
 

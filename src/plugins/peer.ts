@@ -35,33 +35,33 @@ export interface PeerOptions {
 const NOBODY: ConnectedPeer = { address: '', believed: new Set() }
 
 const hook: FastifyPluginCallback<PeerOptions> = (app, { trustedProxies, metrics, publicUrl, servedHosts }, ready) => {
-  const { protocol, host, port } = new URL(publicUrl)
+  const { protocol, port } = new URL(publicUrl)
   const proto = protocol.slice(0, -1)
   const publicPort = port === '' ? defaultPort(proto) : port
 
-  // What holds for every request of a connection whose peer is believed nothing.
+  // What holds for every request of a connection whose peer is believed nothing, but for the host.
   const direct = new WeakMap<ConnectedPeer, Peer>()
 
   app.decorateRequest('knownPeer', null)
   app.decorateRequest('peer', {
     // Asked for by the forwarder and the log, not by a hook: a request that nobody asks about costs nothing.
     getter() {
-      return (this.knownPeer ??= peerOf(this.raw))
+      return (this.knownPeer ??= peerOf(this.raw, this.site.authority))
     },
   })
 
-  function peerOf(raw: IncomingMessage): Peer {
+  function peerOf(raw: IncomingMessage, host: string): Peer {
     const connected = (raw.overHttp2 ?? raw.socket).peer ?? NOBODY
-    if (connected.believed.size > 0) return believedPeer(raw, connected)
+    if (connected.believed.size > 0) return believedPeer(raw, connected, host)
     const known = direct.get(connected)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.host === host ? known : { ...known, host }
     const { address } = connected
     const peer = { address, forwardedFor: address, proto, host, port: publicPort }
     direct.set(connected, peer)
     return peer
   }
 
-  function believedPeer(raw: IncomingMessage, { address, believed }: ConnectedPeer): Peer {
+  function believedPeer(raw: IncomingMessage, { address, believed }: ConnectedPeer, host: string): Peer {
     const told = <T>(name: ForwardedName, read: (value: string) => T | null): T | undefined => {
       if (!believed.has(name)) return undefined
       const values = valuesOf(raw, `x-forwarded-${name}`)

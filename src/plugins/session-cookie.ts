@@ -2,7 +2,7 @@ import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { LoginBook } from '../adapters/login-book.ts'
 import type { Metrics } from '../adapters/metrics.ts'
-import type { ReadSession, SessionStore, StoredSession } from '../adapters/session-store.ts'
+import type { HostStores, ReadSession, StoredSession } from '../adapters/session-store.ts'
 import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
 
@@ -12,6 +12,8 @@ declare module 'fastify' {
     signedInSession: Session | null
     /** The session that the cookie held once: its time is over, or Cognito renews it no more. Proves nothing; pages may know whose it was. */
     lapsedSession: Session | null
+    /** The refresh token that the cookie of a session holds which was ended on another host. */
+    leftoverToken: string | undefined
     /** It was sealed with a key that is on its way out. */
     sessionOnOldKey: boolean
     /** `Set-Cookie` values for the answer, by cookie name. Whoever writes the answer's headers writes these; null while there are none. */
@@ -30,6 +32,8 @@ declare module 'fastify' {
     keepSession(request: FastifyRequest, session: Session): Promise<boolean>
     /** The same for a session that has just begun. */
     beginSession(request: FastifyRequest, session: Session): Promise<boolean>
+    /** The browser holds this session, which was handed over from another host, as the text that came with it. */
+    adoptSession(request: FastifyRequest, session: Session, text: string): void
     /** The browser is told to forget the session; ending it in the store is the caller's affair. */
     dropSession(request: FastifyRequest): void
     /** Ends a session whose time is over. The browser keeps the cookie: nothing but `lapsedSession` comes of it from now on. */
@@ -38,7 +42,7 @@ declare module 'fastify' {
 }
 
 export interface SessionCookieOptions {
-  readonly store: SessionStore
+  readonly stores: HostStores
   readonly metrics: Metrics
   readonly now: () => number
   readonly maxAgeSeconds: number
@@ -55,9 +59,10 @@ const LAPSED_SECONDS = 86_400
 export const MAX_SESSION_TEXT_BYTES = 2 * CHUNK_BYTES
 
 const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) => {
-  const { store, metrics, now, maxAgeSeconds, book } = options
+  const { stores, metrics, now, maxAgeSeconds, book } = options
   app.decorateRequest('signedInSession', null)
   app.decorateRequest('lapsedSession', null)
+  app.decorateRequest('leftoverToken', undefined)
   app.decorateRequest('sessionOnOldKey', false)
   app.decorateRequest('setCookiesAreOptional', false)
   app.decorateRequest('cookiesToSet', null)
@@ -77,7 +82,7 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
       done()
       return
     }
-    const stored = found.text === null ? null : store.read(found.text)
+    const stored = found.text === null ? null : storeOf(request).read(found.text)
     if (stored !== null && stored !== 'foreign' && !(stored instanceof Promise)) {
       admit(request, stored)
       done()
@@ -85,6 +90,8 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
     }
     look(request, found.text, stored).then(() => done(), done)
   })
+
+  const storeOf = ({ site }: FastifyRequest) => stores.at(site.host)
 
   /** What is no session may have been one; a browser that holds anything else is told to forget it. */
   async function look(
@@ -102,12 +109,17 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
       admit(request, stored)
       return
     }
+    const store = storeOf(request)
     request.lapsedSession = text === null ? null : await store.lastKnown(text)
     request.outcome.reason = request.lapsedSession === null ? 'session_invalid' : 'session_lapsed'
-    if (request.lapsedSession === null) drop(request)
+    if (request.lapsedSession !== null) return
+    if (text !== null) request.leftoverToken = store.leftover(text)
+    drop(request)
   }
 
   function admit(request: FastifyRequest, stored: StoredSession): void {
+    // The host may have served people of another pool when it was set.
+    if (stored.session.person.pool !== request.site.pool) return
     request.signedInSession = stored.session
     if (book.awaited > 0) book.cookieSeen(stored.session.id)
     request.sessionOnOldKey = stored.oldKey
@@ -122,6 +134,11 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
 
   async function hold(request: FastifyRequest, session: Session, text: string | null): Promise<boolean> {
     if (text === null) return false
+    adopt(request, session, text)
+    return true
+  }
+
+  function adopt(request: FastifyRequest, session: Session, text: string): void {
     const maxAge = Math.max(0, Math.floor((rememberedUntil(session) - now()) / 1000))
     const set = (name: string, value: string): void => {
       request.setCookies.set(name, ownCookie(name, value, maxAge))
@@ -132,19 +149,22 @@ const hook: FastifyPluginCallback<SessionCookieOptions> = (app, options, ready) 
     else if (hasCookie(request, SECOND_COOKIE)) request.setCookies.set(SECOND_COOKIE, expiredCookie(SECOND_COOKIE))
     metrics.observe('session_cookie_bytes', text.length, {})
     request.signedInSession = session
-    return true
   }
 
   async function lapse(request: FastifyRequest, session: Session): Promise<void> {
-    await store.lapse(session)
+    // One copy of several that grew old says nothing about the session: it is the other host's to end.
+    if (session.lentAt === undefined) await storeOf(request).lapse(session)
     request.signedInSession = null
     request.lapsedSession = session
   }
 
   const rememberedUntil = ({ startedAt }: Session): number => startedAt + (maxAgeSeconds + LAPSED_SECONDS) * 1000
 
-  app.decorate('keepSession', async (request, session) => hold(request, session, await store.write(session)))
-  app.decorate('beginSession', async (request, session) => hold(request, session, await store.create(session)))
+  app.decorate('keepSession', async (request, session) => hold(request, session, await storeOf(request).write(session)))
+  app.decorate('beginSession', async (request, session) =>
+    hold(request, session, await storeOf(request).create(session)),
+  )
+  app.decorate('adoptSession', adopt)
   app.decorate('lapseSession', lapse)
   app.decorate('dropSession', drop)
 
@@ -216,4 +236,4 @@ function hasCookie(request: FastifyRequest, name: string): boolean {
   return request.raw.headers.cookie?.includes(`${name}=`) === true
 }
 
-export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['bearer'] })
+export const sessionCookie = fp(hook, { name: 'session-cookie', fastify: '5.x', dependencies: ['bearer', 'locate'] })

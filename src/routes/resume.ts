@@ -7,8 +7,6 @@ import { GatewayError } from '../domain/errors.ts'
 import type { Person } from '../domain/identity.ts'
 import { claimOf, MAX_KEPT_BODY_BYTES, parseFormBody } from '../domain/kept-form.ts'
 import { RESUME, type ReturnToSelf } from '../domain/return-to.ts'
-import { parseHost } from '../domain/route-table.ts'
-import { pageHeaders } from '../pages/layout.ts'
 import { refusedFormPage, resumePage, sendFormPage } from '../pages/resume-pages.ts'
 import { SCRIPT } from '../pages/script.ts'
 
@@ -28,8 +26,6 @@ const MAX_SEALED_BYTES = 2 * MAX_KEPT_BODY_BYTES
 /** A form that was kept when its session was over: opened for the same person only, shown, and sent by a click of theirs. */
 export const resume: FastifyPluginAsync<ResumeOptions> = async (app, { forms, csrf, self, script, log, now }) => {
   const action = self.ownPrefix + RESUME
-  const { origin, protocol } = new URL(self.publicUrl)
-  const headers = pageHeaders({ https: protocol === 'https:', form: true, script: true })
   const signedIn = { config: { access: 'signedIn' } } as const
 
   app.get(script.split('?', 1)[0] ?? script, { config: { access: 'public' } }, async (request, reply) =>
@@ -46,25 +42,24 @@ export const resume: FastifyPluginAsync<ResumeOptions> = async (app, { forms, cs
 
   app.get(action, signedIn, async (request, reply) => {
     const { session } = signedInPerson(request)
-    return reply.headers(headers).send(resumePage({ action, csrfToken: csrf.tokenFor(session.id), script }))
+    return reply.sendPage(resumePage({ action, csrfToken: csrf.tokenFor(session.id), script }))
   })
 
   app.post(action, { ...signedIn, bodyLimit: MAX_SEALED_BYTES }, async (request, reply) => {
     const { session, person } = signedInPerson(request)
-    if (!isSameOrigin(request.raw.headers, origin))
+    if (!isSameOrigin(request.raw.headers, request.site.origin))
       throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
     if (!csrf.isValid(session.id, fieldOf(request, 'csrf'))) throw new GatewayError('GW_CSRF', { reason: 'csrf' })
     const form = forms.read(fieldOf(request, 'sealed'))
-    const host = parseHost(request.raw.headers.host)
-    const claim = form === null ? 'someone-else' : claimOf(form, { ...person, host }, now())
+    const claim = form === null ? 'someone-else' : claimOf(form, { ...person, host: request.site.host }, now())
     const fields = form === null || claim !== 'theirs' ? null : parseFormBody(form.body)
     if (form === null || fields === null) {
       const why = claim === 'expired' ? claim : 'someone-else'
       log.info({ event: 'form_refused', requestId: request.id, reason: why }, 'a kept form was not shown')
-      return reply.headers(headers).send(refusedFormPage({ why, reference: request.id, script }))
+      return reply.sendPage(refusedFormPage({ why, reference: request.id, script }))
     }
     const who = person.email ?? person.preferredUsername ?? person.username
-    return reply.headers(headers).send(sendFormPage({ who, path: form.path, form: fields, script }))
+    return reply.sendPage(sendFormPage({ who, path: form.path, form: fields, script }))
   })
 }
 

@@ -10,7 +10,6 @@ import { parseReturnTo, type ReturnToSelf } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
 import { confirmSignOutPage } from '../pages/confirm-sign-out-page.ts'
 import { leavingHeaders, leavingPage } from '../pages/leaving-page.ts'
-import { pageHeaders } from '../pages/layout.ts'
 import { signedOutPage } from '../pages/signed-out-page.ts'
 
 export interface SignOutOptions {
@@ -25,14 +24,13 @@ export interface SignOutOptions {
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
   const { csrf, revocations, log, now, self, ownPrefix } = options
-  const https = self.publicUrl.startsWith('https:')
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
-    if (session === null && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)) return goOn(request, reply)
-    return reply.headers(pageHeaders({ https, form: true })).send(
+    if (session === null && isUnderWay(request)) return goOn(request, reply)
+    return reply.sendPage(
       confirmSignOutPage({
         who: session === null ? undefined : (session.person.email ?? session.person.username),
         action: `${ownPrefix}/sign_out`,
@@ -53,32 +51,38 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     }
     await app.endSession(request, session)
     reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
-    if (form['switch'] !== '1') return reply.redirect(await app.signOutUrl(), 303)
+    if (form['switch'] !== '1') return reply.redirect(await nextUrl(request), 303)
     request.setCookies.set(SWITCH_COOKIE, switchCookie())
-    return reply.redirect(`${ownPrefix}/start?leave=1&rd=${encodeURIComponent(parseReturnTo(form['rd'], self))}`, 303)
+    const rd = parseReturnTo(form['rd'], self, request.site.origin)
+    return reply.redirect(`${ownPrefix}/start?leave=1&rd=${encodeURIComponent(rd)}`, 303)
   })
 
   app.get(`${ownPrefix}/signed_out`, same, async (_request, reply) =>
-    reply.headers(pageHeaders({ https })).send(signedOutPage({ signInHref: `${ownPrefix}/start` })),
+    reply.sendPage(signedOutPage({ signInHref: `${ownPrefix}/start` })),
   )
 
-  /** The application has signed out, and we with it: Cognito's own session is left. */
+  /** Cognito's sign-out; from any other host by way of the one where people sign in, whose cookie is worth nothing now either. */
+  async function nextUrl({ site }: FastifyRequest): Promise<string> {
+    return site.signsIn ? app.signOutUrl(site) : `${site.signInOrigin}${ownPrefix}/sign_out?leave=1`
+  }
+
+  /** The application has signed out, or another host, and we with it: Cognito's own session is left. */
   async function goOn(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const href = `${ownPrefix}/sign_out?leave=1`
-    if (!new URLSearchParams(request.target?.query ?? '').has('leave'))
-      return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
+    if (!isLeaving(request)) return reply.headers(leavingHeaders(href)).sendPage(leavingPage({ href }))
+    await app.revokeLeftover(request)
     request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
     return reply
       .header(...FORGET_PAGES)
       .header('cache-control', 'no-store')
-      .redirect(await app.signOutUrl(), 303)
+      .redirect(await nextUrl(request), 303)
   }
 
   function requireOwnForm(request: FastifyRequest, session: Session, form: Fields): void {
     const foreign = isCrossOrigin(request.raw.headers, {
       method: 'POST',
       upgrade: false,
-      allowed: [new URL(self.publicUrl).origin],
+      allowed: [request.site.origin],
     })
     if (foreign) throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
     if (!csrf.isValid(session.id, form['csrf'] ?? '')) throw new GatewayError('GW_CSRF', { reason: 'csrf' })
@@ -92,6 +96,15 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
       'signed out on all devices',
     )
   }
+}
+
+function isLeaving({ target }: FastifyRequest): boolean {
+  return new URLSearchParams(target?.query ?? '').has('leave')
+}
+
+/** Whoever has no session here loses nothing by it but Cognito's own, and anybody can link to the end of that. */
+function isUnderWay(request: FastifyRequest): boolean {
+  return isLeaving(request) || hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)
 }
 
 type Fields = Readonly<Record<string, string | undefined>>

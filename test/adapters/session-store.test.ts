@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes, randomInt, sign } from 'node:crypto'
 import t from 'tap'
 import { createCookieStore } from '../../src/adapters/cookie-session-store.ts'
+import { createSealedHandleStore } from '../../src/adapters/sealed-handle-store.ts'
 import { createSeal } from '../../src/adapters/seal.ts'
 import type { SessionStore, StoredSession } from '../../src/adapters/session-store.ts'
 import type { Session } from '../../src/domain/session.ts'
@@ -9,6 +10,7 @@ import { connectRedis, noRedis, startRedis } from '../helpers/redis.ts'
 import { ownRevocations } from '../helpers/revocations.ts'
 import { newSession } from '../helpers/sessions.ts'
 import { redisStoreOver } from '../helpers/redis-store.ts'
+import { until } from '../helpers/until.ts'
 
 interface Replica {
   readonly keys?: readonly Buffer[]
@@ -26,6 +28,12 @@ interface Kind {
 const clock = createClock()
 const theKey = randomBytes(32)
 
+async function redisStores() {
+  const server = await startRedis(t)
+  return ({ keys = [theKey], context = 'app' }: Replica = {}): SessionStore =>
+    redisStoreOver(connectRedis(t, server.url), { clock, keys, context })
+}
+
 const kinds: readonly Kind[] = [
   {
     name: 'cookie',
@@ -39,13 +47,16 @@ const kinds: readonly Kind[] = [
           maxTextBytes: 7_900,
         }),
   },
+  { name: 'redis', skip: noRedis ?? false, start: redisStores },
   {
-    name: 'redis',
+    name: 'redis, on a host that gets its sessions handed over',
     skip: noRedis ?? false,
     async start() {
-      const server = await startRedis(t)
-      return ({ keys = [theKey], context = 'app' } = {}) =>
-        redisStoreOver(connectRedis(t, server.url), { clock, keys, context })
+      const storeOf = await redisStores()
+      return (replica = {}) => {
+        const { keys = [theKey], context = 'app' } = replica
+        return createSealedHandleStore(storeOf(replica), createSeal(keys, 'session', `${context} wiki.example.com`))
+      }
     },
   },
 ]
@@ -241,14 +252,14 @@ t.test('tokens that a route passes on come back letter by letter, and what they 
 })
 
 async function waitFor(store: SessionStore): Promise<void> {
-  for (;;) {
+  await until(async () => {
     try {
       await store.check()
-      return
+      return true
     } catch {
-      await new Promise((resolve) => setImmediate(resolve))
+      return false
     }
-  }
+  })
 }
 
 async function begun(store: SessionStore, one: Session): Promise<string> {
@@ -266,3 +277,17 @@ async function inTurns<In, Out>(all: readonly In[], each: (one: In) => Promise<O
   for (let at = 0; at < all.length; at += 200) found.push(...(await Promise.all(all.slice(at, at + 200).map(each))))
   return found
 }
+
+t.test('a session in cookies is lent without its refresh token, and is the same session', async (t) => {
+  const store = createCookieStore({
+    seal: createSeal([theKey], 'session', 'app wiki.example.com'),
+    revocations: ownRevocations(clock.now),
+    maxTextBytes: 7_900,
+  })
+  const session = newSession(clock)
+  const lent = store.read(store.lend(session, clock.now()) ?? '')
+  if (lent === null || lent === 'foreign') throw new Error('what was lent is no session')
+  t.match(lent.session, { id: session.id, refreshToken: undefined, lentAt: clock.now() })
+  await store.end(session)
+  t.equal(store.lend(session, clock.now()), null)
+})

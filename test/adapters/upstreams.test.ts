@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import t from 'tap'
 import { createUpstreams, type UpstreamEvent, type UpstreamsOptions } from '../../src/adapters/upstreams.ts'
 import { createClock } from '../helpers/clock.ts'
+import { until } from '../helpers/until.ts'
 import { ask, enter, exchange, upstreamTarget, visitor } from '../helpers/upstream-visitor.ts'
 
 interface Teardown {
@@ -68,10 +69,6 @@ function upstreamsFor(t: Teardown, options: UpstreamsOptions = {}) {
   const upstreams = createUpstreams(options)
   t.teardown(async () => upstreams.destroy())
   return upstreams
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** A port of this machine at which nobody listens. */

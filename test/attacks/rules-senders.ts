@@ -1,5 +1,5 @@
 import { unverifiedClaims } from '../../src/adapters/token-verifier.ts'
-import type { Asker, Explainer } from '../../src/commands/explain/explainer.ts'
+import type { Asker, Explainer } from '../../src/explainer.ts'
 import { CLIENT_ID, type World } from '../helpers/world.ts'
 import { base64url } from './token-forger.ts'
 

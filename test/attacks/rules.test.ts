@@ -43,6 +43,34 @@ t.test('A17 an address of the gateway is its own, whatever routes there are', as
   )
 })
 
+t.test('A10 while nobody can tell who somebody is, no rule lets them in, not even one that only reports', async (t) => {
+  const until = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10)
+  const world = await ruled(t, {
+    maybe: { path: '/maybe', access: 'optional' },
+    trial: { path: '/trial', access: [{ groups: ['nobody'] }], reportOnly: { until } },
+    open: { path: '/open', access: 'public' },
+  })
+  const browser = world.client()
+  await browser.signIn(`${world.url}/`)
+  const bearer = { authorization: `Bearer ${await token(world)}` }
+  world.clock.advance(3_600 + 310)
+  for (const on of ['token', 'jwks'] as const) world.pool.faults.push({ on, times: 'always', status: 500, body: {} })
+  await world.pool.rotateKeys({ keep: false })
+  const fresh = { authorization: `Bearer ${await token(world)}` }
+  const before = world.application.seen.length
+  for (const path of ['/', '/maybe', '/trial']) {
+    t.equal((await browser.ask(world.url + path)).status, 503, `${path} with a session that cannot be renewed`)
+    t.equal((await world.client().ask(world.url + path, { headers: fresh })).status, 503, `${path} with an unknown key`)
+    t.equal(
+      (await world.client().ask(world.url + path, { headers: bearer })).status,
+      401,
+      `${path} with a token too old`,
+    )
+  }
+  t.equal(world.application.seen.length, before)
+  t.equal((await browser.ask(`${world.url}/open`)).status, 200, 'where nobody is asked nothing is wrong')
+})
+
 t.test('A12 a session counts on the hosts that are served only, whoever it is of', async (t) => {
   const world = await ruled(t, { admin: { path: '/admin/*', access: [{ groups: ['admins'] }] } })
   const browser = world.client()

@@ -3,6 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
 import { sendRaw } from '../helpers/raw-http.ts'
+import { until } from '../helpers/until.ts'
 import { handshake, openBytes, openWebSocket, startEchoApplication } from '../helpers/web-socket.ts'
 import { startWorld, type World, type WorldOptions } from '../helpers/world.ts'
 
@@ -38,10 +39,6 @@ async function headersOf(world: World, name = 'alice'): Promise<{ cookie: string
 
 function cookieIn({ url }: World, browser: ReturnType<World['client']>): string {
   return `__Host-gateway=${browser.jarOf(new URL(url).host).get('__Host-gateway')}`
-}
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** An application of bytes: what it is told goes to `heard`, what it answers is up to the test. */

@@ -218,6 +218,62 @@ t.test('explain reads a token as the gateway would, but for its signature', asyn
   await t.rejects(run('GET', '/', '--token-file', '@none'), { message: /holds no token/ })
 })
 
+t.test(
+  'A12 explain knows several hosts and pools: whose session a host holds, and whose tokens a rule takes',
+  async (t) => {
+    const issuer = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Partners1'
+    const partner = { ...alice, iss: issuer, client_id: 'partners' }
+    const shop = { upstream: 'http://shop.internal', pool: 'partners', hosts: ['shop.example.com'] }
+    const { run } = inFolder(t, {
+      'several.yaml': {
+        ...settings,
+        pools: {
+          ...settings.pools,
+          partners: { userPoolId: 'eu-west-1_Partners1', clientId: 'partners', bearerClients: ['partners'] },
+        },
+        applications: {
+          ...settings.applications,
+          shop: {
+            ...shop,
+            access: 'signedIn',
+            routes: { both: { path: '/both', access: [{ pools: ['staff', 'partners'] }] } },
+          },
+        },
+      },
+      'alice.yaml': { access: { ...alice, iss: ISSUER }, id: {} },
+      'partner.yaml': { access: partner, id: {} },
+      'partner-token.txt': jwt({ ...partner, token_use: 'access', exp: 4_000_000_000, iat: 1 }),
+      'batch-token.txt': jwt({
+        ...alice,
+        iss: ISSUER,
+        client_id: 'batch',
+        token_use: 'access',
+        exp: 4_000_000_000,
+        iat: 1,
+      }),
+    })
+    const at = async (url: string, ...who: readonly string[]) => {
+      const { out } = await run('--config', '@several.yaml', 'GET', url, ...who, '--json')
+      const { verdict, code, reason } = JSON.parse(out) as {
+        verdict: string
+        code: string | null
+        reason: string | null
+      }
+      return verdict === 'allowed' ? verdict : `${code} ${reason}`
+    }
+    const session = (name: string) => ['--claims', `@${name}.yaml`]
+    t.equal(await at('https://shop.example.com/', ...session('partner')), 'allowed')
+    t.equal(await at('https://shop.example.com/both', ...session('partner')), 'allowed')
+    t.equal(await at('https://shop.example.com/both', ...session('alice')), 'GW_SIGN_IN_REQUIRED no_session')
+    t.equal(await at('https://apps.example.com/', ...session('partner')), 'GW_SIGN_IN_REQUIRED no_session')
+    t.equal(await at('https://shop.example.com/both', '--token-file', '@batch-token.txt'), 'allowed')
+    t.equal(await at('https://shop.example.com/', '--token-file', '@batch-token.txt'), 'GW_FORBIDDEN foreign_pool')
+    t.equal(await at('https://apps.example.com/', '--token-file', '@partner-token.txt'), 'GW_FORBIDDEN foreign_pool')
+    t.equal(await at('https://shop.example.com/oauth2/start'), 'allowed', 'own addresses answer on every host')
+    t.equal(await at('https://other.example.com/oauth2/start'), 'GW_HOST_UNKNOWN host_unknown')
+  },
+)
+
 t.test('a file of cases is a test of rules: it says what is not as expected, and where', async (t) => {
   const cases = {
     identities: {

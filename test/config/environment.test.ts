@@ -67,7 +67,6 @@ const refused: readonly (readonly [string, string, string, RegExp])[] = [
   ['a value out of bounds', 'SESSION__RECHECKSECONDS', '0', /must be seconds, a whole number from 1/],
   ['a secret in clear', 'POOLS__STAFF__CLIENTSECRET', 'canary-secret', /is not one value/],
   ['a name that ends in nothing', 'LOG__', 'x', /is not a setting: a name is missing/],
-  ['something that is not built', 'APPLICATIONS__WIKI__METHODOVERRIDE', 'both', /is not supported yet/],
   ['no YAML at all', 'LOG__LEVEL', '"x', /is not a YAML value/],
 ]
 for (const [title, name, value, message] of refused) {

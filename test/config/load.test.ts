@@ -1,7 +1,10 @@
+import { mkdirSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
+import { stringify } from 'yaml'
 import { makeCertificate } from '../helpers/certificates.ts'
-import { minimal, minimalWith, createWorkspace, withRoutes } from './workspace.ts'
+import { minimalWith, createWorkspace, withRoutes } from './workspace.ts'
 import { loadSettings, SettingsError } from '../../src/config/load.ts'
 
 t.test('the least settings load, with every default in place', async (t) => {
@@ -19,7 +22,12 @@ t.test('the least settings load, with every default in place', async (t) => {
   })
   t.same(settings.admin, { host: '127.0.0.1', port: 9090 })
   t.same(settings.trustedProxies, [])
-  t.same(settings.endpoints, { prefix: '/oauth2', callback: '/oauth2/callback', ping: '/oauth2/ping' })
+  t.same(settings.endpoints, {
+    prefix: '/oauth2',
+    callback: '/oauth2/callback',
+    callbackOn: 'publicUrl',
+    ping: '/oauth2/ping',
+  })
   t.same(settings.shutdown, { drainDelaySeconds: 10, shutdownTimeoutSeconds: 30 })
   t.same(settings.log, { level: 'info', people: 'hash' })
   const { keys, ...times } = settings.session
@@ -40,8 +48,10 @@ t.test('the least settings load, with every default in place', async (t) => {
   t.same(settings.applications, [
     {
       name: 'wiki',
+      pool: 'staff',
       hosts: ['apps.example.com'],
       path: '/',
+      branding: {},
       routes: [
         {
           name: 'wiki',
@@ -101,6 +111,7 @@ t.test('the least settings load, with every default in place', async (t) => {
           reportOnlyUntil: null,
           paths: 'strict',
           allowInPath: [],
+          identityProvider: undefined,
           bindCookies: [],
           signOutPaths: [],
         },
@@ -206,7 +217,12 @@ t.test('onUnauthenticated: 401 may be written without quotes', async (t) => {
 
 t.test('callback and ping follow the prefix', async (t) => {
   const { settings } = createWorkspace(t).load(minimalWith({ endpoints: { prefix: '/auth' } }))
-  t.same(settings.endpoints, { prefix: '/auth', callback: '/auth/callback', ping: '/auth/ping' })
+  t.same(settings.endpoints, {
+    prefix: '/auth',
+    callback: '/auth/callback',
+    callbackOn: 'publicUrl',
+    ping: '/auth/ping',
+  })
 })
 
 t.test('workers are counted, or as many as Node may use processors', async (t) => {
@@ -223,7 +239,6 @@ t.test('what is not built may be given with its default', async (t) => {
   const faults = createWorkspace(t).faults(
     minimalWith({
       'session.store': 'cookie',
-      include: [],
       trustedProxies: [],
       'listen.http2': false,
       'applications.wiki.paths': 'strict',
@@ -238,7 +253,6 @@ t.test('what is not built may be given with its default', async (t) => {
 t.test('what is not built is refused, never ignored', async (t) => {
   const workspace = createWorkspace(t)
   for (const [path, value] of Object.entries({
-    include: ['more.yaml'],
     outbound: { caFile: 'x' },
   })) {
     const faults = workspace.faults(minimalWith({ [path]: value }))
@@ -359,15 +373,6 @@ t.test('opaque paths need routes that are all alike, and say which are not', asy
   }
   t.match(workspace.faults(minimalWith({ 'defaults.paths': 'opaque', 'applications.wiki.allowInPath': ['latin1'] })), [
     /defaults\.paths: must not be opaque beside allowInPath/,
-  ])
-})
-
-t.test('what is half built says which half is missing', async (t) => {
-  const workspace = createWorkspace(t)
-  const { staff } = minimal()['pools'] as { staff: object }
-  t.match(workspace.faults(minimalWith({ 'pools.other': staff }))[0], 'pools: more than one pool is not supported yet')
-  t.match(workspace.faults(minimalWith({ 'applications.wiki.hosts': ['wiki.example.com'] })), [
-    /hosts: other hosts than publicUrl's are not supported yet/,
   ])
 })
 
@@ -509,6 +514,11 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     'A09 K07 a blank group is refused',
     { 'applications.wiki.access': [{ groups: [' '] }] },
     /groups\[0\]: must not be blank/,
+  ],
+  [
+    "an application that is called as log and metrics call what is nobody's is refused",
+    { 'applications.gateway': { path: '/gateway', upstream: 'http://w', access: 'signedIn' } },
+    /applications\.gateway: must not be called gateway/,
   ],
   [
     'A09 a wildcard for a group is refused',
@@ -1191,4 +1201,102 @@ t.test('A20 trusted proxies are named as networks, and never everybody', async (
   t.match(faults({ cidr: '10.0.0.0/8', headers: ['uri'] }), [/headers\[0\]: must be one of for, proto, host, port/])
   t.match(faults({ cidr: '10.0.0.0/8', headers: ['for'], proxyProtocol: true }), [/headers: must not contain for/])
   t.same(faults({ cidr: '10.0.0.0/8', proxyProtocol: true }), [])
+})
+
+t.test('a pool per application, as long as a host serves the people of one', async (t) => {
+  const workspace = createWorkspace(t)
+  const partners = { userPoolId: 'eu-west-1_Partners1', clientId: 'partners' }
+  const shop = { upstream: 'http://shop.internal', access: 'signedIn', pool: 'partners', path: '/shop' }
+  const { settings } = workspace.load(
+    minimalWith({ 'pools.partners': partners, 'applications.shop': { ...shop, hosts: ['shop.example.com'] } }),
+  )
+  t.same(
+    settings.pools.map(({ name, callback }) => [name, callback]),
+    [
+      ['staff', '/oauth2/callback'],
+      ['partners', '/oauth2/callback/partners'],
+    ],
+  )
+  t.match(workspace.faults(minimalWith({ 'pools.partners': partners, 'applications.shop': shop })), [
+    /applications\.shop: answers at a host of wiki, whose people are of pool staff and not of partners/,
+  ])
+  t.match(
+    workspace.faults(minimalWith({ 'pools.partners': partners, 'endpoints.callback': '/oauth2/callback/partners' })),
+    [/pools\.partners: must have another name/],
+  )
+})
+
+t.test('what an application looks like is checked, and what nobody would see is warned of', async (t) => {
+  const workspace = createWorkspace(t)
+  const wiki = (branding: object, more: object = {}) => minimalWith({ 'applications.wiki.branding': branding, ...more })
+  const faults = (branding: object) => workspace.faults(wiki(branding))
+  t.match(faults({ logo: 'http://cdn.example.com/logo.svg' }), [/branding\.logo: must be a path or begin with https/])
+  t.match(faults({ logo: 'https://a:b@cdn.example.com/x' }), [/branding\.logo: must not contain a user name/])
+  t.match(faults({ logo: 'javascript:alert(1)' }), [/branding\.logo/])
+  t.match(faults({ colour: 'red' }), [/branding\.colour: must be a colour such as/])
+  t.match(faults({ colour: '#12345' }), [/branding\.colour/])
+  t.match(faults({ name: 'x'.repeat(61) }), [/branding\.name: must be a name of 60 characters/])
+  t.same(workspace.warnings(wiki({ name: 'Wiki', colour: '#abc', logo: 'https://cdn.example.com/logo.svg' })), [])
+  t.match(workspace.warnings(wiki({ logo: '/logo.svg' })), [/wiki\.branding\.logo: is not public/])
+  t.same(workspace.warnings(wiki({ logo: '/logo.svg' }, { 'applications.wiki.publicFiles': ['/logo.svg'] })), [])
+})
+
+t.test('warnings of pools say whose people or programs come to nothing', async (t) => {
+  const workspace = createWorkspace(t)
+  const partners = { userPoolId: 'eu-west-1_Partners1', clientId: 'partners' }
+  t.match(workspace.warnings(minimalWith({ 'pools.partners': partners })), [
+    /pools\.partners: is the pool of no application, and no rule names it/,
+  ])
+  const access = [{ groups: ['ops'], pools: ['staff', 'partners'] }]
+  t.match(workspace.warnings(minimalWith({ 'pools.partners': partners, 'applications.wiki.access': access })), [
+    /access\[0\]\.pools\[1\]: lets nobody in from another pool's application/,
+  ])
+  const withClients = { ...partners, bearerClients: ['batch'] }
+  t.same(workspace.warnings(minimalWith({ 'pools.partners': withClients, 'applications.wiki.access': access })), [])
+})
+
+t.test('over http every host is one of this machine, because browsers keep no session at another', async (t) => {
+  const workspace = createWorkspace(t)
+  const at = (hosts: readonly string[]) =>
+    workspace.faults(minimalWith({ publicUrl: 'http://localhost:8080', 'applications.wiki.hosts': hosts }))
+  t.same(at(['localhost', 'wiki.localhost']), [])
+  t.match(at(['wiki.example.com']), [/wiki\.hosts: must be localhost or end with \.localhost while publicUrl is http/])
+})
+
+t.test('applications may stand in files of their own', async (t) => {
+  const workspace = createWorkspace(t)
+  mkdirSync(join(workspace.folder, 'more.d'))
+  const shop = { hosts: ['shop.example.com'], upstream: 'http://shop.internal', access: 'signedIn' }
+  const write = (name: string, values: object) => workspace.write(`more.d/${name}`, stringify(values), 0o644)
+  const including = (more: object = {}) => minimalWith({ include: ['more.d/*.yaml'], ...more })
+
+  t.same(workspace.faults(including()), [], 'of which there may be none yet')
+  write('shop.yaml', { applications: { shop } })
+  write('notes.txt', { nothing: true })
+  const loaded = workspace.load(including())
+  t.same(
+    loaded.settings.applications.map(({ name }) => name),
+    ['wiki', 'shop'],
+  )
+  t.ok(loaded.files.includes(join(workspace.folder, 'more.d', 'shop.yaml')), 'which are looked at while it runs')
+  t.ok(loaded.files.includes(join(workspace.folder, 'more.d')), 'and so is their folder')
+  t.match(loaded.origin(['applications', 'shop', 'access']), /shop\.yaml:6$/)
+  const { settings } = workspace.load(including(), { COGNITO_GATEWAY__APPLICATIONS__SHOP__ACCESS: 'public' })
+  t.equal(settings.applications[1]?.routes[0]?.access, 'public')
+
+  await t.test('faults name the file and the line', async (t) => {
+    write('wrong.yaml', { applications: { stock: { ...shop, access: 'everybody' }, shop }, pools: {} })
+    const faults = workspace.faults(including()).join('\n')
+    t.match(faults, /wrong\.yaml:\d+:\d+ applications\.stock\.access: must be/)
+    t.match(faults, /wrong\.yaml:\d+:\d+ applications\.shop: stands at \S*shop\.yaml:2 too: keep one of them/)
+    t.match(faults, /wrong\.yaml:\d+:\d+ pools: an included file may have applications only/)
+    workspace.write('more.d/wrong.yaml', 'applications: [', 0o644)
+    t.match(workspace.faults(including()), [/^wrong\.yaml:\d+:\d+ : is not valid YAML/])
+    rmSync(join(workspace.folder, 'more.d', 'wrong.yaml'))
+  })
+
+  t.match(workspace.faults(minimalWith({ include: ['none.d/*.yaml'] })), [
+    /include\[0\]: is in a folder that does not exist/,
+  ])
+  t.match(workspace.faults(minimalWith({ include: ['none.yaml'] })), [/include\[0\]: names a file that does not exist/])
 })

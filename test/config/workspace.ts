@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { stringify } from 'yaml'
@@ -35,6 +35,8 @@ export function createWorkspace(t: Teardown): Workspace {
     chmodSync(file, mode)
     return file
   }
+  // What the example includes.
+  mkdirSync(join(folder, 'applications.d'))
   write('session-key', `${newKey('session')}\n`)
   write('client-secret', 'client+secret/of=the+gateway\n')
   const load = (text: string, environment: Record<string, string> = {}, replicas = 1): Loaded =>
@@ -57,7 +59,8 @@ export function createWorkspace(t: Teardown): Workspace {
 }
 
 function short({ file, line, column, key, message }: Fault): string {
-  const place = line === 0 ? file : basename(file) === 'gateway.yaml' ? `${line}:${column}` : file
+  const named = basename(file) === 'gateway.yaml' ? '' : `${basename(file)}:`
+  const place = line === 0 ? file : `${named}${line}:${column}`
   return `${place} ${key}: ${message}`
 }
 

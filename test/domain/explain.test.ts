@@ -33,8 +33,7 @@ t.test(
     const served = {
       table: buildRouteTable(routes),
       ownPrefix: '/oauth2',
-      ownHosts: new Set(['wiki.example.com']),
-      ownOrigin: 'https://wiki.example.com',
+      ownOrigins: new Map([['wiki.example.com', 'https://wiki.example.com']]),
     }
     const outcome = (host: string, target = '/x'): string => {
       const { verdict, code, reason } = explain(served, {

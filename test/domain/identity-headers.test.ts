@@ -256,6 +256,14 @@ t.test('the user can be another claim, and groups can be chosen, renamed and cou
   ])
 })
 
+t.test('T16 a group named like a property of every object is told as it is called', async (t) => {
+  const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
+  const groups = { only: undefined, rename: { ops: 'Operations' }, separator: ',', max: undefined }
+  t.same(received([], { ...alice, groups: new Set([...names, 'ops']) }, { groups })['x-forwarded-groups'], [
+    [...names, 'Operations'].join(','),
+  ])
+})
+
 t.test('each family has its own names, and its own idea of what stands for the person', async (t) => {
   const person = { ...alice, claims: { ...alice.claims, name: 'Alice Ä.' } }
   const seen = received([], person, { headers: ['forwarded', 'authRequest', 'remote', 'alb'], user: undefined })

@@ -2,7 +2,8 @@ import t from 'tap'
 import { claimOf, KEPT_FORM_LIFE_MS, parseFormBody, type KeptForm } from '../../src/domain/kept-form.ts'
 import { parseReturnTo } from '../../src/domain/return-to.ts'
 
-const self = { publicUrl: 'https://app.example.com', ownPrefix: '/oauth2', lenientPaths: false }
+const publicUrl = 'https://app.example.com'
+const self = { publicUrl, origins: new Set([publicUrl]), ownPrefix: '/oauth2', lenientPaths: false }
 const form: KeptForm = {
   pool: 'staff',
   subject: 'sub-alice',

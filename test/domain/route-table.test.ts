@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { AccessRule } from '../../src/domain/access.ts'
+import { byPrecedence } from '../../src/domain/precedence.ts'
 import { buildRouteTable, checkRoutes, matchRoute, parseHost, type RoutePattern } from '../../src/domain/route-table.ts'
 
 const route = (name: string, path: string, more: Partial<RoutePattern> = {}): RoutePattern => ({
@@ -184,3 +185,34 @@ t.test('A08 a path is no expression: what looks like one stands for itself', asy
   t.equal(answer(routes, '/a'), 'pathUnknown')
   t.equal(answer(routes, '/a|b'), 'c')
 })
+
+t.test(
+  'routes are listed in the order in which they win: the first that covers a path is the one that decides',
+  async (t) => {
+    const segment = fc.constantFrom('a', 'b', ':x')
+    const pattern = fc
+      .tuple(fc.array(segment, { maxLength: 3 }), fc.boolean())
+      .map(([segments, below]) => `/${segments.join('/')}${below ? (segments.length === 0 ? '*' : '/*') : ''}`)
+    const path = fc.array(fc.constantFrom('a', 'b', 'c'), { maxLength: 4 }).map((segments) => `/${segments.join('/')}`)
+    const patterns = fc.uniqueArray(pattern, {
+      minLength: 1,
+      maxLength: 12,
+      selector: (one) => one.replace(/:x/g, ':'),
+    })
+    fc.assert(
+      fc.property(patterns, fc.array(path, { minLength: 5, maxLength: 10 }), (given, paths) => {
+        const routes = given.map((one) => route(one, one))
+        for (const asked of paths) {
+          const first = byPrecedence(routes).find((one) => answer([one], asked) === one.name)
+          t.equal(answer(routes, asked), first?.name ?? 'pathUnknown', `${asked} of ${given.join(' ')}`)
+        }
+      }),
+      { numRuns: 60 },
+    )
+    const read = route('read', '/x', { methods: ['GET'] })
+    t.same(
+      byPrecedence([route('rest', '/x'), read]).map(({ name }) => name),
+      ['read', 'rest'],
+    )
+  },
+)

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { runCommand, type Run } from '../helpers/process.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
+import { until } from '../helpers/until.ts'
 import { freePort, startWorld, type World, type WorldOptions } from '../helpers/world.ts'
 
 // A gateway with workers is three to five processes: starting them takes its time.
@@ -72,11 +73,6 @@ async function startCrew(t: Teardown, options: WorldOptions & { readonly workers
       return new Set(served().map((line) => Number(line['worker'])))
     },
   }
-}
-
-/** Asks again and again, until it is so or the test has taken too long. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 /** As many requests at once, each on a connection of its own. */

@@ -1,3 +1,5 @@
+import { lookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
 import { Agent, request } from 'undici'
 
 export interface Reply {
@@ -30,7 +32,10 @@ export class Client {
   trail: string[] = []
 
   constructor(t: Teardown, ca?: string) {
-    this.#agent = new Agent({ keepAliveTimeout: 1000, ...(ca === undefined ? {} : { connect: { ca } }) })
+    this.#agent = new Agent({
+      keepAliveTimeout: 1000,
+      connect: { lookup: lookupHere, ...(ca === undefined ? {} : { ca }) },
+    })
     t.teardown(async () => this.#agent.destroy())
   }
 
@@ -116,6 +121,14 @@ export class Client {
     return jar
   }
 }
+
+/** As browsers do: every name under localhost is this machine, whatever the system knows. */
+const lookupHere: LookupFunction = (host, options, found) =>
+  lookup(
+    host.endsWith('.localhost') ? 'localhost' : host,
+    { ...options, family: host.endsWith('.localhost') ? 4 : (options.family ?? 0) },
+    found,
+  )
 
 function keep(jar: Map<string, string>, line: string): void {
   const [pair = '', ...attributes] = line.split(';').map((part) => part.trim())

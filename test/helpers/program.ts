@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { connect } from 'node:net'
+import { until } from './until.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -13,10 +14,10 @@ export async function startProgram(
 ): Promise<void> {
   const program = spawn(command, options, { stdio: 'ignore' })
   t.teardown(() => program.kill('SIGKILL'))
-  while (!(await accepts(port))) {
+  await until(() => {
     if (hasEnded(program)) throw new Error(`${command} ended with ${program.exitCode ?? program.signalCode}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+    return accepts(port)
+  })
 }
 
 const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null

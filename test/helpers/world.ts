@@ -12,6 +12,7 @@ import { makeCertificate, type TestCertificate } from './certificates.ts'
 import { Client } from './client.ts'
 import { createClock, type Clock } from './clock.ts'
 import { startRecordingApplication, type Answer, type RecordingApplication } from './recording-application.ts'
+import { nextSigningKey } from './signing-keys.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -56,6 +57,8 @@ export const APPLICATION_PASSWORD = 'one password: for all of them'
 export const CLIENT_ID = 'webappclient00000000000001'
 /** What settings with `control: { token: { file: 'control-token' } }` ask callers of the control port for. */
 export const CONTROL_TOKEN = 'token-for-the-control-port-0123456789'
+const ASSERTION_KEY = newAssertionKey()
+const ALB_KEY = newAssertionKey()
 export const CLIENT_SECRET = 'web+secret/of=the+gateway'
 
 export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
@@ -149,6 +152,7 @@ export async function startServing(
 async function startPool(t: Teardown, url: string, clock: Clock, options: WorldOptions): Promise<LocalPool> {
   const pool = await startLocalPool({
     now: clock.now,
+    newSigningKey: nextSigningKey,
     users: {
       alice: {
         password: 'Passw0rd!',
@@ -192,10 +196,10 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
   writeFileSync(join(folder, 'client-secret'), CLIENT_SECRET, { mode: 0o600 })
   writeFileSync(join(folder, 'control-token'), CONTROL_TOKEN, { mode: 0o600 })
   // For routes that ask for a signed assertion, for the headers of a load balancer, or for Basic.
-  writeFileSync(join(folder, 'assertion-key'), newAssertionKey(), { mode: 0o600 })
-  writeFileSync(join(folder, 'alb-key'), newAssertionKey(), { mode: 0o600 })
+  writeFileSync(join(folder, 'assertion-key'), ASSERTION_KEY, { mode: 0o600 })
+  writeFileSync(join(folder, 'alb-key'), ALB_KEY, { mode: 0o600 })
   writeFileSync(join(folder, 'application-password'), APPLICATION_PASSWORD, { mode: 0o600 })
-  const { pools, ...rest } = more as { pools?: { local?: object } }
+  const { pools: { local, ...otherPools } = {}, ...rest } = more as { pools?: Record<string, object> }
   const settings = {
     publicUrl: url,
     listen,
@@ -226,8 +230,9 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
         clientSecret: { file: 'client-secret' },
         scopes: ['openid', 'email', 'profile'],
         bearerClients: ['orders-batch'],
-        ...pools?.local,
+        ...local,
       },
+      ...otherPools,
     },
   }
   const file = join(folder, 'gateway.yaml')

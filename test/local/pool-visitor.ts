@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose'
 import { startLocalPool, type LocalPool, type LocalPoolOptions } from '../../src/local/local-pool.ts'
 import { createClock, type Clock } from '../helpers/clock.ts'
+import { nextSigningKey } from '../helpers/signing-keys.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): unknown
@@ -35,6 +36,7 @@ export async function startPool(
   }
   const pool = await startLocalPool({
     now: clock.now,
+    newSigningKey: nextSigningKey,
     users: {
       alice: {
         password: 'Passw0rd!',

@@ -4,6 +4,7 @@ import t from 'tap'
 import { ask } from '../helpers/http2.ts'
 import { connect as connectHttp2 } from 'node:http2'
 import { sendRaw } from '../helpers/raw-http.ts'
+import { until } from '../helpers/until.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
 const proxied = async (
@@ -24,7 +25,7 @@ const get = async ({ port }: World, lines: string): Promise<number> =>
 /** The client's address in the log's line of the last request, once that is written. */
 const logged = async ({ log, application }: World): Promise<unknown> => {
   const lines = (): string[] => log.filter((line) => line.includes('"event":"request"'))
-  while (lines().length < application.seen.length) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => lines().length >= application.seen.length)
   return JSON.parse(lines().at(-1) ?? '{}').client
 }
 

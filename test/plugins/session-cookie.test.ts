@@ -4,10 +4,18 @@ import fp from 'fastify-plugin'
 import t from 'tap'
 import { createLoginBook } from '../../src/adapters/login-book.ts'
 import { createMetrics } from '../../src/adapters/metrics.ts'
-import { newIds } from '../../src/adapters/session-store.ts'
+import { newIds, type SessionStore } from '../../src/adapters/session-store.ts'
 import type { Session } from '../../src/domain/session.ts'
+import { createSites } from '../../src/domain/site.ts'
 import { MAX_SESSION_TEXT_BYTES, sessionCookie } from '../../src/plugins/session-cookie.ts'
 import { alice } from '../helpers/people.ts'
+
+const { main } = createSites({
+  publicUrl: 'https://app.example.com',
+  hosts: [],
+  defaultPool: 'staff',
+  callbackOn: 'publicUrl',
+})
 
 const session: Session = {
   id: 's1',
@@ -28,26 +36,30 @@ async function startServer(t: { teardown(fn: () => unknown): unknown }) {
       (scope, _options, done) => {
         scope.decorateRequest('route', null)
         scope.decorateRequest('access', 'public')
+        scope.decorateRequest('site', { getter: () => main })
         done()
       },
       { name: 'locate' },
     ),
   )
   await app.register(fp((_scope, _options, done) => done(), { name: 'bearer' }))
-  await app.register(sessionCookie, {
-    store: {
-      read: (text) => {
-        texts.read = text
-        return { session, oldKey: false }
-      },
-      newIds,
-      check: () => undefined,
-      create: () => texts.toWrite,
-      write: () => texts.toWrite,
-      end: async () => undefined,
-      lapse: async () => undefined,
-      lastKnown: () => null,
+  const store: SessionStore = {
+    read: (text) => {
+      texts.read = text
+      return { session, oldKey: false }
     },
+    newIds,
+    check: () => undefined,
+    create: () => texts.toWrite,
+    write: () => texts.toWrite,
+    end: async () => undefined,
+    lapse: async () => undefined,
+    lastKnown: () => null,
+    lend: () => null,
+    leftover: () => undefined,
+  }
+  await app.register(sessionCookie, {
+    stores: { at: () => store },
     book: createLoginBook({ now: Date.now, onCookieSeen: () => undefined }),
     metrics: createMetrics(),
     now: Date.now,

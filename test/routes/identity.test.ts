@@ -49,6 +49,15 @@ async function startSignedIn(world: Awaited<ReturnType<typeof startWorld>>) {
   return { browser, told }
 }
 
+/** As an application behind a load balancer has it, but for the address of the keys. */
+function albVerifier({ pool, url }: Awaited<ReturnType<typeof startWorld>>) {
+  const fetcher = { fetch: async (uri: string) => (await fetch(uri)).arrayBuffer() }
+  return AlbJwtVerifier.create(
+    { albArn: SIGNER, issuer: pool.issuer, clientId: CLIENT_ID, jwksUri: `${url}/oauth2/keys` },
+    { jwksCache: new AlbJwksCache({ fetcher }) },
+  )
+}
+
 /** The names of the keys that verify assertions. */
 async function published({ client, url }: Awaited<ReturnType<typeof startWorld>>): Promise<readonly string[]> {
   const { keys } = (await client().ask(`${url}/oauth2/jwks.json`)).json()
@@ -91,12 +100,7 @@ t.test(
       const seen = await told('/alb/x')
       const data = String(seen['x-amzn-oidc-data'])
       for (const part of data.split('.')) t.equal(part.length % 4, 0, 'padded, as load balancers do')
-      const fetcher = { fetch: async (uri: string) => (await fetch(uri)).arrayBuffer() }
-      const verifier = AlbJwtVerifier.create(
-        { albArn: SIGNER, issuer: world.pool.issuer, clientId: CLIENT_ID, jwksUri: `${url}/oauth2/keys` },
-        { jwksCache: new AlbJwksCache({ fetcher }) },
-      )
-      const payload = await verifier.verify(data)
+      const payload = await albVerifier(world).verify(data)
       t.match(payload, {
         username: 'alice',
         email: 'alice@example.com',
@@ -187,12 +191,13 @@ t.test('signing keys change while the gateway runs: a new one is published first
   const folder = dirname(world.settingsFile)
   writeFileSync(join(folder, 'new-key'), newAssertionKey(), { mode: 0o600 })
   const signing = async () => decodeProtectedHeader(String((await told('/maybe/x'))['x-gateway-jwt-assertion'])).kid
-  const list = async (...files: string[]) => {
+  const listed = async (name: 'keys' | 'albKeys', files: readonly string[]) => {
     const text = JSON.parse(readFileSync(world.settingsFile, 'utf8'))
-    text.assertion.keys = files.map((file) => ({ file }))
+    text.assertion[name] = files.map((file) => ({ file }))
     writeFileSync(world.settingsFile, JSON.stringify(text))
     await world.gateway.reload()
   }
+  const list = async (...files: string[]) => listed('keys', files)
   const [old = ''] = await published(world)
   t.equal(await signing(), old)
   await list('assertion-key', 'new-key')
@@ -204,6 +209,21 @@ t.test('signing keys change while the gateway runs: a new one is published first
   await list('new-key')
   t.same(await published(world), [fresh])
   t.equal((await world.client().ask(`${world.url}/oauth2/keys/${old}`)).status, 404)
+
+  const verifier = albVerifier(world)
+  const data = async (): Promise<string> => String((await told('/alb/x'))['x-amzn-oidc-data'])
+  const kidOf = (text: string) => decodeProtectedHeader(text).kid
+  const before = await data()
+  t.match(await verifier.verify(before), { username: 'alice' })
+  writeFileSync(join(folder, 'new-alb-key'), newAssertionKey(), { mode: 0o600 })
+  await listed('albKeys', ['new-alb-key', 'alb-key'])
+  const after = await data()
+  t.not(kidOf(after), kidOf(before), 'what was signed before is signed anew')
+  for (const text of [after, before])
+    t.match(await verifier.verify(text), { username: 'alice' }, 'an application that knew the old key takes both')
+  await listed('albKeys', ['new-alb-key'])
+  await t.rejects(albVerifier(world).verify(before), 'with the old key taken away')
+  t.match(await albVerifier(world).verify(await data()), { username: 'alice' })
 })
 
 t.test('public keys may be cached, are the same for everybody, and open to no other origin', async (t) => {

@@ -47,8 +47,7 @@ function send(t: Teardown, { port }: World, bytes: string): Sending {
 
 /** Lines are written when an answer is over, which its client may see earlier. */
 async function logged({ log }: World, text: string, times = 1): Promise<void> {
-  while (log.filter((line) => line.includes('"event":"request"') && line.includes(text)).length < times)
-    await new Promise((resolve) => setImmediate(resolve))
+  await until(() => log.filter((line) => line.includes('"event":"request"') && line.includes(text)).length >= times)
 }
 
 t.test('a body that says that it is too long is refused before the application is asked', async (t) => {
@@ -212,8 +211,7 @@ t.test('who finds the queue full is told at once when to come back', async (t) =
   })
   const first = send(t, world, get('/first'))
   const second = send(t, world, get('/second'))
-  while (!(await world.metrics()).includes('requests_in_flight 2'))
-    await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await world.metrics()).includes('requests_in_flight 2'))
   const third = await sendRaw(world.port, get('/third'))
   t.equal(third.status, 503)
   t.equal(third.header('retry-after'), '5')

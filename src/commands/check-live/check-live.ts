@@ -2,6 +2,7 @@ import { createCognitoClient } from '../../adapters/cognito-client.ts'
 import { createPoolFetch } from '../../adapters/pool-fetch.ts'
 import type { PoolSettings, Settings } from '../../config/settings.ts'
 import { GatewayError } from '../../domain/errors.ts'
+import { callbackOrigins, sitesIn } from '../../domain/site.ts'
 import { createAsk } from './ask.ts'
 import { askRevocation, askRotation, askSecret } from './client.ts'
 import type { Conversation } from './conversation.ts'
@@ -45,7 +46,7 @@ function conversationWith(pool: PoolSettings, settings: Settings, now: () => num
   return {
     pool,
     routes: settings.applications.flatMap(({ routes }) => routes).filter((route) => route.pool === pool.name),
-    ...addressesIn(settings),
+    ...addressesOf(pool, settings),
     ask: createAsk(createPoolFetch(() => undefined, { bytes: MAX_ANSWER_BYTES, beyond: 'is cut' })),
     cognito: createCognitoClient({
       issuer: pool.issuer,
@@ -63,8 +64,15 @@ function conversationWith(pool: PoolSettings, settings: Settings, now: () => num
 }
 
 /** Where Cognito sends people back to. */
-function addressesIn({ publicUrl, endpoints }: Settings): Pick<Conversation, 'callbacks' | 'signOuts'> {
-  return { callbacks: [publicUrl + endpoints.callback], signOuts: [`${publicUrl}${endpoints.prefix}/signed_out`] }
+function addressesOf(
+  { name, callback }: PoolSettings,
+  settings: Settings,
+): Pick<Conversation, 'callbacks' | 'signOuts'> {
+  const origins = callbackOrigins(sitesIn(settings), name)
+  return {
+    callbacks: origins.map((origin) => origin + callback),
+    signOuts: origins.map((origin) => `${origin}${settings.endpoints.prefix}/signed_out`),
+  }
 }
 
 type Progress = (subject: string) => void

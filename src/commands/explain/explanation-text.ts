@@ -3,8 +3,8 @@ import type { AccessRule } from '../../domain/access.ts'
 import type { AccessEntry } from '../../domain/conditions.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { Explanation } from '../../domain/explain.ts'
-import type { Identity } from '../../domain/identity.ts'
-import type { AskedRequest, Asker } from './explainer.ts'
+import { plainIdentity } from '../../domain/identity.ts'
+import { identityOf, type AskedRequest, type Asker } from '../../explainer.ts'
 
 type Explained = Explanation<RouteSettings>
 
@@ -36,7 +36,7 @@ export function explanationJson(request: AskedRequest, asker: Asker, explained: 
   return {
     request,
     route: route === null ? null : { name: route.name, path: route.path, methods: route.methods, access: route.access },
-    identity: identity === null || identity instanceof GatewayError ? null : plain(identity),
+    identity: identity === null || identity instanceof GatewayError ? null : plainIdentity(identity),
     notes,
     ...verdict,
   }
@@ -59,23 +59,15 @@ function entryText(entry: AccessEntry): string {
     .join('; ')
 }
 
-const identityOf = ({ session, authorization }: Asker) => authorization?.identity ?? session
-
 function identityText(asker: Asker): string {
   const { notes } = asker
   const identity = identityOf(asker)
   const more = notes.length === 0 ? '' : ` (${notes.join(', ')})`
   if (identity === null) return `nobody${more}`
   if (identity instanceof GatewayError) return `none: what stands in Authorization is refused${more}`
-  const { kind, ...parts } = plain(identity)
+  const { kind, ...parts } = plainIdentity(identity)
   const known = Object.entries(parts).filter(([, value]) => value !== undefined)
   return `${kind} ${known.map(([name, value]) => `${name}: ${valueText(value)}`).join('; ')}${more}`
-}
-
-/** An identity with lists for sets. */
-function plain(identity: Identity) {
-  if (identity.kind === 'machine') return { ...identity, scopes: [...identity.scopes] }
-  return { ...identity, groups: [...identity.groups], scopes: [...identity.scopes] }
 }
 
 function valueText(value: unknown): string {

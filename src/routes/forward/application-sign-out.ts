@@ -14,13 +14,12 @@ const MAX_STATUS = 499
 export function asksForSignOut(
   request: FastifyRequest,
   { route, session }: { readonly route: RouteSettings; readonly session: Session | null },
-  publicUrl: string,
 ): boolean {
   if (route.signOutPaths.length === 0 || session === null || request.target === null) return false
   // Where parameters are allowed in paths, servers put the session's id there: /logout;jsessionid=…
   const path = request.target.path.replaceAll(/;[^/]*/g, '')
   const bare = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
-  return route.signOutPaths.includes(bare) && isOwnSignOut(request.raw.headers, request.method, publicUrl)
+  return route.signOutPaths.includes(bare) && isOwnSignOut(request.raw.headers, request.method, request.site.origin)
 }
 
 export interface ApplicationAnswer {

@@ -43,7 +43,10 @@ export const forwardAuth: FastifyPluginAsync<ForwardAuthOptions> = async (app, o
     // A bearer token decides alone, whatever session came along.
     const session = permit.identity === null || request.bearer !== null ? null : request.signedInSession
     const path = { path: target.rawPath, prefix: null }
-    const headers = passageOf(route).headersFor({ request, permit, session, path, pin: null, bound: null }, '')
+    const headers = passageOf(route, request.site).headersFor(
+      { request, permit, session, path, pin: null, bound: null },
+      '',
+    )
     for (let at = 0; at < headers.length; at += 2) {
       const name = (headers[at] ?? '').toLowerCase()
       if (Object.hasOwn(answer, name)) answer[name] = headers[at + 1] ?? ''

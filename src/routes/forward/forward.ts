@@ -15,6 +15,7 @@ import { preflightHeaders } from '../../domain/cors.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { rewritePath } from '../../domain/rewriting.ts'
 import type { Session } from '../../domain/session.ts'
+import type { Sites } from '../../domain/site.ts'
 import { upgradeFault } from '../../domain/web-socket.ts'
 import { asksForSignOut, signOutWith } from './application-sign-out.ts'
 import { breakOff } from './answer-head.ts'
@@ -36,7 +37,7 @@ export interface ForwardOptions {
   readonly now: () => number
   readonly metrics: Metrics
   readonly log: Logger
-  readonly publicUrl: string
+  readonly sites: Sites
   readonly routes: readonly RouteSettings[]
   readonly methods: readonly string[]
   /** While true, answers ask the client to come back on another connection. */
@@ -47,7 +48,7 @@ const STALE_CHECK_SECONDS = 5
 
 /** The one mount for every application: whoever gets here was found in the route table and holds a permit. */
 export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) => {
-  const { streams, metrics, publicUrl, methods } = options
+  const { streams, metrics, sites, methods } = options
   const passageOf = createPassages(options)
   const watch = new Watch()
   const pins = new Pins()
@@ -94,7 +95,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
         done(error instanceof Error ? error : new GatewayError('GW_INTERNAL', { cause: error }))
       }
     },
-    replyOptions: { getUpstream: () => publicUrl },
+    replyOptions: { getUpstream: () => sites.main.origin },
   })
 
   function send(request: FastifyRequest, reply: FastifyReply): void {
@@ -105,7 +106,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
       answerPreflight(request, reply, route)
       return
     }
-    const passage = passageOf(route)
+    const passage = passageOf(route, request.site)
     const path = rewritePath(target.rawPath, target.path, route.prefixes)
     if (path === null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'prefix_spelling' })
     // A bearer token decides alone, whatever session came along.
@@ -115,7 +116,7 @@ export const forward: FastifyPluginAsync<ForwardOptions> = async (app, options) 
     const pin = route.upstream.connectionAuth === 'pin' && session !== null ? pins.of(raw, session.id) : null
     const body = bodyOf(request, reply, passage)
     const bound = boundCookiesOf(request, route)
-    const signsOut = asksForSignOut(request, { route, session }, publicUrl)
+    const signsOut = asksForSignOut(request, { route, session })
     new Exchange(
       { request, reply, route, permit, session, passage, path, pin, body, upgrade, bound, signsOut },
       sender,

@@ -11,6 +11,7 @@ import { withIdentity, type RequestChanges } from '../../domain/request-headers.
 import { foldHeaderName, isReservedHeader } from '../../domain/reserved-headers.ts'
 import type { PublicAddress, RewrittenPath } from '../../domain/rewriting.ts'
 import type { Session } from '../../domain/session.ts'
+import type { Site, Sites } from '../../domain/site.ts'
 import type { BoundCookies } from './bound-cookies.ts'
 import type { BodyRules } from './request-body.ts'
 
@@ -48,17 +49,17 @@ export interface PassageOptions {
   readonly upstreams: Upstreams
   readonly proofs: IdentityProofs
   readonly overload: Overload
-  readonly publicUrl: string
+  readonly sites: Sites
   readonly routes: readonly RouteSettings[]
 }
 
-/** Makes the passages of all routes, and so the way to every application, and finds that of one. Throws where TLS files cannot be read. */
-export function createPassages(options: PassageOptions): (route: RouteSettings) => Passage {
+/** Makes the passages of all routes, and so the way to every application, and finds that of one on one host. Throws where TLS files cannot be read. */
+export function createPassages(options: PassageOptions): (route: RouteSettings, site: Site) => Passage {
   const ours = ourHeaders(options.routes)
-  const passages = new WeakMap(options.routes.map((route) => [route, createPassage(route, ours, options)]))
-  return (route) => {
-    const passage = passages.get(route)
-    if (passage === undefined) throw new TypeError(`${route.name} is no route of the settings`)
+  const passages = new WeakMap(options.routes.map((route) => [route, passagesOf(route, ours, options)]))
+  return (route, site) => {
+    const passage = passages.get(route)?.get(site)
+    if (passage === undefined) throw new TypeError(`${route.name} is no route of the settings at ${site.host}`)
     return passage
   }
 }
@@ -88,7 +89,14 @@ function hostsOf({ urls }: UpstreamSettings): readonly string[] {
   return urls.map((url) => (url.startsWith('unix:') ? (url.split(':')[1] ?? '') : new URL(url).host))
 }
 
-function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageOptions): Passage {
+/** They differ by what an application's redirects to itself become. */
+function passagesOf(route: RouteSettings, ours: OurHeaders, options: PassageOptions): ReadonlyMap<Site, Passage> {
+  const passage = createPassage(route, ours, options)
+  const sites = [...options.sites.byHost.values()].filter(({ host }) => route.hosts.includes(host))
+  return new Map(sites.map((site) => [site, { ...passage, rules: answerRules(route, site) }]))
+}
+
+function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageOptions): Omit<Passage, 'rules'> {
   const { limits } = route
   const upstream = options.upstreams.of(route.upstream)
   const changes = requestChanges(route.requestHeaders, ours.names)
@@ -98,7 +106,6 @@ function createPassage(route: RouteSettings, ours: OurHeaders, options: PassageO
   return {
     upstream,
     isCrowded: (connected) => options.overload.reason === 'memory' || (connected && upstream.isCrowded()),
-    rules: answerRules(route, options.publicUrl),
     limits: {
       responseSeconds: route.upstream.responseSeconds,
       idleSeconds: route.upstream.idleSeconds,
@@ -144,11 +151,11 @@ function requestChanges(changes: HeaderChanges, reserved: readonly string[]): Re
   return drops.size === 0 && set.length === 0 && setIfAbsent.length === 0 ? null : { drops, set, setIfAbsent }
 }
 
-function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
+function answerRules(route: RouteSettings, site: Site): AnswerRules {
   const { responseHeaders, cookies } = route
   return {
     optional: route.access === 'optional',
-    redirects: route.redirects === 'fix' ? publicAddress(route, publicUrl) : null,
+    redirects: route.redirects === 'fix' ? publicAddress(route, site) : null,
     set: Object.entries(responseHeaders.set).flat(),
     setIfAbsent: Object.entries(responseHeaders.setIfAbsent).flat(),
     // What is set replaces what was there.
@@ -163,11 +170,10 @@ function answerRules(route: RouteSettings, publicUrl: string): AnswerRules {
   }
 }
 
-function publicAddress({ upstream, prefixes }: RouteSettings, publicUrl: string): PublicAddress {
-  const { host, origin } = new URL(publicUrl)
+function publicAddress({ upstream, prefixes }: RouteSettings, { authority, origin }: Site): PublicAddress {
   const own = upstream.urls.filter((url) => !url.startsWith('unix:')).map((url) => new URL(url))
   return {
-    origins: new Set([...own.map((url) => url.origin), `http://${host}`]),
+    origins: new Set([...own.map((url) => url.origin), `http://${authority}`]),
     publicOrigin: origin,
     prefixes,
     upstreamPrefix: own[0]?.pathname.replace(/\/$/, '') ?? '',

@@ -20,7 +20,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
   function open(text: string): LoginAttempt | null {
     const data: unknown = app.decodeSecureSession(text, undefined, 'loginAttempt')?.get('attempt')
     if (typeof data !== 'object' || data === null) return null
-    const { id, secret, nonce, verifier, returnTo, startedAt, afresh } = Object.fromEntries(
+    const { id, secret, nonce, verifier, returnTo, startedAt, afresh, visit } = Object.fromEntries(
       Object.entries(data),
     ) as Record<string, unknown>
     const texts = [id, secret, nonce, verifier, returnTo]
@@ -30,9 +30,10 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
       secret: String(secret),
       nonce: String(nonce),
       verifier: String(verifier),
-      returnTo: parseReturnTo(String(returnTo), self),
+      returnTo: parseReturnTo(String(returnTo), self, null),
       startedAt,
       afresh: afresh === true,
+      visit: typeof visit === 'string' ? visit : undefined,
     }
   }
 

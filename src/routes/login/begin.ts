@@ -9,6 +9,9 @@ import type { Attempts } from './attempts.ts'
 import type { Journal } from './journal.ts'
 import type { SignInLimits } from './sign-in-limits.ts'
 
+/** Where sessions are handed over: given on the host where people sign in, taken on any other. */
+export const HANDOVER = '/handover'
+
 export interface BeginParts {
   readonly cognito: CognitoClient
   readonly states: LoginStates
@@ -16,13 +19,15 @@ export interface BeginParts {
   readonly limits: SignInLimits
   readonly now: () => number
   readonly pool: string
-  /** The registered callback, from the settings. */
-  readonly callbackUrl: string
+  /** The path of the pool's registered callback; its origin is that of the site, which is never made of a Host header. */
+  readonly callback: string
 }
 
 export interface Beginning {
   readonly page: CognitoPage
   readonly returnTo: SafePath
+  /** The state of the attempt on another host for which this one is begun. */
+  readonly visit?: string | undefined
   readonly identityProvider?: string | undefined
   readonly loginHint?: string | undefined
   /** The sign-in that this one is begun in place of, because its attempt was gone when it came back. */
@@ -40,6 +45,8 @@ interface Leaving {
   /** What came back was revoked or too old, and would be again. */
   readonly renewed?: boolean
   readonly afresh?: boolean
+  /** The state of the attempt on another host for which that is done. */
+  readonly visit?: string | undefined
 }
 
 interface Visit {
@@ -55,7 +62,8 @@ export async function beginLogin(
   { request, reply }: Visit,
 ): Promise<FastifyReply> {
   parts.limits.begin(request)
-  const { cognito, states, journal, now, pool, callbackUrl } = parts
+  const { cognito, states, journal, now, pool, callback } = parts
+  const { host, origin } = request.site
   const startedAt = now()
   const attempt = {
     id: random(6),
@@ -64,15 +72,16 @@ export async function beginLogin(
     verifier: random(32),
     returnTo: beginning.returnTo,
     startedAt,
+    visit: beginning.visit,
     afresh: beginning.afresh === true,
   }
   const { insteadOf, renewed = false } = beginning
-  const state = states.write({ ...attempt, pool, restarted: insteadOf !== undefined, renewed })
+  const state = states.write({ ...attempt, pool, host, restarted: insteadOf !== undefined, renewed })
   const step = { request, attempt }
   const facts = { identityProvider: beginning.identityProvider, insteadOf }
   try {
     const url = await cognito.pageUrl(beginning.page, {
-      redirectUri: callbackUrl,
+      redirectUri: origin + callback,
       state,
       nonce: attempt.nonce,
       verifier: attempt.verifier,
@@ -95,12 +104,18 @@ export async function beginLogin(
  * here: the callback begins a sign-in of its own. Not relying on nonce and PKCE surviving `/logout` costs one redirect.
  */
 export async function leaveFirst(
-  { cognito, states, now, pool, callbackUrl }: BeginParts,
-  { id = random(6), returnTo, renewed = false, afresh = false }: Leaving,
+  { cognito, states, now, pool, callback }: BeginParts,
+  attempts: Attempts,
+  { id = random(6), returnTo, renewed = false, afresh = false, visit }: Leaving,
   { request, reply }: Visit,
 ): Promise<FastifyReply> {
-  const state = states.write({ id, secret: '', pool, returnTo, startedAt: now(), restarted: false, renewed, afresh })
-  const url = await cognito.switchUrl({ redirectUri: callbackUrl, state })
+  const { host, origin } = request.site
+  // No attempt that anything could come back to, but the next one is to know for whom it is.
+  const proofs = { secret: random(16), nonce: '', verifier: '' }
+  if (visit !== undefined) attempts.add(request, { ...proofs, id, returnTo, startedAt: now(), afresh, visit })
+  const flags = { restarted: false, renewed, afresh }
+  const state = states.write({ id, secret: '', pool, host, returnTo, startedAt: now(), ...flags })
+  const url = await cognito.switchUrl({ redirectUri: origin + callback, state })
   request.setCookies.set(SWITCH_COOKIE, expiredCookie(SWITCH_COOKIE))
   return reply
     .header(...FORGET_PAGES)
@@ -108,6 +123,11 @@ export async function leaveFirst(
     .redirect(url, 302)
 }
 
-function random(bytes: number): string {
+export function random(bytes: number): string {
   return randomBytes(bytes).toString('base64url')
+}
+
+/** 303, so that the address with the code is gone from the history, and no page that follows learns it as its referrer. */
+export function leave(reply: FastifyReply, to: string): FastifyReply {
+  return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(to, 303)
 }

@@ -3,7 +3,6 @@ import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { Revocations } from '../../adapters/revocations.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
 import type { TokenVerifier } from '../../adapters/token-verifier.ts'
-import type { Metrics } from '../../adapters/metrics.ts'
 import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
 import { identityFromClaims, type Person } from '../../domain/identity.ts'
@@ -11,7 +10,8 @@ import { comebackOf, isStale, type LoginAttempt, type LoginState } from '../../d
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
 import { tokensToKeep, type KeptTokens, type Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
-import { beginLogin, leaveFirst, type BeginParts } from './begin.ts'
+import { beginLogin, HANDOVER, leave, leaveFirst, type BeginParts } from './begin.ts'
+import type { Handover } from './handover.ts'
 import type { Step } from './journal.ts'
 import type { LoopGuard } from './loop-guard.ts'
 
@@ -20,22 +20,22 @@ const MAX_NAME = 128
 export interface CallbackParts extends BeginParts {
   readonly verifier: TokenVerifier
   readonly store: SessionStore
-  readonly metrics: Metrics
   readonly userPoolId: string
   readonly trustEmailFrom: readonly string[]
   readonly keepClaims: readonly string[]
   readonly keepTokens: KeptTokens
   readonly revocations: Revocations
+  readonly ownPrefix: string
 }
 
 /** Ends a sign-in: the answer of Cognito becomes a session and the person is back where they wanted to go, or a page says what happened. */
 export function createCallback(
   app: FastifyInstance,
   parts: CallbackParts,
-  browser: { attempts: Attempts; loopGuard: LoopGuard },
+  browser: { attempts: Attempts; loopGuard: LoopGuard; handover: Pick<Handover, 'deliver'> },
 ) {
   const { attempts, loopGuard } = browser
-  const { cognito, states, verifier, store, revocations, journal, metrics, now, pool } = parts
+  const { cognito, states, verifier, store, revocations, journal, now, pool } = parts
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     let at: Progress = { attempt: null, stage: 'came_back' }
@@ -46,7 +46,9 @@ export function createCallback(
     try {
       const query = new URLSearchParams(request.target?.query ?? '')
       const state = states.read(query.get('state') ?? '')
-      const known = state?.pool === pool ? state : null
+      // Begun on another host it does not end here, whatever its cookie says.
+      const { host, origin, callbackOrigin } = request.site
+      const known = state?.pool === pool && state.host === host && callbackOrigin === origin ? state : null
       reached('came_back', {}, known)
       if (known === null) parts.limits.guess(request)
       const answer = readAnswer(query)
@@ -62,7 +64,8 @@ export function createCallback(
     const { request, reply } = visit
     request.returnTo = state.returnTo
     const attempt = attempts.find(request, state.id)
-    const comeback = comebackOf({ state, attempt, signedIn: request.signedInSession !== null }, now())
+    const signedIn = request.signedInSession?.person.pool === pool
+    const comeback = comebackOf({ state, attempt, signedIn }, now())
     switch (comeback) {
       case 'attempt':
         break
@@ -71,6 +74,7 @@ export function createCallback(
         return leave(reply, state.returnTo)
       case 'restart':
         journal.left({ request, attempt: state }, 'restarted')
+        attempts.forget(request, state.id)
         return beginLogin(
           parts,
           attempts,
@@ -80,6 +84,7 @@ export function createCallback(
             insteadOf: state.id,
             renewed: state.renewed,
             afresh: state.afresh,
+            visit: attempt?.visit,
           },
           { request, reply },
         )
@@ -107,7 +112,7 @@ export function createCallback(
     if (state === undefined || code === undefined || !/^[\w.~-]{1,1024}$/.test(code)) {
       throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'code_malformed' })
     }
-    const url = new URL(parts.callbackUrl)
+    const url = new URL(request.site.origin + parts.callback)
     url.search = new URLSearchParams({ code, state }).toString()
     const tokens = tokensOf(await cognito.exchange({ url, state, nonce: attempt.nonce, verifier: attempt.verifier }))
     reached('exchanged')
@@ -118,14 +123,38 @@ export function createCallback(
       return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'revoked' })
     if (isStale(attempt, person.authTime))
       return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'sign_in_too_old' })
-    const before = request.signedInSession ?? request.lapsedSession
-    if (before !== null && before.person.subject !== person.subject) reply.header(...FORGET_PAGES)
-    const session = await replaceSession(request, signedIn)
+    const session = sessionOf(signedIn)
+    const to =
+      request.site.pool === pool
+        ? await keep(session, attempt, { request, reply })
+        : await passOn(session, attempt, request)
     reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
     loopGuard.count(request, attempt.startedAt)
     journal.signedIn({ request, attempt }, session.id)
-    return leave(reply, attempt.returnTo)
+    return leave(reply, to)
+  }
+
+  /** A session that was there before ends, so that nothing of it survives. */
+  async function keep(
+    session: Session,
+    { returnTo, visit }: LoginAttempt,
+    { request, reply }: Omit<Visit, 'reached'>,
+  ): Promise<string> {
+    const { signedInSession, lapsedSession } = request
+    const before = signedInSession ?? lapsedSession
+    if (before !== null && before.person.subject !== session.person.subject) reply.header(...FORGET_PAGES)
+    await app.beginSession(request, session)
+    await app.endReplaced(request, signedInSession)
+    return visit === undefined ? returnTo : `${parts.ownPrefix}${HANDOVER}?for=${visit}`
+  }
+
+  /** This host keeps the sessions of another pool. Where nobody waits for this one any more, who does begins anew. */
+  async function passOn(session: Session, { returnTo, visit }: LoginAttempt, request: FastifyRequest): Promise<string> {
+    const to = visit === undefined ? null : await browser.handover.deliver(session, visit, request)
+    if (to === null && session.refreshToken !== undefined)
+      void cognito.revoke(session.refreshToken).catch(() => undefined)
+    return to ?? returnTo
   }
 
   /**
@@ -140,7 +169,7 @@ export function createCallback(
     if (refreshToken !== undefined) void cognito.revoke(refreshToken).catch(() => undefined)
     if (answer.renewed) throw new GatewayError('GW_SIGN_IN_STALE', { reason: why })
     journal.left({ request, attempt }, 'sent_back')
-    return leaveFirst(parts, { ...attempt, renewed: true }, { request, reply })
+    return leaveFirst(parts, attempts, { ...attempt, renewed: true }, { request, reply })
   }
 
   /** Both tokens are verified here, whatever the library did: it trusts the connection for the ID token's signature. */
@@ -163,14 +192,10 @@ export function createCallback(
     }
   }
 
-  /** A new id at each sign-in; a session that was there before ends, so that nothing of it survives. */
-  async function replaceSession(
-    request: FastifyRequest,
-    { person, expiresAt, originJti, refreshToken, tokens }: SignedIn,
-  ): Promise<Session> {
-    const before = request.signedInSession
+  /** With a new id at each sign-in. */
+  function sessionOf({ person, expiresAt, originJti, refreshToken, tokens }: SignedIn): Session {
     const startedAt = now()
-    const session: Session = {
+    return {
       ...store.newIds(),
       originJti,
       person,
@@ -181,12 +206,6 @@ export function createCallback(
       refreshToken,
       ...tokens,
     }
-    await app.beginSession(request, session)
-    if (before === null) return session
-    await store.end(before)
-    metrics.count('sessions_ended_total', { reason: 'replaced' })
-    if (before.refreshToken !== undefined) void cognito.revoke(before.refreshToken).catch(() => undefined)
-    return session
   }
 }
 
@@ -285,9 +304,4 @@ function tokensOf(grant: Grant): Tokens {
     case 'misconfigured':
       throw new GatewayError('GW_SIGN_IN_MISCONFIGURED', { detail: grant.error, reason: 'token_exchange' })
   }
-}
-
-/** 303, so that the address with the code is gone from the history, and no page that follows learns it as its referrer. */
-function leave(reply: FastifyReply, to: LoginState['returnTo']): FastifyReply {
-  return reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer').redirect(to, 303)
 }

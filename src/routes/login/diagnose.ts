@@ -3,7 +3,6 @@ import { findCookies } from '../../domain/cookie-findings.ts'
 import type { LoginQuery, LoginRecord } from '../../domain/login-record.ts'
 import { freshness, type SessionLimits } from '../../domain/session.ts'
 import { diagnosePage, type SessionState } from '../../pages/diagnose-page.ts'
-import { pageHeaders } from '../../pages/layout.ts'
 import type { Attempts } from './attempts.ts'
 import type { SignInLimits } from './sign-in-limits.ts'
 
@@ -17,7 +16,6 @@ export interface DiagnoseParts {
   /** The address of our script. */
   readonly script: string
   readonly signInHref: string
-  readonly https: boolean
   readonly now: () => number
 }
 
@@ -25,7 +23,7 @@ const ATTEMPT = /^[\w-]{8}$/
 
 /** For a person who cannot sign in, to be read to whoever helps: what the gateway sees of this browser, and no value of anything. */
 export function createDiagnose(parts: DiagnoseParts) {
-  const { attempts, limits, now, https } = parts
+  const { attempts, limits, now } = parts
 
   /** Sign-ins of which this browser holds the cookie, and the one that a page of ours led here from. */
   async function loginsOf(request: FastifyRequest): Promise<readonly LoginRecord[]> {
@@ -68,6 +66,6 @@ export function createDiagnose(parts: DiagnoseParts) {
       signInHref: parts.signInHref,
       script: parts.script,
     })
-    return reply.headers(pageHeaders({ https, script: true })).send(html)
+    return reply.sendPage(html)
   }
 }

@@ -1,17 +1,17 @@
 import fastifyCookie from '@fastify/cookie'
 import secureSession from '@fastify/secure-session'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
-import type { CognitoPage } from '../../adapters/cognito-client.ts'
+import type { PoolSettings } from '../../config/settings.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { hasCookie, SWITCH_COOKIE } from '../../domain/own-cookies.ts'
-import { parseReturnTo, type ReturnToSelf, type SafePath } from '../../domain/return-to.ts'
+import { parseReturnTo, type ReturnToSelf } from '../../domain/return-to.ts'
 import { leavingHeaders, leavingPage } from '../../pages/leaving-page.ts'
-import { pageHeaders } from '../../pages/layout.ts'
 import { signInPage } from '../../pages/sign-in-page.ts'
 import { createAttempts } from './attempts.ts'
-import { beginLogin, leaveFirst } from './begin.ts'
+import { beginLogin, HANDOVER, leave, leaveFirst } from './begin.ts'
 import { createCallback, type CallbackParts } from './callback.ts'
 import { createDiagnose, type DiagnoseParts } from './diagnose.ts'
+import { createHandover, type Entrance, type HandoverParts, type Visit, type Wish } from './handover.ts'
 import { createJournal, type JournalParts } from './journal.ts'
 import { createLoopGuard } from './loop-guard.ts'
 import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.ts'
@@ -19,19 +19,31 @@ import { createSignInLimits, type SignInLimitsOptions } from './sign-in-limits.t
 type Diagnosed = Pick<DiagnoseParts, 'findLogins' | 'sessionLimits' | 'maxHeaderBytes' | 'version' | 'script'>
 
 export interface LoginOptions
-  extends Omit<CallbackParts, 'journal' | 'limits'>, JournalParts, SignInLimitsOptions, Diagnosed {
+  extends
+    Omit<CallbackParts, 'journal' | 'limits' | 'pool' | keyof LoginPool>,
+    Omit<HandoverParts, 'limits'>,
+    Omit<JournalParts, 'pool'>,
+    SignInLimitsOptions,
+    Diagnosed {
   readonly self: ReturnToSelf
   /** 32-byte keys of the purpose `attempt`; the first seals, every one opens. What these buffers hold changes with the session keys. */
   readonly attemptKeys: readonly Buffer[]
-  readonly endpoints: { readonly prefix: string; readonly callback: string }
-  readonly identityProviders: readonly string[]
+  readonly pools: ReadonlyMap<string, LoginPool>
 }
+
+/** What signing in needs of one user pool. */
+type LoginPool = Pick<PoolSettings, 'name' | 'identityProviders'> &
+  Pick<CallbackParts, 'callback' | 'cognito' | 'verifier' | 'userPoolId' | 'trustEmailFrom'>
 
 const MAX_HINT = 256
 
+function noPool(pool: string): never {
+  throw new TypeError(`there is no user pool ${pool}`)
+}
+
 /** Signing in, from the first redirect to the session: one scope, in which secure-session carries the attempts. */
 export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
-  const { self, endpoints, identityProviders } = options
+  const { self, ownPrefix, pools } = options
   await app.register(fastifyCookie)
   await app.register(secureSession, {
     key: [...options.attemptKeys],
@@ -40,79 +52,109 @@ export const login: FastifyPluginAsync<LoginOptions> = async (app, options) => {
     cookie: { path: '/', secure: true, httpOnly: true, sameSite: 'lax' },
   })
   const attempts = createAttempts(app, self)
-  const https = self.publicUrl.startsWith('https:')
-  const parts = { ...options, journal: createJournal(options), limits: createSignInLimits(options) }
+  const limits = createSignInLimits(options)
+  const byPool = new Map(
+    [...pools].map(([name, pool]) => [
+      name,
+      { ...options, ...pool, pool: name, journal: createJournal({ ...options, pool: name }), limits },
+    ]),
+  )
+  const partsOf = (pool: string) => byPool.get(pool) ?? noPool(pool)
   const loopGuard = createLoopGuard(options.now)
-  const begin = (page: CognitoPage) => async (request: FastifyRequest, reply: FastifyReply) => {
+  const handover = createHandover(app, { ...options, limits }, { attempts, loopGuard })
+
+  /** Begins where a person was sent to: to sign in, or to the host where people of their pool do. */
+  async function begin(wish: Wish, pool: string, visit: Visit): Promise<FastifyReply> {
     // Nobody types a password for a session that could not be kept.
     await options.store.check()
-    const query = new URLSearchParams(request.target?.query ?? '')
-    const returnTo = returnToIn(query, self)
+    const { request, reply } = visit
+    const { entrance, returnTo } = wish
+    const { site } = request
+    const parts = partsOf(pool)
     request.returnTo = returnTo
-    const provider = query.get('idp') ?? undefined
-    const hint = query.get('login_hint') ?? undefined
-    const afresh = query.get('prompt') === 'login'
     if (loopGuard.isLoop(request)) {
       const error = new GatewayError('GW_SIGN_IN_LOOP', { reason: 'login_loop' })
       parts.journal.failed({ request, attempt: null }, 'started', error)
       throw error
     }
-    if (page === 'sign-in' && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)) {
-      if (query.has('leave')) return leaveFirst(parts, { returnTo }, { request, reply })
-      const href = `${endpoints.prefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
-      return reply.headers({ ...pageHeaders({ https }), ...leavingHeaders(href) }).send(leavingPage({ href }))
+    const isPassing = pool !== site.pool
+    const isSwitching = !isPassing && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)
+    if (entrance === 'sign-in' && isSwitching && wish.leave !== true) {
+      const href = `${ownPrefix}/start?leave=1&rd=${encodeURIComponent(returnTo)}`
+      return reply.headers(leavingHeaders(href)).sendPage(leavingPage({ href }))
     }
-    return beginLogin(
-      parts,
-      attempts,
-      {
-        page,
-        returnTo,
-        identityProvider: provider !== undefined && identityProviders.includes(provider) ? provider : undefined,
-        loginHint: hint !== undefined && hint.length <= MAX_HINT ? hint : undefined,
-        afresh,
-      },
-      { request, reply },
-    )
+    const identityProvider = parts.identityProviders.find((name) => name === wish.identityProvider)
+    const loginHint = (wish.loginHint ?? '').length <= MAX_HINT ? wish.loginHint : undefined
+    const sound = { ...wish, identityProvider, loginHint }
+    if (!site.signsIn) return handover.beginVisit(sound, visit)
+    if (entrance === 'choose' && !isPassing)
+      return leave(reply, `${ownPrefix}/sign_in?rd=${encodeURIComponent(returnTo)}${againIn(wish.afresh)}`)
+    if (site.callbackOrigin !== site.origin) return handover.beginVisit(sound, visit)
+    if (wish.leave === true) return leaveFirst(parts, attempts, { returnTo, visit: wish.visit }, visit)
+    return beginLogin(parts, attempts, { ...sound, page: entrance === 'choose' ? 'sign-in' : entrance }, visit)
   }
-  const start = begin('sign-in')
+
+  const beginAs = (entrance: Entrance) => async (request: FastifyRequest, reply: FastifyReply) => {
+    const { query, ...wish } = wishIn(request)
+    const leave = query.has('leave') && hasCookie(request.raw.headers.cookie, SWITCH_COOKIE)
+    return begin({ ...wish, entrance, leave }, request.site.pool, { request, reply })
+  }
+  const start = beginAs('sign-in')
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
 
-  app.get(`${endpoints.prefix}/start`, same, start)
-  app.get(`${endpoints.prefix}/sign_up`, same, begin('sign-up'))
-  app.get(`${endpoints.prefix}/forgot_password`, same, begin('forgot-password'))
-  app.get(endpoints.callback, open, createCallback(app, parts, { attempts, loopGuard }))
+  app.get(`${ownPrefix}/start`, same, start)
+  app.get(`${ownPrefix}/sign_up`, same, beginAs('sign-up'))
+  app.get(`${ownPrefix}/forgot_password`, same, beginAs('forgot-password'))
+  for (const parts of byPool.values())
+    app.get(parts.callback, open, createCallback(app, parts, { attempts, loopGuard, handover }))
 
   app.get(
-    `${endpoints.prefix}/diagnose`,
+    `${ownPrefix}/diagnose`,
     open,
     createDiagnose({
-      ...parts,
+      ...options,
+      limits,
       attempts,
-      https: self.publicUrl.startsWith('https:'),
-      signInHref: `${endpoints.prefix}/sign_in`,
+      signInHref: `${ownPrefix}/sign_in`,
     }),
   )
 
-  app.get(`${endpoints.prefix}/sign_in`, same, async (request, reply) => {
+  app.get(`${ownPrefix}/sign_in`, same, async (request, reply) => {
+    const { identityProviders } = partsOf(request.site.pool)
     if (identityProviders.length < 2) return start(request, reply)
-    const query = new URLSearchParams(request.target?.query ?? '')
-    const rd = encodeURIComponent(returnToIn(query, self))
-    const again = query.get('prompt') === 'login' ? '&prompt=login' : ''
-    const link = (endpoint: string, more = ''): string => `${endpoints.prefix}/${endpoint}?rd=${rd}${again}${more}`
+    // Whoever is signed in already has nothing to choose.
+    if (!request.site.signsIn) return beginAs('choose')(request, reply)
+    const { returnTo, afresh } = wishIn(request)
+    request.returnTo = returnTo
+    const rd = encodeURIComponent(returnTo) + againIn(afresh)
+    const link = (endpoint: string, more = ''): string => `${ownPrefix}/${endpoint}?rd=${rd}${more}`
     const providers = identityProviders.map((name) => ({
       label: name === 'COGNITO' ? 'User name and password' : name,
       href: link('start', `&idp=${encodeURIComponent(name)}`),
     }))
-    return reply
-      .headers(pageHeaders({ https }))
-      .send(signInPage({ providers, signUpHref: link('sign_up'), forgotHref: link('forgot_password') }))
+    return reply.sendPage(signInPage({ providers, signUpHref: link('sign_up'), forgotHref: link('forgot_password') }))
   })
+
+  // Who is signed in is asked as on any other page, so that what is handed over is fresh.
+  app.get(`${ownPrefix}${HANDOVER}`, { config: { access: 'optional' } }, async (request, reply) =>
+    new URLSearchParams(request.target?.query ?? '').has('for')
+      ? handover.give({ request, reply }, begin)
+      : handover.take({ request, reply }),
+  )
+
+  function wishIn({ target, site }: FastifyRequest) {
+    const query = new URLSearchParams(target?.query ?? '')
+    // `rd`, given once: of two nobody should have to ask which counts.
+    const [first, ...more] = query.getAll('rd')
+    return {
+      query,
+      returnTo: parseReturnTo(more.length === 0 ? first : undefined, self, site.origin),
+      identityProvider: query.get('idp') ?? undefined,
+      loginHint: query.get('login_hint') ?? undefined,
+      afresh: query.get('prompt') === 'login',
+    }
+  }
 }
 
-/** `rd`, given once: of two nobody should have to ask which counts. */
-function returnToIn(query: URLSearchParams, self: ReturnToSelf): SafePath {
-  const [first, ...more] = query.getAll('rd')
-  return parseReturnTo(more.length === 0 ? first : undefined, self)
-}
+const againIn = (afresh = false): string => (afresh ? '&prompt=login' : '')

@@ -1,15 +1,15 @@
-import { bearerRefusal, unverifiedClaims } from '../../adapters/token-verifier.ts'
-import type { GivenClaims } from '../../config/explain-files.ts'
-import type { PoolSettings, RouteSettings, Settings } from '../../config/settings.ts'
-import { claimsAsked } from '../../domain/conditions.ts'
-import { parseAddress } from '../../domain/client-address.ts'
-import type { Credentials } from '../../domain/credentials.ts'
-import { GatewayError } from '../../domain/errors.ts'
-import { explain, type Caller, type Explanation } from '../../domain/explain.ts'
-import { identityFromClaims, type Identity } from '../../domain/identity.ts'
-import { foldPath, parseTarget } from '../../domain/request-target.ts'
-import { buildRouteTable, parseHost } from '../../domain/route-table.ts'
-import { UsageError } from '../command.ts'
+import { bearerRefusal, unverifiedClaims } from './adapters/token-verifier.ts'
+import type { GivenClaims } from './config/explain-files.ts'
+import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { claimsAsked } from './domain/conditions.ts'
+import { parseAddress } from './domain/client-address.ts'
+import type { Credentials } from './domain/credentials.ts'
+import { GatewayError } from './domain/errors.ts'
+import { explain, type Caller, type Explanation } from './domain/explain.ts'
+import { identityFromClaims, type Identity } from './domain/identity.ts'
+import { foldPath, parseTarget } from './domain/request-target.ts'
+import { buildRouteTable, parseHost, type RouteTable } from './domain/route-table.ts'
+import { sitesIn } from './domain/site.ts'
 
 type Claims = GivenClaims['access']
 
@@ -39,25 +39,29 @@ export interface AskedRequest {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** Asks rules about requests without a running gateway. */
+/** What is no request, no token or no known pool; the message says so to whoever asked, and quotes nothing but a pool's name. */
+export class QuestionError extends Error {}
+
+/** Asks rules about requests that nobody sends. */
 export interface Explainer {
   readonly nobody: Asker
   byClaims(given: GivenClaims): Asker
   /** A token as it stands in an Authorization header. */
   byToken(token: string): Asker
-  /** Throws a UsageError for what is no request. */
+  /** Throws a QuestionError for what is no request. */
   explain(request: AskedRequest, asker: Asker): Explanation<RouteSettings>
 }
 
-export function createExplainer(settings: Settings, now: () => number): Explainer {
+/** `table` where there is one already, of the same settings. */
+export function createExplainer(settings: Settings, now: () => number, table?: RouteTable<RouteSettings>): Explainer {
   const { publicUrl, pools, endpoints } = settings
   const routes = settings.applications.flatMap((application) => application.routes)
   const publicHost = new URL(publicUrl).hostname
+  const { byHost } = sitesIn(settings)
   const served = {
-    table: buildRouteTable(routes),
+    table: table ?? buildRouteTable(routes),
     ownPrefix: foldPath(endpoints.prefix),
-    ownHosts: new Set([publicHost]),
-    ownOrigin: publicUrl,
+    ownOrigins: new Map([...byHost].map(([host, { origin }]) => [host, origin])),
   }
   const keepClaims = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
 
@@ -92,8 +96,9 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
     },
     byToken(token) {
       const access = unverifiedClaims(token)
-      if (access === undefined) throw new UsageError('--token-file holds no token.')
-      const pool = pools.find(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
+      if (access === undefined) throw new QuestionError('--token-file holds no token.')
+      const theirs = pools.filter(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss']))
+      const pool = theirs.find(({ bearerClients }) => bearerClients.includes(String(access['client_id']))) ?? theirs[0]
       if (pool === undefined)
         return { session: null, authorization: STRANGER, notes: ['the token comes from none of the pools'] }
       return { session: null, authorization: tokenOf(pool, access), notes: ['signature not checked'] }
@@ -101,7 +106,7 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
     explain({ method, url, address, headers }, asker) {
       const { host, target } = addressIn(url, publicHost)
       const client = address === '' ? '' : parseAddress(address)
-      if (client === null) throw new UsageError('The address must be one of IPv4 or IPv6.')
+      if (client === null) throw new QuestionError('The address must be one of IPv4 or IPv6.')
       // What else a request has is known by its name only, as far as rules go.
       const carried = {
         ...headers,
@@ -122,24 +127,32 @@ export function createExplainer(settings: Settings, now: () => number): Explaine
   }
 }
 
-const invalid = (reason: string): GatewayError => new GatewayError('GW_TOKEN_INVALID', { reason })
-const STRANGER: AskersAuthorization = { kind: 'unknown', identity: invalid('credentials_unknown') }
+/** The one of whom rules are asked, where no route says otherwise. */
+export const identityOf = ({ session, authorization }: Asker): Identity | GatewayError | null =>
+  authorization?.identity ?? session
 
-/** Whose the Authorization header is, the route says; what is the application's own leaves the session to decide. */
-function callerAt({ authorization, clientBasic }: RouteSettings, asker: Asker): Caller {
+const invalid = (reason: string): GatewayError => new GatewayError('GW_TOKEN_INVALID', { reason })
+/** Nobody that one of our pools knows. */
+export const STRANGER: AskersAuthorization = { kind: 'unknown', identity: invalid('credentials_unknown') }
+
+/**
+ * Whose the Authorization header is, the route says; what is the application's own leaves the session to decide. That of another pool is none:
+ * a host holds sessions of its own pool only.
+ */
+function callerAt({ authorization, clientBasic, pool }: RouteSettings, asker: Asker): Caller {
   const given = authorization === 'application' || authorization === 'drop' ? null : asker.authorization
   if (given?.kind === 'token' || (given?.kind === 'client' && clientBasic))
     return { identity: given.identity, credentials: given.kind }
   return given !== null && authorization === 'gateway'
     ? { identity: STRANGER.identity, credentials: 'unknown' }
-    : { identity: asker.session, credentials: null }
+    : { identity: asker.session?.pool === pool ? asker.session : null, credentials: null }
 }
 
 /** Letter by letter: a parser of URLs would repair what the gateway refuses. */
 function addressIn(url: string, publicHost: string): { readonly host: string | null; readonly target: string } {
   if (url.startsWith('/')) return { host: publicHost, target: url }
   const [, host, rest = ''] = /^https?:\/\/([^/?#]+)(.*)$/is.exec(url) ?? []
-  if (host === undefined) throw new UsageError('URL must begin with https://, http:// or a slash.')
+  if (host === undefined) throw new QuestionError('URL must begin with https://, http:// or a slash.')
   return { host: parseHost(host), target: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
@@ -148,7 +161,7 @@ function poolOf(pools: readonly PoolSettings[], { pool: name, access }: GivenCla
     name === undefined
       ? (pools.find(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === access['iss'])) ?? pools[0])
       : pools.find((one) => one.name === name)
-  if (pool === undefined) throw new UsageError(`The settings know no pool ${name ?? ''}.`)
+  if (pool === undefined) throw new QuestionError(`The settings know no pool ${name ?? ''}.`)
   return pool
 }
 

@@ -1,0 +1,108 @@
+import type { Logger } from 'pino'
+import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
+import { createBearers, type Bearers } from './adapters/bearers.ts'
+import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
+import { createJwksFetch } from './adapters/jwks-fetch.ts'
+import { createKeyWatch, type KeyWatch } from './adapters/key-watch.ts'
+import type { Metrics } from './adapters/metrics.ts'
+import type { OnPoolRequest } from './adapters/pool-fetch.ts'
+import { createPoolGate } from './adapters/pool-gate.ts'
+import type { Revocations } from './adapters/revocations.ts'
+import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
+import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
+import type { PoolSettings } from './config/settings.ts'
+import type { KeptTokens } from './domain/session.ts'
+
+/** What the gateway has for one user pool. */
+export interface PoolParts extends PoolSettings {
+  readonly cognito: CognitoClient
+  readonly verifier: TokenVerifier
+  readonly bearers: Bearers
+  readonly basicClients: BasicClients
+  readonly refresh: RefreshAtPool
+  readonly keyWatch: KeyWatch
+  /** Takes over what of its settings may change while the process runs. */
+  adopt(changed: PoolSettings | undefined): void
+}
+
+export interface PoolPartsOptions {
+  readonly revocations: Revocations
+  readonly keepClaims: readonly string[]
+  readonly keepTokens: KeptTokens
+  /** How many processes send requests to the token endpoint. */
+  readonly processes: number
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly now: () => number
+  readonly ticks: () => number
+}
+
+/** Makes the adapters of one user pool: whatever is sent to it, or comes from it, concerns no other. */
+export function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): PoolParts {
+  const { metrics, log, now, ticks, keepClaims, keepTokens, revocations } = options
+  const { name, userPoolId, bearerClients } = pool
+  const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
+    metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
+    if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
+  }
+  metrics.set('circuit_open', 0, { target: `pool/${name}` })
+  let { clientSecret } = pool
+  const cognito = createCognitoClient({
+    issuer: pool.issuer,
+    domain: pool.domain,
+    clientId: pool.clientId,
+    clientSecret: () => clientSecret,
+    scopes: pool.scopes,
+    onRequest: countRequest,
+    gate: createPoolGate({
+      requestsPerSecond: pool.requestsPerSecond / options.processes,
+      now: ticks,
+      onCircuit(state) {
+        logCircuit(log, name, state)
+        metrics.set('circuit_open', state === 'opened' ? 1 : 0, { target: `pool/${name}` })
+      },
+    }),
+    now: ticks,
+  })
+  const verifier = createTokenVerifier({
+    issuers: pool.acceptedIssuers,
+    clientId: pool.clientId,
+    bearerClients,
+    now,
+    ticks,
+    fetchJwks: createJwksFetch({
+      onRequest: countRequest,
+      onFetch: (result) => metrics.count('jwks_fetches_total', { result }),
+    }),
+  })
+  const bearers = createBearers({ verifier, revocations, pool: name, userPoolId, keepClaims, now, ticks })
+  return {
+    ...pool,
+    cognito,
+    verifier,
+    bearers,
+    basicClients: createBasicClients({ clientIds: bearerClients, cognito, bearers, ticks }),
+    refresh: createSessionRefresh({
+      cognito,
+      verifier,
+      pool,
+      keepClaims,
+      keepTokens,
+      now,
+      onOutcome(result, reason) {
+        metrics.count('token_refreshes_total', { result, reason })
+        if (FOREIGN.has(reason))
+          log.error({ event: 'refresh_foreign', pool: name, reason }, 'tokens of somebody or something else')
+      },
+    }),
+    keyWatch: createKeyWatch({ verifier, log }),
+    adopt(changed) {
+      clientSecret = changed?.clientSecret
+    },
+  }
+}
+
+function logCircuit(log: Logger, pool: string, state: 'opened' | 'closed'): void {
+  if (state === 'closed') log.info({ event: 'pool_answers', pool }, 'the token endpoint answers again')
+  else log.warn({ event: 'pool_fails', pool }, 'the token endpoint keeps failing; it is not asked for a while')
+}
