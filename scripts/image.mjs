@@ -65,7 +65,13 @@ const lent = [
   ['ca-certificates', process.env.NODE_EXTRA_CA_CERTS ?? ''],
 ].filter(([, file]) => existsSync(file))
 
-const buildArguments = Object.entries({ ...facts(), ...(await base()) })
+/** What docker says by itself: older versions of the others do not. */
+const BUILDPLATFORM = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`
+const buildArguments = Object.entries({
+  ...facts(),
+  ...(await base()),
+  ...(engine === 'docker' ? {} : { BUILDPLATFORM }),
+})
 const args = [
   ...(engine === 'buildah' ? ['bud', '--layers'] : ['build']),
   ...(engine === 'docker' ? [] : ['--network=host']),
