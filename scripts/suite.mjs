@@ -97,7 +97,7 @@ function countsIn(results) {
 /** With what was found and wanted; a test that failed only because one inside it did is not told again. */
 function tellFailures(results, { ending, complaints }) {
   for (const [, title, why] of results.matchAll(/^ *not ok \d+ - (.*)\n((?: +.*\n)*)/gm)) {
-    if (/^ *---\n[\s\S]*(?:diff|found|wanted|stack|exitCode|signal|timeout)/m.test(why))
+    if (/^ *---\n[\s\S]*(?:diff|found|wanted|stack|tapCaught|exitCode|signal|timeout)/m.test(why))
       console.log(`FAILED: ${title}\n${why.split('\n').slice(0, 30).join('\n')}`)
   }
   if (complaints !== '') console.log(complaints.split('\n').slice(-30).join('\n'))
