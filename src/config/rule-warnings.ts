@@ -1,6 +1,6 @@
 import type { AccessEntry } from '../domain/conditions.ts'
 import { DAY_MS, reportOnlyPath } from './check-rule.ts'
-import { knowsClients } from './checks.ts'
+import { knowsClients } from './check-listeners.ts'
 import type { Draft, DraftRoute } from './draft.ts'
 import { atKey, atValue, type Finding } from './faults.ts'
 import { dayStart } from './kinds.ts'
