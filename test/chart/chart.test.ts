@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { stringify } from 'yaml'
-import { faultLine, loadSettings, SettingsError } from '../../src/config/load.ts'
+import { loadSettings } from '../../src/config/load.ts'
 import {
   chartFolder,
   examples,
@@ -254,22 +254,12 @@ t.test('every pod is one that Pod Security admits at its level restricted', asyn
   }
 })
 
-/** Their secrets are in no file of this machine; what is described and not built yet is no fault of an example. */
-function faultsOf(file: string): readonly string[] {
-  try {
-    loadSettings({ file, environment: {}, rulesOnly: true })
-    return []
-  } catch (error) {
-    if (!(error instanceof SettingsError)) throw error
-    return error.faults.map(faultLine).filter((line) => !/not supported yet/.test(line))
-  }
-}
-
 t.test('the settings of every worked example have no fault', async (t) => {
   for (const example of examples) {
     const file = join(folder, `${example}.yaml`)
     writeFileSync(file, only(manifestsIn(golden(example)), 'ConfigMap')['data']['gateway.yaml'])
-    t.same(faultsOf(file), [], example)
+    // Their secrets are in no file of this machine.
+    t.doesNotThrow(() => loadSettings({ file, environment: {}, rulesOnly: true }), example)
   }
 })
 
