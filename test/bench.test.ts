@@ -5,6 +5,7 @@ import t from 'tap'
 import type { Comparison } from '../bench/comparison.ts'
 import { missingPrograms } from '../bench/programs.ts'
 import { runCommand } from './helpers/process.ts'
+import { until } from './helpers/until.ts'
 
 const script = 'build/bench/main.js'
 const skip =
@@ -94,10 +95,10 @@ t.test('Ctrl-C stops a benchmark with all that it has started', { skip }, async 
   const folder = folderFor(t)
   const args = ['compare', '--only', 'gateway,nginx-auth-request', '--warm-up', '20']
   const run = runCommand(t, args, { script, env: { TMPDIR: folder } })
-  while (!processesOf(folder).some((line) => line.startsWith('wrk'))) {
+  await until(() => {
     if (run.child.exitCode !== null) throw new Error(`it ended: ${run.err()}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
+    return processesOf(folder).some((line) => line.startsWith('wrk'))
+  })
   t.ok(processesOf(folder).some((line) => line.includes('serve')))
   run.child.kill('SIGINT')
   t.equal(await run.ended, 130)

@@ -93,12 +93,12 @@ function oddNumberFindings({ parts }: WholeSource, { variables }: Overridden): r
 
 function placer(whole: WholeSource, { variables }: Overridden): (finding: Finding) => Fault {
   return ({ path, message, at }) => {
+    const source = whole.sourceOf(path)
     // What stands only in variables below it has no place in the file.
     const within = (id: string): boolean => path.length > 0 && path.every((name, depth) => pathOf(id)[depth] === name)
     const below = source.has(path) ? undefined : [...variables.keys()].find(within)
     const variable = variables.get(pathId(path)) ?? (below === undefined ? undefined : variables.get(below))
     if (variable !== undefined) return variableFault(variable, message)
-    const source = whole.sourceOf(path)
     return { file: source.file, ...source.place(path, at), key: keyText(path), message }
   }
 }
