@@ -26,22 +26,24 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 export async function runSuites(suites) {
   const totals = suites.map(() => ({ passed: 0, failed: 0, skipped: 0 }))
   const queue = suites.flatMap((suite, at) => suite.files.map((file) => ({ suite, file, total: totals[at] }))).values()
-  const work = async () => {
+  const work = async (job) => {
     for (const { suite, file, total } of queue) {
-      const { passed, failed, skipped } = await runFile(suite, file)
+      const { passed, failed, skipped } = await runFile(suite, file, job)
       total.passed += passed
       total.failed += failed
       total.skipped += skipped
     }
   }
-  await Promise.all(Array.from({ length: JOBS }, work))
+  await Promise.all(Array.from({ length: JOBS }, async (_, job) => work(job)))
   return totals
 }
 
-async function runFile({ node, version }, file) {
+async function runFile({ node, version }, file, job) {
   const environment = {
     ...process.env,
     TAP_TIMEOUT: String(LIMIT),
+    // Ports that are looked for before they are used must not be found by two files at once.
+    TEST_PORTS: `${job}/${JOBS}`,
     PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`,
     // From Node 22 on what one process has compiled of the code and the packages is there for the next.
     NODE_COMPILE_CACHE: resolve('build', 'compile-cache'),
@@ -97,7 +99,7 @@ function countsIn(results) {
 /** With what was found and wanted; a test that failed only because one inside it did is not told again. */
 function tellFailures(results, { ending, complaints }) {
   for (const [, title, why] of results.matchAll(/^ *not ok \d+ - (.*)\n((?: +.*\n)*)/gm)) {
-    if (/^ *---\n[\s\S]*(?:diff|found|wanted|stack|exitCode|signal|timeout)/m.test(why))
+    if (/^ *---\n[\s\S]*(?:diff|found|wanted|stack|tapCaught|exitCode|signal|timeout)/m.test(why))
       console.log(`FAILED: ${title}\n${why.split('\n').slice(0, 30).join('\n')}`)
   }
   if (complaints !== '') console.log(complaints.split('\n').slice(-30).join('\n'))

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
@@ -38,8 +39,22 @@ const SHORT = 0.9
 const ENOUGH = 0.8
 /** Collections take no more than a twentieth of the time. */
 const COLLECT_SHARE = 20
-/** What V8 adds to the limit of the old generation for the young one, since version 13 and before it; no help where memory is short. */
-const YOUNG_BYTES = (Number.parseInt(process.versions.v8, 10) >= 13 ? 192 : 48) * 1_048_576
+const MIB = 1_048_576
+/**
+ * What V8 adds to the limit of the old generation for the young one, which is no help where memory is short: more where there is more memory,
+ * both in MiB, as Node 24 was seen to do it in containers. Before V8 13 it is 48 MiB at most.
+ */
+const YOUNG_BY_MEMORY =
+  Number.parseInt(process.versions.v8, 10) >= 13
+    ? [
+        [512, 3],
+        [1_024, 48],
+        [2_048, 96],
+        [Infinity, 192],
+      ]
+    : [[Infinity, 48]]
+/** The rest of a container is for what is neither in the heap nor in buffers. */
+const SHARE_OF_MEMORY = 0.7
 
 export function createOverload(options: OverloadOptions): Overload {
   return new OverloadWatch(options)
@@ -110,9 +125,17 @@ class OverloadWatch implements Overload {
 /** Buffers lie outside V8's heap and outside its limit, yet whoever sets the limit means the process. */
 function measureHeap(): MemoryUse {
   const { used_heap_size, external_memory, heap_size_limit } = getHeapStatistics()
+  return {
+    heldBytes: used_heap_size + external_memory,
+    limitBytes: memoryLimit(heap_size_limit, Math.min(totalmem(), process.constrainedMemory() || Infinity)),
+  }
+}
+
+/** How much may be held, in bytes, by V8's limit for its heap and the memory of the machine or the container. */
+export function memoryLimit(heapLimit: number, memory: number): number {
+  const [, young = 0] = YOUNG_BY_MEMORY.find(([most = 0]) => memory <= most * MIB) ?? []
   // A young generation that was made smaller must not leave nothing.
-  const limitBytes = Math.max(heap_size_limit - YOUNG_BYTES, heap_size_limit / 4)
-  return { heldBytes: used_heap_size + external_memory, limitBytes }
+  return Math.min(Math.max(heapLimit - young * MIB, heapLimit / 4), memory * SHARE_OF_MEMORY)
 }
 
 /** V8's own full collection. Node hands it out only where the flag is set, so it is set the moment it is needed, and for nobody else. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createOverload, type OverloadReason } from '../../src/adapters/overload.ts'
+import { createOverload, memoryLimit, type OverloadReason } from '../../src/adapters/overload.ts'
 import { until } from '../helpers/until.ts'
 
 const LIMIT = 100
@@ -105,3 +105,22 @@ t.test('RL26 what V8 says of a process that does little is far from the limit', 
   t.equal(overload.reason, null)
   t.equal(told, 0)
 })
+
+t.test(
+  'RL26 in a small container there is room for what is neither heap nor buffers, and most of the rest may be held',
+  async (t) => {
+    const MIB = 1_048_576
+    // Memory of the container, and V8's limit in it, as Node 24 tells it.
+    for (const [memory, heap] of [
+      [256, 259],
+      [512, 259],
+      [768, 432],
+      [1_024, 560],
+      [4_096, 2_240],
+    ] as const) {
+      const limit = memoryLimit(heap * MIB, memory * MIB) / MIB
+      t.ok(limit > 0.4 * memory && limit < 0.75 * memory && limit <= heap, `${limit} of ${memory} MiB`)
+    }
+    t.equal(memoryLimit(64 * MIB, Infinity), 16 * MIB, 'a young generation that was made smaller leaves a quarter')
+  },
+)

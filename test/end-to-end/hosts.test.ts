@@ -143,6 +143,19 @@ for (const store of ['cookie', 'redis'] as const)
       t.equal(other.trail.at(-1), `${url}/`)
     })
 
+    await t.test(
+      'people come back to long addresses too, and no cookie on the way is larger than browsers keep',
+      async (t) => {
+        for (const length of [500, 1_900]) {
+          const [browser, place] = [world.client(), at(3, `/page?${'x'.repeat(length)}`)]
+          const login = await browser.visit(place)
+          for (const [name, value] of [...browser.cookies.values()].flatMap((jar) => [...jar]))
+            t.ok(name.length + value.length <= 4_096, `${name} at ${length}`)
+          t.equal((await browser.submit(login, { username: 'alice', password: 'Passw0rd!' })).url, place)
+        }
+      },
+    )
+
     await t.test('a session that is used on one host does not end as idle on another', async (t) => {
       const browser = world.client()
       await browser.signIn(at(1))

@@ -28,8 +28,9 @@ export function prepareImage(): string | false {
   const missing = ['podman', 'mmdebstrap'].find((name) => !onPath(name))
   if (missing !== undefined) return `no ${missing} on this machine`
   const build = ['scripts/image.mjs', '--engine=podman', '--base', `--tag=${IMAGE}`]
-  const { status, stderr } = spawnSync(process.execPath, build, { cwd: root, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`The image was not built:\n${stderr.split('\n').slice(-30).join('\n')}`)
+  const { status, stdout, stderr } = spawnSync(process.execPath, build, { cwd: root, encoding: 'utf8' })
+  const lastOf = (text: string): string => text.split('\n').slice(-30).join('\n')
+  if (status !== 0) throw new Error(`The image was not built:\n${lastOf(stdout)}${lastOf(stderr)}`)
   const trial = podman('run', '--rm', ...HARDENED, IMAGE, '--version')
   // 125 to 127 are podman's own; what ran in the container ends with less.
   return trial.status !== null && trial.status < 125 ? false : `podman runs nothing here: ${trial.err.trim()}`

@@ -18,7 +18,7 @@ export async function sendRaw(
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     const chunks: Buffer[] = []
-    const limit = setTimeout(() => finish(false), 5_000)
+    const limit = setTimeout(() => finish(false), 10_000)
     const finish = (closed: boolean): void => {
       clearTimeout(limit)
       socket.destroy()

@@ -242,11 +242,21 @@ function writeSettings(folder: string, { url, listen, pool, upstream, session, m
 
 /** Below the ports that the system gives away by itself: nobody who listens or connects meanwhile gets this one. */
 const PORTS = { from: 12_000, to: 32_000 }
+const givenPorts = new Set<number>()
 
-/** A port that was free a moment ago: the public address must be known before anything listens. */
+/** Of the files that run at once each has its own part: what one found free another must not find. */
+function anyPort(): number {
+  const [part = 0, parts = 1] = (process.env['TEST_PORTS'] ?? '0/1').split('/').map(Number)
+  const width = Math.floor((PORTS.to - PORTS.from) / parts)
+  return PORTS.from + part * width + randomInt(width)
+}
+
+/** A port that was free a moment ago, and no other caller has: the public address must be known before anything listens. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(PORTS.from, PORTS.to)
+    const port = anyPort()
+    if (givenPorts.has(port)) continue
+    givenPorts.add(port)
     const server = createServer()
     const isFree = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false))

@@ -193,8 +193,9 @@ export function createHandover(
     request.identity = session.person
     loopGuard.count(request, state.startedAt)
     told('taken', { request, host, session: session.id })
-    // The host that keeps the session goes on to the one for which the person came.
-    return leave(reply, attempt?.visit === undefined ? state.returnTo : `${ownPrefix}${HANDOVER}?for=${attempt.visit}`)
+    // The host that keeps the session goes on to the one for which the person came. Only the attempt knows long addresses.
+    const { returnTo = state.returnTo, visit: waiting } = attempt ?? {}
+    return leave(reply, waiting === undefined ? returnTo : `${ownPrefix}${HANDOVER}?for=${waiting}`)
   }
 
   /** Once: whatever kept the first one from arriving may keep the next, and nobody should be sent to and fro without end. */
