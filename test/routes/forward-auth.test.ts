@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { AskingProxy } from '../../src/domain/proxy-question.ts'
+import { startHosts } from '../helpers/hosts.ts'
 import { ask, askedBy, cookieLine, machineToken, PROXIES } from '../helpers/questions.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
@@ -220,3 +221,32 @@ t.test('A10 while the user pool is away, nobody is let in by that', async (t) =>
   t.equal(answer.status, 503)
   t.equal(answer.header('x-gateway-code'), 'GW_POOL_UNAVAILABLE')
 })
+
+t.test(
+  'an application on another host signs in at its own address, and is asked about by the session it has there',
+  async (t) => {
+    const world = await startHosts(t, 2, { settings: askedBy('traefik') })
+    const host = `app1.localhost:${world.port}`
+    const page = { target: '/page', host, headers: PAGE, redirect: true }
+    const stranger = await ask(world, 'traefik', page)
+    t.equal(stranger.status, 302)
+    t.equal(stranger.header('location'), world.at(1, '/oauth2/start?rd=%2Fpage'))
+
+    const browser = world.client()
+    await browser.signIn(world.at(1), 'bob')
+    await browser.visit(world.at(2, '/page'))
+    const cookieAt = (number: number): string =>
+      [...browser.jarOf(new URL(world.at(number)).host)].map(([name, value]) => `${name}=${value}`).join('; ')
+    const asked = async (number: number, cookie: string) =>
+      (
+        await ask(world, 'traefik', {
+          ...page,
+          host: `app${number}.localhost:${world.port}`,
+          headers: [...PAGE, `Cookie: ${cookie}`],
+        })
+      ).status
+    t.equal(await asked(1, cookieAt(1)), 202)
+    t.equal(await asked(2, cookieAt(2)), 403, 'the second is for admins')
+    t.equal(await asked(1, cookieAt(2)), 302, 'a cookie of another host is none')
+  },
+)
