@@ -5,9 +5,6 @@ import { adminPages, type AdminPagesOptions } from './routes/admin-pages.ts'
 import { health, type HealthOptions } from './routes/health.ts'
 import { metricsRoute, type MetricsOptions } from './routes/metrics.ts'
 
-/** How long a start waits for Cognito and Redis before it serves what can be served without them. */
-const PATIENCE_MS = 20_000
-
 export interface AdminOptions extends HealthOptions, MetricsOptions, AdminPagesOptions {
   readonly host: string
 }
@@ -28,23 +25,6 @@ export async function createAdmin(options: AdminOptions): Promise<FastifyInstanc
   await app.register(adminPages, options)
   app.setNotFoundHandler(async (_request, reply) => reply.code(404).send('There is nothing at this address\n'))
   return app
-}
-
-/** Why this process is not ready, for a gateway without workers. */
-export function unreadiness(parts: Parts): string | null {
-  if (parts.lifecycle.draining) return 'draining'
-  if (!parts.lifecycle.listening) return 'starting'
-  return waitingFor(parts, parts.keysAgeSeconds() !== null)
-}
-
-/** What a start still waits for. Once it is over nothing outside makes a gateway unready: every replica would be at the same moment. */
-export function waitingFor(
-  { lifecycle, revocations, ticks }: Pick<Parts, 'lifecycle' | 'revocations' | 'ticks'>,
-  keysKnown: boolean,
-): string | null {
-  if (ticks() >= lifecycle.startedAt + PATIENCE_MS) return null
-  if (!keysKnown) return "waiting for the user pool's keys"
-  return revocations.known ? null : 'waiting for Redis'
 }
 
 /** Brings gauges up to date that nobody sets as they change. */

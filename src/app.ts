@@ -19,6 +19,7 @@ import { question, statusForNginx } from './plugins/question.ts'
 import { sendPage } from './plugins/send-page.ts'
 import { sessionCookie } from './plugins/session-cookie.ts'
 import { shed } from './plugins/shed.ts'
+import { unreadiness } from './readiness.ts'
 import { forward } from './routes/forward/forward.ts'
 import { keys } from './routes/keys.ts'
 import { login } from './routes/login/login.ts'
@@ -126,7 +127,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
 
   // What the gateway answers itself
   await app.register(refuse, { path: REFUSE_PATH, methods })
-  await app.register(ping, { path: settings.endpoints.ping, serving: () => lifecycle.listening && !lifecycle.draining })
+  await app.register(ping, { path: settings.endpoints.ping, serving: () => unreadiness(parts) === null })
   await app.register(login, {
     pools,
     states,

@@ -1,4 +1,4 @@
-import { waitingFor } from '../admin.ts'
+import { waitingFor } from '../readiness.ts'
 import type { Parts } from '../parts.ts'
 import type { Member } from './desk.ts'
 
