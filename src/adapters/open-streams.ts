@@ -1,6 +1,6 @@
 import { decide, type Rule } from '../domain/access.ts'
 import type { Identity, Person } from '../domain/identity.ts'
-import { freshness, type Session, type SessionLimits } from '../domain/session.ts'
+import { carriesOn, freshness, type Session, type SessionLimits } from '../domain/session.ts'
 
 /** Why an open stream is ended; each is a reason in the log too. */
 export type StreamEnd = 'session_ended' | 'access_lost' | 'draining' | 'idle'
@@ -27,7 +27,7 @@ export interface OpenStreams {
   ended(sessionId: string): void
   /** Ends whatever people have open, by session or by bearer token, of whom this is true. */
   revoked(isRevoked: (person: Person) => boolean): void
-  /** Ends the streams of sessions that have come of age or were not used for too long. To be called now and then. */
+  /** Ends the streams of sessions that have come of age, were not used for too long, or are copies that nobody renews. To be called now and then. */
   endStale(): void
   /** Ends everything, spread over this time, so that not all clients come back at once. */
   drain(milliseconds: number): void
@@ -93,7 +93,9 @@ export function createOpenStreams({ limits, now, onWebSockets }: OpenStreamsOpti
     endStale() {
       for (const { session, streams } of groups.values()) {
         const state = freshness(session, limits, now())
-        if (state === 'aged' || state === 'idle') endAll([...streams], 'session_ended')
+        // Nobody has renewed it on the host that could.
+        const isOutgrown = session.lentAt !== undefined && !carriesOn(session, limits, now())
+        if (state === 'aged' || state === 'idle' || isOutgrown) endAll([...streams], 'session_ended')
       }
     },
     drain(milliseconds) {

@@ -44,7 +44,8 @@ export function fromElsewhere(place: SafePath, origin: string): SafePath {
 }
 
 function safePlaceIn(raw: string, self: ReturnToSelf, here: string | null): string | null {
-  if (raw.length > MAX_LENGTH || /[^\x21-\x7e]|\\/.test(raw)) return null
+  // Browsers escape a quotation mark; each would be two in what is sealed.
+  if (raw.length > MAX_LENGTH || /[^\x21-\x7e]|[\\"]/.test(raw)) return null
   const [origin = null] = /^https?:\/\/[^/?#]*/.exec(raw) ?? []
   if (origin === null) return safePathIn(raw, self.publicUrl, self)
   if (!self.origins.has(origin)) return null

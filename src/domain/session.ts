@@ -93,6 +93,16 @@ export function survivesOutage(session: Session, limits: SessionLimits, now: num
   return now < session.accessExpiresAt + limits.refreshGraceSeconds * 1000
 }
 
+/**
+ * Whether a copy that another host has to renew may be used still where it cannot be sent there. That host vouched for it when it handed it
+ * over, whatever kept the claims from being newer.
+ */
+export function carriesOn(session: Session, limits: SessionLimits, now: number): boolean {
+  const { accessExpiresAt, claimsAt, lentAt = 0 } = session
+  const due = Math.min(accessExpiresAt, Math.max(claimsAt, lentAt) + limits.recheckSeconds * 1000)
+  return now < due + limits.refreshGraceSeconds * 1000
+}
+
 /** How long a copy that was just handed over is not sent for again: the host that renews it may be unable to. */
 const LENT_PAUSE_MS = 30_000
 

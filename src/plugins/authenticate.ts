@@ -9,6 +9,7 @@ import type { Credentials } from '../domain/credentials.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { Identity } from '../domain/identity.ts'
 import {
+  carriesOn,
   freshness,
   mayGoForRenewal,
   renewalDue,
@@ -135,11 +136,11 @@ const hook: FastifyPluginCallback<AuthenticateOptions> = (app, options, ready) =
 
   /**
    * A copy whose claims are too old is renewed by the host that handed it over, by way of the sign-in. Only a page can be sent there; whatever
-   * else asks goes on for as long as it could if the user pool were away.
+   * else asks goes on for a while, for it is the client that says what it is.
    */
   async function outgrown(request: FastifyRequest, session: Session): Promise<void> {
     const goes = canBeSent(request) && mayGoForRenewal(session, now())
-    if (goes || !survivesOutage(session, limits, now())) await lapse(request, session, 'session_outgrown')
+    if (goes || !carriesOn(session, limits, now())) await lapse(request, session, 'session_outgrown')
     else await outlast(request, session)
   }
 

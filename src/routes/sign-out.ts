@@ -44,8 +44,10 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
   app.post(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const form = fieldsOf(request.body)
     const session = request.signedInSession
+    // A form of another site brings no cookie along, and would take all of them away.
+    requireOwnOrigin(request)
     if (session !== null) {
-      requireOwnForm(request, session, form)
+      if (!csrf.isValid(session.id, form['csrf'] ?? '')) throw new GatewayError('GW_CSRF', { reason: 'csrf' })
       // First, because it happens as a whole or not at all: then the person is still signed in and can try again.
       if (form['everywhere'] === '1') await endEverywhere(session, request)
     }
@@ -78,14 +80,9 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
       .redirect(await nextUrl(request), 303)
   }
 
-  function requireOwnForm(request: FastifyRequest, session: Session, form: Fields): void {
-    const foreign = isCrossOrigin(request.raw.headers, {
-      method: 'POST',
-      upgrade: false,
-      allowed: [request.site.origin],
-    })
-    if (foreign) throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
-    if (!csrf.isValid(session.id, form['csrf'] ?? '')) throw new GatewayError('GW_CSRF', { reason: 'csrf' })
+  function requireOwnOrigin({ raw, site }: FastifyRequest): void {
+    if (isCrossOrigin(raw.headers, { method: 'POST', upgrade: false, allowed: [site.origin] }))
+      throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' })
   }
 
   async function endEverywhere({ person }: Session, request: FastifyRequest): Promise<void> {

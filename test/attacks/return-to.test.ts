@@ -102,6 +102,11 @@ t.test('R48 two return addresses are none', async (t) => {
   t.equal(await endOf('rd[]=//evil.example'), '/')
 })
 
+t.test('quotation marks, which would be two each in what is sealed, are no part of a return address', async (t) => {
+  t.equal(await endOf(`rd=${encodeURIComponent(`/?${'"'.repeat(505)}`)}`), '/')
+  t.equal(await endOf(`rd=${encodeURIComponent('/?q=%22x%22')}`), '/?q=%22x%22', 'as browsers write them they are')
+})
+
 t.test('R49 R50 ordinary addresses come back byte for byte', async (t) => {
   const good = [
     '/',

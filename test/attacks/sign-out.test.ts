@@ -22,6 +22,18 @@ t.test('O01 C21 only a form of our own page signs out', async (t) => {
   t.equal(forged.status, 403)
   t.equal(forged.header('x-gateway-code'), 'GW_CSRF')
   t.equal((await browser.ask(`${url}/page`)).status, 200, 'still signed in')
+
+  // As a browser sends it: without cookies, and it would take away whatever the answer takes away.
+  for (const body of ['', 'switch=1', 'everywhere=1']) {
+    const foreign = await client().ask(`${url}/oauth2/sign_out`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', origin: 'https://evil.example' },
+      body,
+    })
+    t.equal(foreign.status, 403)
+    t.equal(foreign.header('set-cookie'), undefined)
+    t.equal(foreign.header('clear-site-data'), undefined)
+  }
 })
 
 t.test('a sign-out revokes the refresh token and clears every cookie of ours', async (t) => {
