@@ -141,6 +141,10 @@ function applicationSettings(application: DraftApplication, around: Around): App
   }
 }
 
+function without<Changes extends { readonly remove: readonly string[] }>(changes: Changes, name: string): Changes {
+  return { ...changes, remove: [...changes.remove, name] }
+}
+
 function routeSettings(route: DraftRoute, whole: DraftApplication, around: Around): readonly RouteSettings[] {
   const { hosts, pool } = whole
   const { paths, allowInPath, identityProvider, bindCookies, signOut } = whole.keys
@@ -165,7 +169,8 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
       prefixes: prefixesOf(keys),
       redirects,
       requestHeaders,
-      responseHeaders,
+      // Below a path an application must not get its scripts between people and its neighbours, or us.
+      responseHeaders: whole.path === '/' ? responseHeaders : without(responseHeaders, 'Service-Worker-Allowed'),
       cookies,
       identity: identitySettings(route, around),
       authorization,

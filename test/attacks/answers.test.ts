@@ -298,3 +298,21 @@ t.test('S17 F28 bytes behind an answer never reach another person', async (t) =>
   }
   t.ok(application.connections.length > 1, 'such a connection is not used again')
 })
+
+t.test(
+  'an application below a path gets no scripts of its own between people and what else is on its host',
+  async (t) => {
+    const { url, client } = await startWorld(t, {
+      answer: (_request, response) => response.writeHead(200, { 'service-worker-allowed': '/' }).end('script'),
+      settings: {
+        applications: {
+          home: { upstream: '%UPSTREAM%', access: 'public' },
+          wiki: { path: '/wiki', upstream: '%UPSTREAM%', access: 'public' },
+        },
+      },
+    })
+    const scope = async (path: string) => (await client().ask(url + path)).header('service-worker-allowed')
+    t.equal(await scope('/sw.js'), '/', 'that which has the whole host may')
+    t.equal(await scope('/wiki/sw.js'), undefined)
+  },
+)

@@ -3,6 +3,7 @@ import { check } from '../../src/commands/check.ts'
 import { startLocalPool, type LocalPool } from '../../src/local/local-pool.ts'
 import type { Client, Reply } from '../helpers/client.ts'
 import { runHere } from '../helpers/command.ts'
+import { until } from '../helpers/until.ts'
 import { CLIENT_ID, startWorld } from '../helpers/world.ts'
 
 const PAGE = { 'sec-fetch-dest': 'document', accept: 'text/html' }
@@ -154,6 +155,22 @@ t.test('two user pools', async (t) => {
       const copied = { headers: { cookie: `__Host-gateway=${before}` } }
       t.equal((await client().ask(at('stock', '/page'), copied)).status, 401)
       t.equal((await browser.ask(at('wiki', '/page'))).status, 200, "which is nothing to the other pool's session")
+    },
+  )
+
+  await t.test(
+    'a session that is taken to a browser which no longer waits for it ends with its refresh token',
+    async (t) => {
+      const browser = client()
+      const login = await chooseCognito(browser, await browser.visit(at('shop', '/page')))
+      let step = await browser.submit(login, { username: 'alice', password: 'Passw0rd!' }, { follow: false })
+      const next = (): string => new URL(step.header('location') ?? '', step.url).href
+      while (!next().startsWith(at('shop', '/oauth2/handover'))) step = await browser.ask(next(), { headers: PAGE })
+      browser.jarOf(new URL(at('shop')).host).clear()
+      const revoked = partners.calls['revoke'] ?? 0
+      const answer = await browser.ask(next(), { headers: PAGE })
+      t.match(answer.header('location'), '/oauth2/', 'the sign-in begins anew')
+      await until(() => (partners.calls['revoke'] ?? 0) === revoked + 1)
     },
   )
 

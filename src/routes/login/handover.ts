@@ -161,7 +161,9 @@ export function createHandover(
     const { id, secret, host } = state
     // Whatever becomes of it here, what has been in this browser's address is worth nothing from now on.
     const handover = await handovers.take(query.get('session') ?? '', { attempt: id, secret, host })
-    switch (comebackOf({ state, attempt, signedIn: sessionOf(request) !== null }, now())) {
+    const comeback = comebackOf({ state, attempt, signedIn: sessionOf(request) !== null }, now())
+    if (comeback !== 'attempt') await discard(handover?.text ?? null, request)
+    switch (comeback) {
       case 'attempt':
         return settle({ state, attempt, text: handover?.text ?? null }, visit)
       case 'signed-in':
@@ -173,6 +175,13 @@ export function createHandover(
       case 'expired':
         throw new GatewayError('GW_SIGN_IN_EXPIRED', { reason: 'attempt_expired' })
     }
+  }
+
+  /** A session that came whole and that nobody gets ends with its refresh token; a copy is the other host's to end. */
+  async function discard(text: string | null, request: FastifyRequest): Promise<void> {
+    const { host, signsIn } = request.site
+    const stored = text === null || !signsIn ? null : await stores.at(host).read(text)
+    if (stored !== null && stored !== 'foreign') await app.endReplaced(request, stored.session)
   }
 
   async function settle({ state, attempt, text }: Arrival, visit: Visit): Promise<FastifyReply> {
