@@ -11,6 +11,7 @@ import {
   goldenFolder,
   LEAST,
   manifestsIn,
+  type Manifest,
   only,
   template,
   tool,
@@ -127,6 +128,8 @@ t.test("the chart's README is in step with its values: helm-docs", { skip }, asy
   t.equal(readFileSync(join(chartFolder, 'README.md'), 'utf8'), out, 'run npm run generate')
 })
 
+const SECOND_POOL = 'config.pools.abroad.userPoolId=eu-west-1_b,config.pools.abroad.clientId=b'
+
 /** What is wrong, and a sentence by which people find it. */
 const REFUSALS: readonly (readonly [string, RegExp])[] = [
   ['config.publicURL=x', /at '\/config': additional properties 'publicURL' not allowed/],
@@ -152,6 +155,14 @@ const REFUSALS: readonly (readonly [string, RegExp])[] = [
   ['existingSecret=,redis.host=r,redis.passwordKey=p,existingConfigMap=c', /redis\.existingSecret is missing/],
   ['httpRoute.enabled=true', /httpRoute\.parentRefs is missing: name the Gateway to attach to/],
   ['networkPolicy.enabled=true,config.forwardAuth.proxy=nginx', /networkPolicy\.forwardAuth is missing: say where/],
+  [
+    `${SECOND_POOL},config.applications.a.upstream=http://a`,
+    /config\.applications\.a\.pool is missing: there are the pools abroad, main,/,
+  ],
+  [
+    'networkPolicy.enabled=true,config.outbound.proxy.env=PROXY',
+    /networkPolicy\.extraEgress is missing: let the gateway reach the proxy/,
+  ],
   ['serviceMonitor.enabled=true,adminService.enabled=false', /serviceMonitor needs adminService\.enabled/],
 ]
 
@@ -180,6 +191,9 @@ const deployment = async (...values: readonly string[]) => {
   if (err !== '') throw new Error(err)
   return manifestsIn(out)
 }
+
+const settingsIn = (manifests: readonly Manifest[]): Readonly<Record<string, any>> =>
+  parse(only(manifests, 'ConfigMap')['data']['gateway.yaml']) as Record<string, any>
 
 t.test('a pod is given the time to drain and to end what it does, and five seconds more', { skip }, async (t) => {
   const graceOf = async (...values: readonly string[]) =>
@@ -214,9 +228,8 @@ t.test('an image is named by its digest, a registry of its own, or that of the w
 t.test('the address of Redis comes out of a Secret, whole or but for its password', { skip }, async (t) => {
   const of = async (values: string) => {
     const manifests = await deployment('--set', values)
-    const settings = parse(only(manifests, 'ConfigMap')['data']['gateway.yaml']) as { session: { redis: object } }
     const [container] = only(manifests, 'Deployment')['spec'].template.spec.containers
-    return { redis: settings.session.redis, env: container.env as object[] | undefined }
+    return { redis: settingsIn(manifests)['session'].redis as object, env: container.env as object[] | undefined }
   }
   t.same(await of('redis.existingSecret=r,redis.urlKey=url'), {
     redis: { url: { file: '/run/secrets/cognito-gateway-redis/url' } },
@@ -237,7 +250,12 @@ t.test('what config says goes over what the chart says, and may be a template', 
   )
   const { out } = await template(...LEAST, '--set', values.join(','))
   const settings = parse(only(manifestsIn(out), 'ConfigMap')['data']['gateway.yaml']) as { applications: object }
-  t.same(settings.applications, { main: { access: 'public', upstream: 'http://gw-wiki:80' } })
+  t.same(settings.applications, { main: { access: 'public', pool: 'main', upstream: 'http://gw-wiki:80' } })
+})
+
+t.test('a second pool does not take over the application of the first', { skip }, async (t) => {
+  const { applications } = settingsIn(await deployment('--set', SECOND_POOL))
+  t.equal(applications['main'].pool, 'main')
 })
 
 t.test('an own ConfigMap takes the place of the settings', { skip }, async (t) => {
@@ -256,6 +274,33 @@ t.test('there is a disruption budget above one replica only', { skip }, async (t
   t.equal(await budgets('--set', 'replicas=1'), 0)
   t.equal(await budgets('--set', 'replicas=1,autoscaling.enabled=true'), 1)
   t.equal(await budgets('--set', 'autoscaling.enabled=true,autoscaling.minReplicas=1'), 0)
+})
+
+const policyOf = async (...values: readonly string[]) =>
+  only(await deployment('--set', 'networkPolicy.enabled=true', ...values), 'NetworkPolicy')['spec']
+
+t.test('an empty list of the network policy lets nobody through', { skip }, async (t) => {
+  for (const empty of ['[]', 'null']) {
+    const lists = ['prometheus', 'dns', 'cognito']
+    const policy = await policyOf(...lists.flatMap((list) => ['--set-json', `networkPolicy.${list}=${empty}`]))
+    t.same(policy.ingress, [{ ports: [{ port: 'http', protocol: 'TCP' }] }], empty)
+    t.same(policy.egress, [{ to: [{ namespaceSelector: {} }] }], empty)
+  }
+})
+
+t.test('the network policy lets the gateway to its Redis, however that is given', { skip }, async (t) => {
+  const rulesFor = async (...values: readonly string[]) => (await policyOf(...values)).egress.slice(3) as object[]
+  const peer = { podSelector: { matchLabels: { app: 'redis' } } }
+  const rule = { to: [peer], ports: [{ port: 26_379, protocol: 'TCP' }] }
+  const port = { port: 6379, protocol: 'TCP' }
+  const given = (...redis: readonly object[]) => ['--set-json', `networkPolicy.redis=${JSON.stringify(redis)}`]
+  t.same(await rulesFor(), [])
+  t.same(await rulesFor('--set', 'redis.urlKey=url'), [{ ports: [port] }])
+  const byConfig = ['--set', 'config.session.redis.url.env=REDIS']
+  t.same(await rulesFor(...byConfig), [{ ports: [port] }])
+  t.same(await rulesFor(...byConfig, ...given(peer)), [{ ports: [port], to: [peer] }])
+  t.same(await rulesFor(...byConfig, ...given(rule)), [rule])
+  t.same(await rulesFor(...byConfig, ...given(peer, rule)), [rule, { ports: [port], to: [peer] }])
 })
 
 t.test('the public Service and what leads to it never reach the admin port', async (t) => {

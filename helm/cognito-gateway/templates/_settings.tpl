@@ -13,7 +13,10 @@
 {{- $_ := set $base "pools" (dict "main" $pool) -}}
 {{- end -}}
 {{- with .Values.upstream -}}
-{{- $_ := set $base "applications" (dict "main" (dict "upstream" (tpl . $) "access" "signedIn")) -}}
+{{- $main := dict "upstream" (tpl . $) "access" "signedIn" -}}
+{{- /* The pool is named: else the first by the alphabet would be that of the application. */ -}}
+{{- if $base.pools -}}{{- $_ := set $main "pool" "main" -}}{{- end -}}
+{{- $_ := set $base "applications" (dict "main" $main) -}}
 {{- end -}}
 {{- if eq (include "cognito-gateway.hasRedis" .) "true" -}}
 {{- $redis := .Values.redis.urlKey | empty | ternary (dict "env" "REDIS_URL") (dict "file" (printf "%s-redis/%s" $secrets .Values.redis.urlKey)) -}}
@@ -59,7 +62,11 @@
 {{- if not $settings.applications -}}
 {{- fail "the application is missing: give upstream, such as --set upstream=http://wiki.wiki.svc:8080, or config.applications" -}}
 {{- end -}}
+{{- $pools := keys $settings.pools | sortAlpha -}}
 {{- range $name, $application := $settings.applications -}}
+{{- if and (gt (len $pools) 1) (not $application.pool) -}}
+{{- fail (printf "config.applications.%s.pool is missing: there are the pools %s, and which of them is the first depends on their names" $name (join ", " $pools)) -}}
+{{- end -}}
 {{- if and (kindIs "string" $application.upstream) (not (regexMatch "^https?://[^/?#\\s]+(/[^?#\\s]*)?$" $application.upstream)) -}}
 {{- fail (printf "the upstream of %s is %s: it must be an address such as http://wiki.wiki.svc:8080" $name $application.upstream) -}}
 {{- end -}}
