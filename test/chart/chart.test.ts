@@ -163,6 +163,17 @@ const REFUSALS: readonly (readonly [string, RegExp])[] = [
     'networkPolicy.enabled=true,config.outbound.proxy.env=PROXY',
     /networkPolicy\.extraEgress is missing: let the gateway reach the proxy/,
   ],
+  ['config.admin.host=127.0.0.1', /config\.admin\.host is 127\.0\.0\.1: nobody reaches that from outside the pod/],
+  ['config.admin.host=::1', /config\.admin\.host is ::1/],
+  ['config.forwardAuth.proxy=nginx,config.forwardAuth.host=localhost', /config\.forwardAuth\.host is localhost/],
+  ['publicUrl=,existingConfigMap=c,ingress.enabled=true', /ingress\.hosts is missing: the chart does not read/],
+  [
+    'publicUrl=,existingConfigMap=c,httpRoute.enabled=true,httpRoute.parentRefs[0].name=g',
+    /httpRoute\.hostnames is missing: the chart does not read/,
+  ],
+  ['config.publicUrl=: {{ .Release.Name | squote }}', /config is no YAML once its templates are filled in: /],
+  ['podAnnotations.a=true', /at '\/podAnnotations\/a': got boolean, want string/],
+  ['nodeSelector.a=1', /at '\/nodeSelector\/a': got number, want string/],
   ['serviceMonitor.enabled=true,adminService.enabled=false', /serviceMonitor needs adminService\.enabled/],
 ]
 
@@ -258,10 +269,53 @@ t.test('a second pool does not take over the application of the first', { skip }
   t.equal(applications['main'].pool, 'main')
 })
 
+t.test('where config says where a secret is, the chart does not say it too', { skip }, async (t) => {
+  const given = 'config.pools.main.clientSecret.env=CLIENT_SECRET,config.session.redis.url.env=R,redis.urlKey=url'
+  const { pools, session } = settingsIn(await deployment('--set', given))
+  t.same(pools.main.clientSecret, { env: 'CLIENT_SECRET' })
+  t.same(session.redis, { url: { env: 'R' } })
+})
+
+t.test('what the pod asks about itself is reached from outside', { skip }, async (t) => {
+  const settings = settingsIn(await deployment('--set', 'config.forwardAuth.proxy=nginx'))
+  t.same(settings['forwardAuth'], { host: '0.0.0.0', proxy: 'nginx' })
+  t.same(settings['admin'], { host: '0.0.0.0' })
+})
+
+t.test('what else starts first, starts before the check of the settings', { skip }, async (t) => {
+  const pod = only(await deployment('--set', 'extraInitContainers[0].name=fetch'), 'Deployment')['spec'].template.spec
+  t.same(
+    pod.initContainers.map(({ name }: { name: string }) => name),
+    ['fetch', 'check'],
+  )
+  const sidecar = only(manifestsIn(golden('sidecar')), 'Deployment')['spec'].template.spec
+  t.match(sidecar.initContainers[0], { name: 'wiki', restartPolicy: 'Always' }, 'it outlives the draining gateway')
+})
+
+t.test('the check knows of as many replicas as there may ever be', { skip }, async (t) => {
+  const of = async (...values: readonly string[]) => {
+    const { spec } = only(await deployment(...values), 'Deployment') as Manifest & { spec: any }
+    return [spec.replicas as unknown, spec.template.spec.initContainers[0].args.at(-1) as unknown]
+  }
+  t.same(await of(), [2, '2'])
+  t.same(await of('--set', 'replicas=0'), [0, '1'])
+  t.same(await of('--set', 'replicas=null'), [undefined, '1'])
+  t.same(await of('--set', 'autoscaling.enabled=true'), [undefined, '10'])
+})
+
+t.test('a Deployment that is replaced at once has no times of a rolling update', { skip }, async (t) => {
+  const { strategy } = only(await deployment('--set', 'strategy.type=Recreate'), 'Deployment')['spec']
+  t.same(strategy, { type: 'Recreate' })
+})
+
 t.test('an own ConfigMap takes the place of the settings', { skip }, async (t) => {
   const { out } = await template('--set', 'existingConfigMap=mine')
   const manifests = manifestsIn(out)
   t.notOk(manifests.some(({ kind }) => kind === 'ConfigMap'))
+  t.notOk(
+    manifests.some(({ kind }) => kind === 'Pod'),
+    'there is no host that helm test could ask',
+  )
   t.match(only(manifests, 'Deployment')['spec'].template.spec.volumes, [
     { name: 'config', configMap: { name: 'mine' } },
   ])

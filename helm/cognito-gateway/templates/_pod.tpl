@@ -43,10 +43,14 @@ topologySpreadConstraints:
   {{- end }}
 {{- if or .Values.check.enabled .Values.extraInitContainers }}
 initContainers:
+  {{- /* First of all, so that they can fetch what the settings name. */}}
+  {{- with .Values.extraInitContainers }}
+  {{- tpl (toYaml .) $ | nindent 2 }}
+  {{- end }}
   {{- if .Values.check.enabled }}
   - name: check
     {{- include "cognito-gateway.containerImage" . | nindent 4 }}
-    args: [check, --config, /etc/cognito-gateway/gateway.yaml, --replicas, {{ include "cognito-gateway.leastReplicas" . | quote }}]
+    args: [check, --config, /etc/cognito-gateway/gateway.yaml, --replicas, {{ include "cognito-gateway.mostReplicas" . | quote }}]
     {{- include "cognito-gateway.environment" . | nindent 4 }}
     securityContext:
       {{- toYaml .Values.securityContext | nindent 6 }}
@@ -54,9 +58,6 @@ initContainers:
       {{- toYaml .Values.resources | nindent 6 }}
     volumeMounts:
       {{- include "cognito-gateway.volumeMounts" . | nindent 6 }}
-  {{- end }}
-  {{- with .Values.extraInitContainers }}
-  {{- tpl (toYaml .) $ | nindent 2 }}
   {{- end }}
 {{- end }}
 containers:

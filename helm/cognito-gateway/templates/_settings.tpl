@@ -4,12 +4,20 @@
 
 {{- /* The settings as YAML: what the chart knows, and `config` over it. Maps merge, everything else of `config` replaces. */ -}}
 {{- define "cognito-gateway.settings" -}}
+{{- $config := tpl (toYaml .Values.config) . | fromYaml -}}
+{{- if hasKey $config "Error" -}}
+{{- fail (printf "config is no YAML once its templates are filled in: %s" $config.Error) -}}
+{{- end -}}
 {{- $secrets := include "cognito-gateway.secrets" . -}}
 {{- $base := dict "admin" (dict "host" "0.0.0.0") "session" (dict "keys" (list (dict "file" (printf "%s/session-key" $secrets)))) -}}
+{{- if kindIs "map" $config.forwardAuth }}{{- $_ := set $base "forwardAuth" (dict "host" "0.0.0.0") -}}{{- end -}}
 {{- with .Values.publicUrl }}{{- $_ := set $base "publicUrl" (tpl . $) -}}{{- end -}}
 {{- if or .Values.userPoolId .Values.clientId -}}
 {{- $pool := dict "userPoolId" (tpl .Values.userPoolId .) "clientId" (tpl .Values.clientId .) -}}
+{{- /* Where a secret comes from is one thing: what config says of it must not merge with what the chart says. */ -}}
+{{- if not (dig "pools" "main" "clientSecret" "" $config) -}}
 {{- $_ := set $pool "clientSecret" (dict "file" (printf "%s/client-secret" $secrets)) -}}
+{{- end -}}
 {{- $_ := set $base "pools" (dict "main" $pool) -}}
 {{- end -}}
 {{- with .Values.upstream -}}
@@ -20,10 +28,10 @@
 {{- end -}}
 {{- if eq (include "cognito-gateway.hasRedis" .) "true" -}}
 {{- $redis := .Values.redis.urlKey | empty | ternary (dict "env" "REDIS_URL") (dict "file" (printf "%s-redis/%s" $secrets .Values.redis.urlKey)) -}}
-{{- $_ := set $base.session "redis" (dict "url" $redis) -}}
+{{- $_ := set $base.session "redis" (dig "session" "redis" "url" "" $config | empty | ternary (dict "url" $redis) dict) -}}
 {{- with .Values.redis.caKey }}{{- $_ := set $base.session.redis "caFile" (printf "%s-redis/%s" $secrets .) -}}{{- end -}}
 {{- end -}}
-{{- mergeOverwrite $base (tpl (toYaml .Values.config) . | fromYaml) | toYaml -}}
+{{- mergeOverwrite $base $config | toYaml -}}
 {{- end -}}
 
 {{- define "cognito-gateway.hasRedis" -}}
@@ -75,6 +83,13 @@
 {{- fail "existingSecret is missing: name the Secret that holds client-secret and session-key; the chart's README tells how to make one" -}}
 {{- end -}}
 {{- end -}}
+{{- $known := include "cognito-gateway.settings" . | fromYaml -}}
+{{- range $key := list "admin" "forwardAuth" -}}
+{{- $host := dig $key "host" "" $known | toString -}}
+{{- if regexMatch "^(127\\..*|localhost|\\[?::1\\]?)$" $host -}}
+{{- fail (printf "config.%s.host is %s: nobody reaches that from outside the pod; leave it out, or give 0.0.0.0" $key $host) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq (include "cognito-gateway.hasRedis" .) "true") (or .Values.redis.urlKey .Values.redis.passwordKey .Values.redis.caKey) (not (include "cognito-gateway.redisSecret" .)) -}}
 {{- fail "redis.existingSecret is missing: name the Secret that holds the keys which redis names" -}}
 {{- end -}}
@@ -122,6 +137,20 @@
 {{- range .hosts -}}{{- $hosts = append $hosts (regexReplaceAll ":[0-9]+$" . "") -}}{{- end -}}
 {{- end -}}
 {{- $hosts | uniq | toYaml -}}
+{{- end -}}
+
+{{- /* The same, where something leads them here. Takes { root, given, key }: what was given for it, by that name. */ -}}
+{{- define "cognito-gateway.routedHosts" -}}
+{{- $hosts := .given | default (include "cognito-gateway.hosts" .root | fromYamlArray) -}}
+{{- if not $hosts -}}
+{{- fail (printf "%s is missing: the chart does not read existingConfigMap; give the hosts there, or publicUrl" .key) -}}
+{{- end -}}
+{{- tpl (toYaml $hosts) .root -}}
+{{- end -}}
+
+{{- /* As many as there may ever be: the check then knows that there are several. */ -}}
+{{- define "cognito-gateway.mostReplicas" -}}
+{{- .Values.autoscaling.enabled | ternary .Values.autoscaling.maxReplicas .Values.replicas | int | max 1 -}}
 {{- end -}}
 
 {{- define "cognito-gateway.leastReplicas" -}}
