@@ -160,6 +160,7 @@ const chartValues = {
   test: strict({
     enabled: flag,
     existingSecret: text,
+    pool: text,
     scope: text,
     path: { type: 'string', pattern: '^/' },
     host: text,

@@ -174,6 +174,12 @@ const REFUSALS: readonly (readonly [string, RegExp])[] = [
   ['config.publicUrl=: {{ .Release.Name | squote }}', /config is no YAML once its templates are filled in: /],
   ['podAnnotations.a=true', /at '\/podAnnotations\/a': got boolean, want string/],
   ['nodeSelector.a=1', /at '\/nodeSelector\/a': got number, want string/],
+  ['extraEnv[0].name=COGNITO_GATEWAY__ADMIN__PORT', /extraEnv has COGNITO_GATEWAY__ADMIN__PORT: the chart has to know/],
+  ['extraSecrets[0]=cognito-gateway', /another Secret is at \/run\/secrets\/cognito-gateway already/],
+  ['redis.urlKey=u,extraSecrets[0]=cognito-gateway-redis', /is at \/run\/secrets\/cognito-gateway-redis already/],
+  ['redis.host=r,redis.urlKey=u', /redis\.host and redis\.urlKey are both given/],
+  ['redis.host=r,redis.username=u', /redis\.passwordKey is missing: redis\.username needs the key/],
+  ['test.existingSecret=t,test.pool=abroad', /test\.pool is abroad: config has no user pool of that name/],
   ['serviceMonitor.enabled=true,adminService.enabled=false', /serviceMonitor needs adminService\.enabled/],
 ]
 
@@ -234,6 +240,13 @@ t.test('an image is named by its digest, a registry of its own, or that of the w
     await imageOf('image.registry=one.example.com,global.imageRegistry=all.example.com,image.tag=v2'),
     'all.example.com/cognito-gateway:v2',
   )
+  t.equal(
+    await imageOf('image.registry=one.example.com,global.imageRegistry=,image.tag=v2'),
+    'one.example.com/cognito-gateway:v2',
+  )
+  const pulled = await deployment('--set', 'imagePullSecrets[0].name=a,global.imagePullSecrets={b,a}')
+  for (const pod of [only(pulled, 'Deployment')['spec'].template.spec, only(pulled, 'Pod')['spec']])
+    t.same(pod.imagePullSecrets, [{ name: 'b' }, { name: 'a' }])
 })
 
 t.test('the address of Redis comes out of a Secret, whole or but for its password', { skip }, async (t) => {
@@ -306,6 +319,45 @@ t.test('the check knows of as many replicas as there may ever be', { skip }, asy
 t.test('a Deployment that is replaced at once has no times of a rolling update', { skip }, async (t) => {
   const { strategy } = only(await deployment('--set', 'strategy.type=Recreate'), 'Deployment')['spec']
   t.same(strategy, { type: 'Recreate' })
+})
+
+t.test('a Secret of any name is mounted and named as a text', { skip }, async (t) => {
+  const long = `${'a'.repeat(70)}.example.com`
+  const names = ['--set-string', `extraSecrets[0]=${long},extraSecrets[1]=cognito-gateway-redis,existingSecret=1`]
+  const pod = only(await deployment(...names), 'Deployment')['spec'].template.spec
+  const secrets = pod.volumes.flatMap(({ name, secret }: any) => (secret ? [[name, secret.secretName]] : []))
+  t.same(secrets, [
+    ['secrets', '1'],
+    ['secret-0', long],
+    ['secret-1', 'cognito-gateway-redis'],
+  ])
+  t.match(pod.containers[0].volumeMounts.slice(2), [{ name: 'secret-0', mountPath: `/run/secrets/${long}` }])
+})
+
+t.test('helm test asks the pool that it is told, and knows the prefix', { skip }, async (t) => {
+  const envOf = async (values: string) => {
+    const given = `${SECOND_POOL},test.existingSecret=t,config.endpoints.ping=/oauth2/health/ping,${values}`
+    const env = only(await deployment('--set', given), 'Pod')['spec'].containers[0].env as { name: string }[]
+    return Object.fromEntries(env.map(({ name, ...rest }) => [name, (rest as { value?: string }).value]))
+  }
+  const first = await envOf('test.pool=')
+  t.match(first, { PREFIX: '/oauth2', PING_PATH: '/oauth2/health/ping', ISSUER: /eu-west-1_b$/ })
+  t.match(await envOf('test.pool=main'), { ISSUER: /eu-west-1_AbCdEfGhI$/ })
+})
+
+t.test('what Helm prints names one callback for each pool', { skip }, async (t) => {
+  const notes = join(folder, 'notes.yaml')
+  const object = '{ kind: Notes, metadata: { name: notes }, text: {{ include "cognito-gateway.notes" . | toJson }} }'
+  writeFileSync(notes, stringify({ extraObjects: [object] }))
+  const printed = async (...values: readonly string[]) =>
+    only(await deployment('--values', notes, ...values), 'Notes')['text'] as string
+  const address = String.raw`\n +Allowed callback URL +https://wiki\.example\.com/oauth2/callback`
+  const one = await printed()
+  t.match(one, new RegExp(String.raw`at the app client, letter by letter:${address}\n`))
+  t.match(one, 'logs -l app.kubernetes.io/instance=gw,app.kubernetes.io/component=gateway -c check --prefix --tail=-1')
+  const two = await printed('--set', SECOND_POOL)
+  t.match(two, new RegExp(String.raw`of the pool abroad, letter by letter:${address}\n`))
+  t.match(two, new RegExp(String.raw`of the pool main:${address}/main\n`))
 })
 
 t.test('an own ConfigMap takes the place of the settings', { skip }, async (t) => {

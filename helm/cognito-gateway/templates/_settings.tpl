@@ -90,6 +90,27 @@
 {{- fail (printf "config.%s.host is %s: nobody reaches that from outside the pod; leave it out, or give 0.0.0.0" $key $host) -}}
 {{- end -}}
 {{- end -}}
+{{- range .Values.extraEnv -}}
+{{- $name := tpl (toString .name) $ -}}
+{{- if regexMatch "(?i)^COGNITO_GATEWAY__(LISTEN|ADMIN|FORWARD_?AUTH|SHUTDOWN)(_|$)" $name -}}
+{{- fail (printf "extraEnv has %s: the chart has to know it, so give it in config" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $taken := list -}}
+{{- if .Values.existingSecret -}}{{- $taken = append $taken "cognito-gateway" -}}{{- end -}}
+{{- if eq (include "cognito-gateway.mountsRedisSecret" .) "true" -}}{{- $taken = append $taken "cognito-gateway-redis" -}}{{- end -}}
+{{- range .Values.extraSecrets -}}
+{{- $name := tpl . $ -}}
+{{- if has $name $taken -}}
+{{- fail (printf "extraSecrets has %s twice, or another Secret is at /run/secrets/%s already: leave it out, or give the Secret another name" $name $name) -}}
+{{- end -}}
+{{- $taken = append $taken $name -}}
+{{- end -}}
+{{- if and .Values.redis.host .Values.redis.urlKey -}}
+{{- fail "redis.host and redis.urlKey are both given: give the whole address by urlKey, or its parts" -}}
+{{- else if and .Values.redis.username (not .Values.redis.passwordKey) -}}
+{{- fail "redis.passwordKey is missing: redis.username needs the key that holds its password" -}}
+{{- end -}}
 {{- if and (eq (include "cognito-gateway.hasRedis" .) "true") (or .Values.redis.urlKey .Values.redis.passwordKey .Values.redis.caKey) (not (include "cognito-gateway.redisSecret" .)) -}}
 {{- fail "redis.existingSecret is missing: name the Secret that holds the keys which redis names" -}}
 {{- end -}}
@@ -113,9 +134,12 @@
 {{- dig "listen" "tls" dict (include "cognito-gateway.settings" . | fromYaml) | empty | ternary "http" "https" -}}
 {{- end -}}
 
+{{- define "cognito-gateway.prefix" -}}
+{{- dig "endpoints" "prefix" "/oauth2" (include "cognito-gateway.settings" . | fromYaml) -}}
+{{- end -}}
+
 {{- define "cognito-gateway.pingPath" -}}
-{{- $endpoints := dig "endpoints" dict (include "cognito-gateway.settings" . | fromYaml) -}}
-{{- $endpoints.ping | default (printf "%s/ping" ($endpoints.prefix | default "/oauth2")) -}}
+{{- dig "endpoints" "ping" (printf "%s/ping" (include "cognito-gateway.prefix" .)) (include "cognito-gateway.settings" . | fromYaml) -}}
 {{- end -}}
 
 {{- /* The least time between SIGTERM and SIGKILL in which the gateway can do all that it is set to do. */ -}}
