@@ -319,6 +319,7 @@ t.test('the check knows of as many replicas as there may ever be', { skip }, asy
 t.test('a Deployment that is replaced at once has no times of a rolling update', { skip }, async (t) => {
   const { strategy } = only(await deployment('--set', 'strategy.type=Recreate'), 'Deployment')['spec']
   t.same(strategy, { type: 'Recreate' })
+  t.same(only(await deployment('--set', 'strategy=null'), 'Deployment')['spec'].strategy, {})
 })
 
 t.test('a Secret of any name is mounted and named as a text', { skip }, async (t) => {
