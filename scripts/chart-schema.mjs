@@ -3,7 +3,8 @@
 const text = { type: 'string' }
 const flag = { type: 'boolean' }
 const map = { type: 'object' }
-const texts = { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean'] } }
+/** Kubernetes takes nothing but texts there: `"true"`, not true. */
+const texts = { type: 'object', additionalProperties: text }
 const maps = { type: 'array', items: { type: 'object' } }
 const count = (minimum, maximum) => ({ type: 'integer', minimum, ...(maximum === undefined ? {} : { maximum }) })
 const port = count(1, 65_535)
@@ -49,7 +50,7 @@ const chartValues = {
     tls: flag,
     caKey: text,
   }),
-  replicas: count(0, 1000),
+  replicas: orNull(count(0, 1000)),
   image: strict({
     registry: text,
     repository: { type: 'string', minLength: 1 },
@@ -159,6 +160,7 @@ const chartValues = {
   test: strict({
     enabled: flag,
     existingSecret: text,
+    pool: text,
     scope: text,
     path: { type: 'string', pattern: '^/' },
     host: text,

@@ -11,6 +11,7 @@ import {
   goldenFolder,
   LEAST,
   manifestsIn,
+  type Manifest,
   only,
   template,
   tool,
@@ -127,6 +128,8 @@ t.test("the chart's README is in step with its values: helm-docs", { skip }, asy
   t.equal(readFileSync(join(chartFolder, 'README.md'), 'utf8'), out, 'run npm run generate')
 })
 
+const SECOND_POOL = 'config.pools.abroad.userPoolId=eu-west-1_b,config.pools.abroad.clientId=b'
+
 /** What is wrong, and a sentence by which people find it. */
 const REFUSALS: readonly (readonly [string, RegExp])[] = [
   ['config.publicURL=x', /at '\/config': additional properties 'publicURL' not allowed/],
@@ -152,6 +155,31 @@ const REFUSALS: readonly (readonly [string, RegExp])[] = [
   ['existingSecret=,redis.host=r,redis.passwordKey=p,existingConfigMap=c', /redis\.existingSecret is missing/],
   ['httpRoute.enabled=true', /httpRoute\.parentRefs is missing: name the Gateway to attach to/],
   ['networkPolicy.enabled=true,config.forwardAuth.proxy=nginx', /networkPolicy\.forwardAuth is missing: say where/],
+  [
+    `${SECOND_POOL},config.applications.a.upstream=http://a`,
+    /config\.applications\.a\.pool is missing: there are the pools abroad, main,/,
+  ],
+  [
+    'networkPolicy.enabled=true,config.outbound.proxy.env=PROXY',
+    /networkPolicy\.extraEgress is missing: let the gateway reach the proxy/,
+  ],
+  ['config.admin.host=127.0.0.1', /config\.admin\.host is 127\.0\.0\.1: nobody reaches that from outside the pod/],
+  ['config.admin.host=::1', /config\.admin\.host is ::1/],
+  ['config.forwardAuth.proxy=nginx,config.forwardAuth.host=localhost', /config\.forwardAuth\.host is localhost/],
+  ['publicUrl=,existingConfigMap=c,ingress.enabled=true', /ingress\.hosts is missing: the chart does not read/],
+  [
+    'publicUrl=,existingConfigMap=c,httpRoute.enabled=true,httpRoute.parentRefs[0].name=g',
+    /httpRoute\.hostnames is missing: the chart does not read/,
+  ],
+  ['config.publicUrl=: {{ .Release.Name | squote }}', /config is no YAML once its templates are filled in: /],
+  ['podAnnotations.a=true', /at '\/podAnnotations\/a': got boolean, want string/],
+  ['nodeSelector.a=1', /at '\/nodeSelector\/a': got number, want string/],
+  ['extraEnv[0].name=COGNITO_GATEWAY__ADMIN__PORT', /extraEnv has COGNITO_GATEWAY__ADMIN__PORT: the chart has to know/],
+  ['extraSecrets[0]=cognito-gateway', /another Secret is at \/run\/secrets\/cognito-gateway already/],
+  ['redis.urlKey=u,extraSecrets[0]=cognito-gateway-redis', /is at \/run\/secrets\/cognito-gateway-redis already/],
+  ['redis.host=r,redis.urlKey=u', /redis\.host and redis\.urlKey are both given/],
+  ['redis.host=r,redis.username=u', /redis\.passwordKey is missing: redis\.username needs the key/],
+  ['test.existingSecret=t,test.pool=abroad', /test\.pool is abroad: config has no user pool of that name/],
   ['serviceMonitor.enabled=true,adminService.enabled=false', /serviceMonitor needs adminService\.enabled/],
 ]
 
@@ -181,6 +209,9 @@ const deployment = async (...values: readonly string[]) => {
   return manifestsIn(out)
 }
 
+const settingsIn = (manifests: readonly Manifest[]): Readonly<Record<string, any>> =>
+  parse(only(manifests, 'ConfigMap')['data']['gateway.yaml']) as Record<string, any>
+
 t.test('a pod is given the time to drain and to end what it does, and five seconds more', { skip }, async (t) => {
   const graceOf = async (...values: readonly string[]) =>
     only(await deployment(...values), 'Deployment')['spec'].template.spec.terminationGracePeriodSeconds as number
@@ -209,14 +240,20 @@ t.test('an image is named by its digest, a registry of its own, or that of the w
     await imageOf('image.registry=one.example.com,global.imageRegistry=all.example.com,image.tag=v2'),
     'all.example.com/cognito-gateway:v2',
   )
+  t.equal(
+    await imageOf('image.registry=one.example.com,global.imageRegistry=,image.tag=v2'),
+    'one.example.com/cognito-gateway:v2',
+  )
+  const pulled = await deployment('--set', 'imagePullSecrets[0].name=a,global.imagePullSecrets={b,a}')
+  for (const pod of [only(pulled, 'Deployment')['spec'].template.spec, only(pulled, 'Pod')['spec']])
+    t.same(pod.imagePullSecrets, [{ name: 'b' }, { name: 'a' }])
 })
 
 t.test('the address of Redis comes out of a Secret, whole or but for its password', { skip }, async (t) => {
   const of = async (values: string) => {
     const manifests = await deployment('--set', values)
-    const settings = parse(only(manifests, 'ConfigMap')['data']['gateway.yaml']) as { session: { redis: object } }
     const [container] = only(manifests, 'Deployment')['spec'].template.spec.containers
-    return { redis: settings.session.redis, env: container.env as object[] | undefined }
+    return { redis: settingsIn(manifests)['session'].redis as object, env: container.env as object[] | undefined }
   }
   t.same(await of('redis.existingSecret=r,redis.urlKey=url'), {
     redis: { url: { file: '/run/secrets/cognito-gateway-redis/url' } },
@@ -237,13 +274,101 @@ t.test('what config says goes over what the chart says, and may be a template', 
   )
   const { out } = await template(...LEAST, '--set', values.join(','))
   const settings = parse(only(manifestsIn(out), 'ConfigMap')['data']['gateway.yaml']) as { applications: object }
-  t.same(settings.applications, { main: { access: 'public', upstream: 'http://gw-wiki:80' } })
+  t.same(settings.applications, { main: { access: 'public', pool: 'main', upstream: 'http://gw-wiki:80' } })
+})
+
+t.test('a second pool does not take over the application of the first', { skip }, async (t) => {
+  const { applications } = settingsIn(await deployment('--set', SECOND_POOL))
+  t.equal(applications['main'].pool, 'main')
+})
+
+t.test('where config says where a secret is, the chart does not say it too', { skip }, async (t) => {
+  const given = 'config.pools.main.clientSecret.env=CLIENT_SECRET,config.session.redis.url.env=R,redis.urlKey=url'
+  const { pools, session } = settingsIn(await deployment('--set', given))
+  t.same(pools.main.clientSecret, { env: 'CLIENT_SECRET' })
+  t.same(session.redis, { url: { env: 'R' } })
+})
+
+t.test('what the pod asks about itself is reached from outside', { skip }, async (t) => {
+  const settings = settingsIn(await deployment('--set', 'config.forwardAuth.proxy=nginx'))
+  t.same(settings['forwardAuth'], { host: '0.0.0.0', proxy: 'nginx' })
+  t.same(settings['admin'], { host: '0.0.0.0' })
+})
+
+t.test('what else starts first, starts before the check of the settings', { skip }, async (t) => {
+  const pod = only(await deployment('--set', 'extraInitContainers[0].name=fetch'), 'Deployment')['spec'].template.spec
+  t.same(
+    pod.initContainers.map(({ name }: { name: string }) => name),
+    ['fetch', 'check'],
+  )
+  const sidecar = only(manifestsIn(golden('sidecar')), 'Deployment')['spec'].template.spec
+  t.match(sidecar.initContainers[0], { name: 'wiki', restartPolicy: 'Always' }, 'it outlives the draining gateway')
+})
+
+t.test('the check knows of as many replicas as there may ever be', { skip }, async (t) => {
+  const of = async (...values: readonly string[]) => {
+    const { spec } = only(await deployment(...values), 'Deployment') as Manifest & { spec: any }
+    return [spec.replicas as unknown, spec.template.spec.initContainers[0].args.at(-1) as unknown]
+  }
+  t.same(await of(), [2, '2'])
+  t.same(await of('--set', 'replicas=0'), [0, '1'])
+  t.same(await of('--set', 'replicas=null'), [undefined, '1'])
+  t.same(await of('--set', 'autoscaling.enabled=true'), [undefined, '10'])
+})
+
+t.test('a Deployment that is replaced at once has no times of a rolling update', { skip }, async (t) => {
+  const { strategy } = only(await deployment('--set', 'strategy.type=Recreate'), 'Deployment')['spec']
+  t.same(strategy, { type: 'Recreate' })
+  t.same(only(await deployment('--set', 'strategy=null'), 'Deployment')['spec'].strategy, {})
+})
+
+t.test('a Secret of any name is mounted and named as a text', { skip }, async (t) => {
+  const long = `${'a'.repeat(70)}.example.com`
+  const names = ['--set-string', `extraSecrets[0]=${long},extraSecrets[1]=cognito-gateway-redis,existingSecret=1`]
+  const pod = only(await deployment(...names), 'Deployment')['spec'].template.spec
+  const secrets = pod.volumes.flatMap(({ name, secret }: any) => (secret ? [[name, secret.secretName]] : []))
+  t.same(secrets, [
+    ['secrets', '1'],
+    ['secret-0', long],
+    ['secret-1', 'cognito-gateway-redis'],
+  ])
+  t.match(pod.containers[0].volumeMounts.slice(2), [{ name: 'secret-0', mountPath: `/run/secrets/${long}` }])
+})
+
+t.test('helm test asks the pool that it is told, and knows the prefix', { skip }, async (t) => {
+  const envOf = async (values: string) => {
+    const given = `${SECOND_POOL},test.existingSecret=t,config.endpoints.ping=/oauth2/health/ping,${values}`
+    const env = only(await deployment('--set', given), 'Pod')['spec'].containers[0].env as { name: string }[]
+    return Object.fromEntries(env.map(({ name, ...rest }) => [name, (rest as { value?: string }).value]))
+  }
+  const first = await envOf('test.pool=')
+  t.match(first, { PREFIX: '/oauth2', PING_PATH: '/oauth2/health/ping', ISSUER: /eu-west-1_b$/ })
+  t.match(await envOf('test.pool=main'), { ISSUER: /eu-west-1_AbCdEfGhI$/ })
+})
+
+t.test('what Helm prints names one callback for each pool', { skip }, async (t) => {
+  const notes = join(folder, 'notes.yaml')
+  const object = '{ kind: Notes, metadata: { name: notes }, text: {{ include "cognito-gateway.notes" . | toJson }} }'
+  writeFileSync(notes, stringify({ extraObjects: [object] }))
+  const printed = async (...values: readonly string[]) =>
+    only(await deployment('--values', notes, ...values), 'Notes')['text'] as string
+  const address = String.raw`\n +Allowed callback URL +https://wiki\.example\.com/oauth2/callback`
+  const one = await printed()
+  t.match(one, new RegExp(String.raw`at the app client, letter by letter:${address}\n`))
+  t.match(one, 'logs -l app.kubernetes.io/instance=gw,app.kubernetes.io/component=gateway -c check --prefix --tail=-1')
+  const two = await printed('--set', SECOND_POOL)
+  t.match(two, new RegExp(String.raw`of the pool abroad, letter by letter:${address}\n`))
+  t.match(two, new RegExp(String.raw`of the pool main:${address}/main\n`))
 })
 
 t.test('an own ConfigMap takes the place of the settings', { skip }, async (t) => {
   const { out } = await template('--set', 'existingConfigMap=mine')
   const manifests = manifestsIn(out)
   t.notOk(manifests.some(({ kind }) => kind === 'ConfigMap'))
+  t.notOk(
+    manifests.some(({ kind }) => kind === 'Pod'),
+    'there is no host that helm test could ask',
+  )
   t.match(only(manifests, 'Deployment')['spec'].template.spec.volumes, [
     { name: 'config', configMap: { name: 'mine' } },
   ])
@@ -256,6 +381,33 @@ t.test('there is a disruption budget above one replica only', { skip }, async (t
   t.equal(await budgets('--set', 'replicas=1'), 0)
   t.equal(await budgets('--set', 'replicas=1,autoscaling.enabled=true'), 1)
   t.equal(await budgets('--set', 'autoscaling.enabled=true,autoscaling.minReplicas=1'), 0)
+})
+
+const policyOf = async (...values: readonly string[]) =>
+  only(await deployment('--set', 'networkPolicy.enabled=true', ...values), 'NetworkPolicy')['spec']
+
+t.test('an empty list of the network policy lets nobody through', { skip }, async (t) => {
+  for (const empty of ['[]', 'null']) {
+    const lists = ['prometheus', 'dns', 'cognito']
+    const policy = await policyOf(...lists.flatMap((list) => ['--set-json', `networkPolicy.${list}=${empty}`]))
+    t.same(policy.ingress, [{ ports: [{ port: 'http', protocol: 'TCP' }] }], empty)
+    t.same(policy.egress, [{ to: [{ namespaceSelector: {} }] }], empty)
+  }
+})
+
+t.test('the network policy lets the gateway to its Redis, however that is given', { skip }, async (t) => {
+  const rulesFor = async (...values: readonly string[]) => (await policyOf(...values)).egress.slice(3) as object[]
+  const peer = { podSelector: { matchLabels: { app: 'redis' } } }
+  const rule = { to: [peer], ports: [{ port: 26_379, protocol: 'TCP' }] }
+  const port = { port: 6379, protocol: 'TCP' }
+  const given = (...redis: readonly object[]) => ['--set-json', `networkPolicy.redis=${JSON.stringify(redis)}`]
+  t.same(await rulesFor(), [])
+  t.same(await rulesFor('--set', 'redis.urlKey=url'), [{ ports: [port] }])
+  const byConfig = ['--set', 'config.session.redis.url.env=REDIS']
+  t.same(await rulesFor(...byConfig), [{ ports: [port] }])
+  t.same(await rulesFor(...byConfig, ...given(peer)), [{ ports: [port], to: [peer] }])
+  t.same(await rulesFor(...byConfig, ...given(rule)), [rule])
+  t.same(await rulesFor(...byConfig, ...given(peer, rule)), [rule, { ports: [port], to: [peer] }])
 })
 
 t.test('the public Service and what leads to it never reach the admin port', async (t) => {

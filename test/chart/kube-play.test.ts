@@ -44,7 +44,7 @@ function valuesFor(world: World, adminPort: number) {
     image: { repository, tag, pullPolicy: 'Never' },
     config: {
       listen: { host: '127.0.0.1', port: world.port },
-      admin: { host: '127.0.0.1', port: adminPort },
+      admin: { port: adminPort },
       pools: { main: { issuer: world.pool.issuer, bearerClients: ['orders-batch'] } },
       applications: {
         main: { routes: { orders: { path: '/api/orders/*', access: [{ scopes: ['orders/read'] }] } } },

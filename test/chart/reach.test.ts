@@ -8,7 +8,14 @@ type Tap = Parameters<typeof startWorld>[0]
 async function reach(t: Tap, world: World, env: Readonly<Record<string, string>>) {
   const run = runCommand(t, [], {
     script: 'helm/cognito-gateway/files/reach.mjs',
-    env: { GATEWAY_URL: world.url, GATEWAY_HOST: 'localhost', PING_PATH: '/oauth2/ping', TEST_PATH: '/', ...env },
+    env: {
+      GATEWAY_URL: world.url,
+      GATEWAY_HOST: 'localhost',
+      PREFIX: '/oauth2',
+      PING_PATH: '/oauth2/ping',
+      TEST_PATH: '/',
+      ...env,
+    },
   })
   return { code: await run.ended, out: run.out(), err: run.err() }
 }

@@ -2,7 +2,7 @@
 import { request as http } from 'node:http'
 import { request as https } from 'node:https'
 
-const { GATEWAY_URL, GATEWAY_HOST, PING_PATH, TEST_PATH, ISSUER, SCOPE, CLIENT_ID, CLIENT_SECRET } = process.env
+const { GATEWAY_URL, GATEWAY_HOST, PREFIX, PING_PATH, TEST_PATH, ISSUER, SCOPE, CLIENT_ID, CLIENT_SECRET } = process.env
 
 /** Asks the gateway inside the cluster for what people ask its public host for. Its certificate names that host, not the Service. */
 function ask(path, headers) {
@@ -46,7 +46,7 @@ function expect(what, holds, { status, code }) {
 try {
   const ping = await ask(PING_PATH)
   expect('the gateway serves', ping.status === 200, ping)
-  const start = await ask(PING_PATH.replace(/[^/]*$/, 'start?rd=/'))
+  const start = await ask(`${PREFIX}/start?rd=/`)
   expect('it sends people to sign in', start.status === 302 && start.headers.location !== undefined, start)
   if (CLIENT_ID) {
     const reached = await ask(TEST_PATH, { authorization: `Bearer ${await signIn()}` })

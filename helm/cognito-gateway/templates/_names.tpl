@@ -45,12 +45,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "cognito-gateway.image" -}}
-{{- $registry := dig "imageRegistry" .Values.image.registry (.Values.global | default dict) -}}
+{{- $registry := dig "imageRegistry" "" (.Values.global | default dict) | default .Values.image.registry -}}
 {{- $name := empty $registry | ternary .Values.image.repository (printf "%s/%s" $registry .Values.image.repository) -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" $name .Values.image.digest -}}
 {{- else -}}
 {{- printf "%s:%s" $name (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Those of the whole and those of this chart. Charts do not agree whether global ones are names or maps. */ -}}
+{{- define "cognito-gateway.imagePullSecrets" -}}
+{{- $all := list -}}
+{{- range concat (dig "imagePullSecrets" list (.Values.global | default dict) | default list) (.Values.imagePullSecrets | default list) -}}
+{{- $all = append $all (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with $all | uniq -}}
+imagePullSecrets:
+  {{- tpl (toYaml .) $ | nindent 2 }}
 {{- end -}}
 {{- end -}}
 

@@ -5,9 +5,8 @@ serviceAccountName: {{ include "cognito-gateway.serviceAccountName" . }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "cognito-gateway.gracePeriod" . }}
-{{- with .Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- tpl (toYaml .) $ | nindent 2 }}
+{{- with include "cognito-gateway.imagePullSecrets" . }}
+{{ . }}
 {{- end }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
@@ -43,10 +42,14 @@ topologySpreadConstraints:
   {{- end }}
 {{- if or .Values.check.enabled .Values.extraInitContainers }}
 initContainers:
+  {{- /* First of all, so that they can fetch what the settings name. */}}
+  {{- with .Values.extraInitContainers }}
+  {{- tpl (toYaml .) $ | nindent 2 }}
+  {{- end }}
   {{- if .Values.check.enabled }}
   - name: check
     {{- include "cognito-gateway.containerImage" . | nindent 4 }}
-    args: [check, --config, /etc/cognito-gateway/gateway.yaml, --replicas, {{ include "cognito-gateway.leastReplicas" . | quote }}]
+    args: [check, --config, /etc/cognito-gateway/gateway.yaml, --replicas, {{ include "cognito-gateway.mostReplicas" . | quote }}]
     {{- include "cognito-gateway.environment" . | nindent 4 }}
     securityContext:
       {{- toYaml .Values.securityContext | nindent 6 }}
@@ -54,9 +57,6 @@ initContainers:
       {{- toYaml .Values.resources | nindent 6 }}
     volumeMounts:
       {{- include "cognito-gateway.volumeMounts" . | nindent 6 }}
-  {{- end }}
-  {{- with .Values.extraInitContainers }}
-  {{- tpl (toYaml .) $ | nindent 2 }}
   {{- end }}
 {{- end }}
 containers:
@@ -106,7 +106,7 @@ env:
   {{- with .Values.redis.passwordKey }}
   - name: REDIS_PASSWORD
     valueFrom:
-      secretKeyRef: { name: {{ include "cognito-gateway.redisSecret" $ }}, key: {{ . }} }
+      secretKeyRef: { name: {{ include "cognito-gateway.redisSecret" $ | quote }}, key: {{ . | quote }} }
   {{- end }}
   - name: REDIS_URL
     value: {{ include "cognito-gateway.redisUrl" . | quote }}
@@ -134,8 +134,8 @@ envFrom:
 {{- if eq (include "cognito-gateway.mountsRedisSecret" .) "true" }}
 - { name: redis, mountPath: {{ $secrets }}-redis, readOnly: true }
 {{- end }}
-{{- range .Values.extraSecrets }}
-- { name: {{ printf "secret-%s" (tpl . $) | trunc 63 }}, mountPath: {{ printf "/run/secrets/%s" (tpl . $) }}, readOnly: true }
+{{- range $index, $name := .Values.extraSecrets }}
+- { name: secret-{{ $index }}, mountPath: {{ printf "/run/secrets/%s" (tpl $name $) | quote }}, readOnly: true }
 {{- end }}
 - { name: tmp, mountPath: /tmp }
 {{- with .Values.extraVolumeMounts }}
@@ -143,22 +143,23 @@ envFrom:
 {{- end }}
 {{- end -}}
 
-{{- /* Whole Secrets are mounted, never single files of them: only so does a changed Secret arrive without a restart. */ -}}
+{{- /* Whole Secrets are mounted, never single files of them: only so does a changed Secret arrive without a restart. Volumes have numbers, because
+names of Secrets may be longer than theirs and have dots. */ -}}
 {{- define "cognito-gateway.volumes" -}}
 - name: config
   configMap:
     name: {{ tpl (.Values.existingConfigMap | default (include "cognito-gateway.fullname" .)) . }}
 {{- with .Values.existingSecret }}
 - name: secrets
-  secret: { secretName: {{ tpl . $ }}, defaultMode: 0440, optional: false }
+  secret: { secretName: {{ tpl . $ | quote }}, defaultMode: 0440, optional: false }
 {{- end }}
 {{- if eq (include "cognito-gateway.mountsRedisSecret" .) "true" }}
 - name: redis
-  secret: { secretName: {{ include "cognito-gateway.redisSecret" . }}, defaultMode: 0440, optional: false }
+  secret: { secretName: {{ include "cognito-gateway.redisSecret" . | quote }}, defaultMode: 0440, optional: false }
 {{- end }}
-{{- range .Values.extraSecrets }}
-- name: {{ printf "secret-%s" (tpl . $) | trunc 63 }}
-  secret: { secretName: {{ tpl . $ }}, defaultMode: 0440, optional: false }
+{{- range $index, $name := .Values.extraSecrets }}
+- name: secret-{{ $index }}
+  secret: { secretName: {{ tpl $name $ | quote }}, defaultMode: 0440, optional: false }
 {{- end }}
 - name: tmp
   emptyDir: { sizeLimit: 16Mi }

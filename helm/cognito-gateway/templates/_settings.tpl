@@ -4,23 +4,34 @@
 
 {{- /* The settings as YAML: what the chart knows, and `config` over it. Maps merge, everything else of `config` replaces. */ -}}
 {{- define "cognito-gateway.settings" -}}
+{{- $config := tpl (toYaml .Values.config) . | fromYaml -}}
+{{- if hasKey $config "Error" -}}
+{{- fail (printf "config is no YAML once its templates are filled in: %s" $config.Error) -}}
+{{- end -}}
 {{- $secrets := include "cognito-gateway.secrets" . -}}
 {{- $base := dict "admin" (dict "host" "0.0.0.0") "session" (dict "keys" (list (dict "file" (printf "%s/session-key" $secrets)))) -}}
+{{- if kindIs "map" $config.forwardAuth }}{{- $_ := set $base "forwardAuth" (dict "host" "0.0.0.0") -}}{{- end -}}
 {{- with .Values.publicUrl }}{{- $_ := set $base "publicUrl" (tpl . $) -}}{{- end -}}
 {{- if or .Values.userPoolId .Values.clientId -}}
 {{- $pool := dict "userPoolId" (tpl .Values.userPoolId .) "clientId" (tpl .Values.clientId .) -}}
+{{- /* Where a secret comes from is one thing: what config says of it must not merge with what the chart says. */ -}}
+{{- if not (dig "pools" "main" "clientSecret" "" $config) -}}
 {{- $_ := set $pool "clientSecret" (dict "file" (printf "%s/client-secret" $secrets)) -}}
+{{- end -}}
 {{- $_ := set $base "pools" (dict "main" $pool) -}}
 {{- end -}}
 {{- with .Values.upstream -}}
-{{- $_ := set $base "applications" (dict "main" (dict "upstream" (tpl . $) "access" "signedIn")) -}}
+{{- $main := dict "upstream" (tpl . $) "access" "signedIn" -}}
+{{- /* The pool is named: else the first by the alphabet would be that of the application. */ -}}
+{{- if $base.pools -}}{{- $_ := set $main "pool" "main" -}}{{- end -}}
+{{- $_ := set $base "applications" (dict "main" $main) -}}
 {{- end -}}
 {{- if eq (include "cognito-gateway.hasRedis" .) "true" -}}
 {{- $redis := .Values.redis.urlKey | empty | ternary (dict "env" "REDIS_URL") (dict "file" (printf "%s-redis/%s" $secrets .Values.redis.urlKey)) -}}
-{{- $_ := set $base.session "redis" (dict "url" $redis) -}}
+{{- $_ := set $base.session "redis" (dig "session" "redis" "url" "" $config | empty | ternary (dict "url" $redis) dict) -}}
 {{- with .Values.redis.caKey }}{{- $_ := set $base.session.redis "caFile" (printf "%s-redis/%s" $secrets .) -}}{{- end -}}
 {{- end -}}
-{{- mergeOverwrite $base (tpl (toYaml .Values.config) . | fromYaml) | toYaml -}}
+{{- mergeOverwrite $base $config | toYaml -}}
 {{- end -}}
 
 {{- define "cognito-gateway.hasRedis" -}}
@@ -59,7 +70,11 @@
 {{- if not $settings.applications -}}
 {{- fail "the application is missing: give upstream, such as --set upstream=http://wiki.wiki.svc:8080, or config.applications" -}}
 {{- end -}}
+{{- $pools := keys $settings.pools | sortAlpha -}}
 {{- range $name, $application := $settings.applications -}}
+{{- if and (gt (len $pools) 1) (not $application.pool) -}}
+{{- fail (printf "config.applications.%s.pool is missing: there are the pools %s, and which of them is the first depends on their names" $name (join ", " $pools)) -}}
+{{- end -}}
 {{- if and (kindIs "string" $application.upstream) (not (regexMatch "^https?://[^/?#\\s]+(/[^?#\\s]*)?$" $application.upstream)) -}}
 {{- fail (printf "the upstream of %s is %s: it must be an address such as http://wiki.wiki.svc:8080" $name $application.upstream) -}}
 {{- end -}}
@@ -67,6 +82,34 @@
 {{- if and (not .Values.existingSecret) (contains (printf "%s/" (include "cognito-gateway.secrets" .)) ($settings | toYaml)) -}}
 {{- fail "existingSecret is missing: name the Secret that holds client-secret and session-key; the chart's README tells how to make one" -}}
 {{- end -}}
+{{- end -}}
+{{- $known := include "cognito-gateway.settings" . | fromYaml -}}
+{{- range $key := list "admin" "forwardAuth" -}}
+{{- $host := dig $key "host" "" $known | toString -}}
+{{- if regexMatch "^(127\\..*|localhost|\\[?::1\\]?)$" $host -}}
+{{- fail (printf "config.%s.host is %s: nobody reaches that from outside the pod; leave it out, or give 0.0.0.0" $key $host) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- $name := tpl (toString .name) $ -}}
+{{- if regexMatch "(?i)^COGNITO_GATEWAY__(LISTEN|ADMIN|FORWARD_?AUTH|SHUTDOWN)(_|$)" $name -}}
+{{- fail (printf "extraEnv has %s: the chart has to know it, so give it in config" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $taken := list -}}
+{{- if .Values.existingSecret -}}{{- $taken = append $taken "cognito-gateway" -}}{{- end -}}
+{{- if eq (include "cognito-gateway.mountsRedisSecret" .) "true" -}}{{- $taken = append $taken "cognito-gateway-redis" -}}{{- end -}}
+{{- range .Values.extraSecrets -}}
+{{- $name := tpl . $ -}}
+{{- if has $name $taken -}}
+{{- fail (printf "extraSecrets has %s twice, or another Secret is at /run/secrets/%s already: leave it out, or give the Secret another name" $name $name) -}}
+{{- end -}}
+{{- $taken = append $taken $name -}}
+{{- end -}}
+{{- if and .Values.redis.host .Values.redis.urlKey -}}
+{{- fail "redis.host and redis.urlKey are both given: give the whole address by urlKey, or its parts" -}}
+{{- else if and .Values.redis.username (not .Values.redis.passwordKey) -}}
+{{- fail "redis.passwordKey is missing: redis.username needs the key that holds its password" -}}
 {{- end -}}
 {{- if and (eq (include "cognito-gateway.hasRedis" .) "true") (or .Values.redis.urlKey .Values.redis.passwordKey .Values.redis.caKey) (not (include "cognito-gateway.redisSecret" .)) -}}
 {{- fail "redis.existingSecret is missing: name the Secret that holds the keys which redis names" -}}
@@ -91,9 +134,12 @@
 {{- dig "listen" "tls" dict (include "cognito-gateway.settings" . | fromYaml) | empty | ternary "http" "https" -}}
 {{- end -}}
 
+{{- define "cognito-gateway.prefix" -}}
+{{- dig "endpoints" "prefix" "/oauth2" (include "cognito-gateway.settings" . | fromYaml) -}}
+{{- end -}}
+
 {{- define "cognito-gateway.pingPath" -}}
-{{- $endpoints := dig "endpoints" dict (include "cognito-gateway.settings" . | fromYaml) -}}
-{{- $endpoints.ping | default (printf "%s/ping" ($endpoints.prefix | default "/oauth2")) -}}
+{{- dig "endpoints" "ping" (printf "%s/ping" (include "cognito-gateway.prefix" .)) (include "cognito-gateway.settings" . | fromYaml) -}}
 {{- end -}}
 
 {{- /* The least time between SIGTERM and SIGKILL in which the gateway can do all that it is set to do. */ -}}
@@ -115,6 +161,20 @@
 {{- range .hosts -}}{{- $hosts = append $hosts (regexReplaceAll ":[0-9]+$" . "") -}}{{- end -}}
 {{- end -}}
 {{- $hosts | uniq | toYaml -}}
+{{- end -}}
+
+{{- /* The same, where something leads them here. Takes { root, given, key }: what was given for it, by that name. */ -}}
+{{- define "cognito-gateway.routedHosts" -}}
+{{- $hosts := .given | default (include "cognito-gateway.hosts" .root | fromYamlArray) -}}
+{{- if not $hosts -}}
+{{- fail (printf "%s is missing: the chart does not read existingConfigMap; give the hosts there, or publicUrl" .key) -}}
+{{- end -}}
+{{- tpl (toYaml $hosts) .root -}}
+{{- end -}}
+
+{{- /* As many as there may ever be: the check then knows that there are several. */ -}}
+{{- define "cognito-gateway.mostReplicas" -}}
+{{- .Values.autoscaling.enabled | ternary .Values.autoscaling.maxReplicas .Values.replicas | int | max 1 -}}
 {{- end -}}
 
 {{- define "cognito-gateway.leastReplicas" -}}
