@@ -43,6 +43,11 @@ t.test(
       'RL34 a gateway that starts before Redis waits for it, and serves meanwhile what needs no session',
       async (t) => {
         await until(async () => (await readiness()) === 'waiting for Redis')
+        t.equal(
+          (await world.client().ask(`${world.url}/oauth2/ping`)).status,
+          503,
+          'the ping says that it is not ready',
+        )
         await servesWithout(t, world, bearer)
         isUnavailable(t, await world.client().ask(`${world.url}/oauth2/start`), 'nobody types a password for nothing')
         await redis.start()
@@ -89,6 +94,7 @@ t.test(
         const took = performance.now() - startedAt
         t.ok(took < 1_000, `answered in ${took.toFixed(0)} ms`)
         t.equal((await known.ask(page)).status, 200, 'who is known')
+        t.equal((await world.client().ask(`${world.url}/oauth2/ping`)).status, 200, 'the ping')
         await servesWithout(t, world, bearer)
         isUnavailable(t, await world.client().ask(`${world.url}/oauth2/start`), 'who wants to sign in')
         t.equal(await readiness(), 'ok', 'ready: every replica would go at the same moment')
@@ -197,12 +203,11 @@ function isUnavailable(t: Test, reply: Reply, who: string): void {
   t.equal(reply.header('set-cookie'), undefined, `${who}: no cookie is cleared`)
 }
 
-/** Public routes, bearer tokens and what load balancers ask are the same as ever, with a cookie and without. */
+/** Public routes and bearer tokens are the same as ever, with a cookie and without. */
 async function servesWithout(t: Test, world: World, bearer: string): Promise<void> {
   const cookie = `${SESSION_COOKIE}=${'x'.repeat(43)}`
   const client = world.client()
   t.equal((await client.ask(`${world.url}/public/x`, { headers: { cookie } })).status, 200, 'a public route')
-  t.equal((await client.ask(`${world.url}/oauth2/ping`, { headers: { cookie } })).status, 200, 'the ping')
   const headers = { authorization: `Bearer ${bearer}`, cookie }
   t.equal((await client.ask(`${world.url}/api/orders/1`, { headers })).status, 200, 'a bearer token')
 }
