@@ -3,7 +3,6 @@ import type { Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { configHash } from './adapters/config-hash.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
-import { createCookieStore } from './adapters/cookie-session-store.ts'
 import { createCsrfTokens, type CsrfTokens } from './adapters/csrf-tokens.ts'
 import { createRequestLog, type RequestLog } from './adapters/request-log.ts'
 import { createKeptForms, type KeptForms } from './adapters/kept-forms.ts'
@@ -17,12 +16,10 @@ import { createIdentityProofs, type IdentityProofs } from './adapters/identity-p
 import { createPersonNames, type PersonNames } from './adapters/person-names.ts'
 import type { Redis } from './adapters/redis.ts'
 import { createRedisKeys } from './adapters/redis-keys.ts'
-import { createRedisStore } from './adapters/redis-session-store.ts'
 import type { Refresher, RefreshOutcome } from './adapters/refresher.ts'
 import type { Revocations } from './adapters/revocations.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
-import { createSealedHandleStore } from './adapters/sealed-handle-store.ts'
 import { severalBasicClients, severalBearers } from './adapters/several-bearers.ts'
 import type { HostStores, SessionStore } from './adapters/session-store.ts'
 import { createSigningKeys, type SigningKeys } from './adapters/signing-keys.ts'
@@ -40,10 +37,11 @@ import type { Revocation } from './domain/revocation.ts'
 import type { Secret } from './domain/secret.ts'
 import { claimsTold } from './domain/identity-headers.ts'
 import type { KeptTokens, Session } from './domain/session.ts'
-import { sitesIn, type Site, type Sites } from './domain/site.ts'
+import { sitesIn, type Sites } from './domain/site.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
+import { createSessionStores } from './session-parts.ts'
 import type { Logger } from 'pino'
-import { createRefresherOf, openRecords, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
+import { createRefresherOf, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
 
 /** Everything that the servers are made of, made once from the settings. */
 export interface Parts {
@@ -213,24 +211,25 @@ export function createParts(options: PartsOptions): Parts {
   const poolOptions = { revocations, keepClaims, keepTokens, processes, metrics, log, now, ticks }
   const pools = new Map(settings.pools.map((one) => [one.name, createPoolParts(one, poolOptions)]))
   const poolOf = (name: string): PoolParts => pools.get(name) ?? unknownPool(name)
-  const seal = createSeal(keys, 'session', contextOf(poolOf(sites.main.pool)))
-  const onWritten = (session: Session): void => streams.renewed(session)
-  const inRedis = openRecords(settings, { redis, keys: redisKeys, seal, now })
-  const store =
-    inRedis === null
-      ? createCookieStore({ seal, revocations, maxTextBytes: maxSessionTextBytes, onWritten })
-      : createRedisStore({ ...inRedis, revocations, ticks, onWritten })
-  const stores = openHostStores(sites, store, ({ host, pool }, remembered) => {
-    const hostSeal = createSeal(keys, 'session', `${contextOf(poolOf(pool))} ${host}`)
-    return inRedis === null
-      ? createCookieStore({ seal: hostSeal, revocations, maxTextBytes: maxSessionTextBytes, onWritten, remembered })
-      : createSealedHandleStore(store, hostSeal, remembered)
+  const { store, stores, records } = createSessionStores(settings, {
+    sites,
+    sealFor: (site) => {
+      const own = contextOf(poolOf(site.pool))
+      return createSeal(keys, 'session', site === sites.main ? own : `${own} ${site.host}`)
+    },
+    redis,
+    redisKeys,
+    revocations,
+    streams,
+    maxTextBytes: maxSessionTextBytes,
+    now,
+    ticks,
   })
   const refresher = createRefresherOf(
     shared ??
       together(async (session, hold) => poolOf(session.person.pool).refresh(session, hold), {
         redis,
-        records: inRedis?.records ?? null,
+        records,
         keys: redisKeys,
         answerSeal: createSeal(keys, 'refresh', context),
         ticks,
@@ -327,28 +326,6 @@ function withAdopted(settings: Settings, { session, assertion, log, pools }: Set
     assertion,
     log: { ...settings.log, level: log.level },
     pools: settings.pools.map((pool) => ({ ...pool, clientSecret: secretOf(pool.name) })),
-  }
-}
-
-/** Sessions that are remembered so that they need not be opened each time, over all hosts but the first. */
-const REMEMBERED_ELSEWHERE = 10_000
-
-/** A session's text is sealed to its host: what one host's cookie holds is nothing on any other. */
-function openHostStores(
-  { main, byHost }: Sites,
-  store: SessionStore,
-  open: (site: Site, remembered: number) => SessionStore,
-): HostStores {
-  const remembered = Math.ceil(REMEMBERED_ELSEWHERE / byHost.size)
-  const stores = new Map(
-    [...byHost.values()].map((site) => [site.host, site === main ? store : open(site, remembered)] as const),
-  )
-  return {
-    at(host) {
-      const found = stores.get(host)
-      if (found === undefined) throw new TypeError(`${host} is not served`)
-      return found
-    },
   }
 }
 

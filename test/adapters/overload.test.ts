@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { createOverload, memoryLimit, type OverloadReason } from '../../src/adapters/overload.ts'
+import { root } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 
 const LIMIT = 100
@@ -124,3 +127,16 @@ t.test(
     t.equal(memoryLimit(64 * MIB, Infinity), 16 * MIB, 'a young generation that was made smaller leaves a quarter')
   },
 )
+
+t.test('README tells how much may be held in a container of the image', (t) => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  // The figures are those of the image's Node; the older ones have another young generation.
+  const image = [
+    [256, 259],
+    [512, 259],
+    [1_024, 560],
+  ] as const
+  for (const [memory, heap] of Number.parseInt(process.versions.v8, 10) >= 13 ? image : image.slice(0, 1))
+    t.match(readme, `${Math.floor((0.9 * memoryLimit(heap * 1_048_576, memory * 1_048_576)) / 1_048_576)} MiB`)
+  t.end()
+})
