@@ -27,15 +27,15 @@ import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
+import { withLive } from './config/changes.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { claimsWorthKeeping, tokensWorthKeeping } from './config/worth-keeping.ts'
 import { createBrands, type Brand, type BrandedRequest } from './domain/branding.ts'
-import { claimsAsked } from './domain/conditions.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Revocation } from './domain/revocation.ts'
 import type { Secret } from './domain/secret.ts'
-import { claimsTold } from './domain/identity-headers.ts'
 import type { KeptTokens, Session } from './domain/session.ts'
 import { sitesIn, type Sites } from './domain/site.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
@@ -304,7 +304,7 @@ export function createParts(options: PartsOptions): Parts {
       if (changed.log.level !== levelAsSet) log.level = changed.log.level
       levelAsSet = changed.log.level
       revokeAsSet(changed, revocations)
-      inForce = inForceNow(withAdopted(settings, changed))
+      inForce = inForceNow(withLive(settings, changed))
     },
     async close() {
       for (const { keyWatch } of pools.values()) keyWatch.stop()
@@ -314,18 +314,6 @@ export function createParts(options: PartsOptions): Parts {
       redis?.close()
       await upstreams.destroy()
     },
-  }
-}
-
-/** The settings of the start with what `adopt` takes of others. */
-function withAdopted(settings: Settings, { session, assertion, log, pools }: Settings): Settings {
-  const secretOf = (pool: string) => pools.find(({ name }) => name === pool)?.clientSecret
-  return {
-    ...settings,
-    session: { ...settings.session, keys: session.keys, revokeAllBefore: session.revokeAllBefore },
-    assertion,
-    log: { ...settings.log, level: log.level },
-    pools: settings.pools.map((pool) => ({ ...pool, clientSecret: secretOf(pool.name) })),
   }
 }
 
@@ -345,23 +333,6 @@ function unknownPool(name: string): never {
 
 function oldest(ages: readonly (number | null)[]): number | null {
   return ages.reduce((one, other) => (one === null || other === null ? null : Math.max(one, other)), 0)
-}
-
-/** Claims that a rule asks for or a header tells; all others stay out of the session. */
-function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[] {
-  const asked = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
-  const told = routes.flatMap(({ identity }) => claimsTold(identity))
-  return [...new Set([...asked, ...told])]
-}
-
-/** Tokens that a route passes on; all others stay out of the session. */
-function tokensWorthKeeping(routes: readonly RouteSettings[]): KeptTokens {
-  return {
-    accessToken: routes.some(
-      ({ identity }) => identity.authorization === 'accessToken' || identity.albSigner !== undefined,
-    ),
-    idToken: routes.some(({ identity }) => identity.authorization === 'idToken'),
-  }
 }
 
 const pemsOf = (secrets: readonly Secret[]): readonly string[] => secrets.map((secret) => secret.reveal())
