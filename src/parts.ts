@@ -1,5 +1,5 @@
-import type { BasicClients } from './adapters/basic-clients.ts'
-import type { Bearers } from './adapters/bearers.ts'
+import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
+import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { configHash } from './adapters/config-hash.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
@@ -20,7 +20,6 @@ import type { Refresher, RefreshOutcome } from './adapters/refresher.ts'
 import type { Revocations } from './adapters/revocations.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
-import { severalBasicClients, severalBearers } from './adapters/several-bearers.ts'
 import type { HostStores, SessionStore } from './adapters/session-store.ts'
 import { createSigningKeys, type SigningKeys } from './adapters/signing-keys.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
@@ -208,9 +207,10 @@ export function createParts(options: PartsOptions): Parts {
   })
   // Refreshes are the primary's affair, and sign-ins those of each worker.
   const processes = shared === undefined ? 1 : settings.workers
-  const poolOptions = { revocations, keepClaims, keepTokens, processes, metrics, log, now, ticks }
+  const poolOptions = { keepClaims, keepTokens, processes, metrics, log, now, ticks }
   const pools = new Map(settings.pools.map((one) => [one.name, createPoolParts(one, poolOptions)]))
   const poolOf = (name: string): PoolParts => pools.get(name) ?? unknownPool(name)
+  const bearers = createBearers({ pools: [...pools.values()], revocations, keepClaims, now, ticks })
   const { store, stores, records } = createSessionStores(settings, {
     sites,
     sealFor: (site) => {
@@ -259,8 +259,8 @@ export function createParts(options: PartsOptions): Parts {
     self,
     pools,
     keysAgeSeconds: () => oldest([...pools.values()].map(({ verifier }) => verifier.keysAgeSeconds)),
-    bearers: severalBearers([...pools.values()].map(({ bearers }) => bearers)),
-    basicClients: severalBasicClients([...pools.values()]),
+    bearers,
+    basicClients: createBasicClients({ clients: bearerClientsOf([...pools.values()]), bearers, ticks }),
     store,
     stores,
     redis,
@@ -333,6 +333,12 @@ function unknownPool(name: string): never {
 
 function oldest(ages: readonly (number | null)[]): number | null {
   return ages.reduce((one, other) => (one === null || other === null ? null : Math.max(one, other)), 0)
+}
+
+/** Of a client that two pools list, the first of them is asked. */
+function bearerClientsOf(pools: readonly PoolParts[]): ReadonlyMap<string, PoolParts['cognito']> {
+  const listed = pools.flatMap(({ bearerClients, cognito }) => bearerClients.map((id) => [id, cognito] as const))
+  return new Map(listed.toReversed())
 }
 
 const pemsOf = (secrets: readonly Secret[]): readonly string[] => secrets.map((secret) => secret.reveal())

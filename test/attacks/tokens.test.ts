@@ -26,10 +26,11 @@ interface VerifierOptions {
 function startBearers({ issuers = [ISSUER], published = [one.jwk] }: VerifierOptions = {}) {
   const clock = createClock()
   const pool = { document: JSON.stringify({ keys: published }), away: false, asked: [] as string[] }
+  const bearerClients = ['batch', 'web']
   const verifier = createTokenVerifier({
     issuers,
     clientId: 'web',
-    bearerClients: ['batch', 'web'],
+    bearerClients,
     now: clock.now,
     fetchJwks: async (uri) => {
       pool.asked.push(uri)
@@ -39,7 +40,8 @@ function startBearers({ issuers = [ISSUER], published = [one.jwk] }: VerifierOpt
   })
   const { now } = clock
   const revocations = ownRevocations(now)
-  const bearers = createBearers({ verifier, revocations, pool: 'staff', userPoolId: USER_POOL, keepClaims: [], now })
+  const staff = { name: 'staff', userPoolId: USER_POOL, acceptedIssuers: issuers, bearerClients, verifier }
+  const bearers = createBearers({ pools: [staff], revocations, keepClaims: [], now })
   const seconds = Math.floor(clock.now() / 1000)
   const claims = {
     iss: ISSUER,
