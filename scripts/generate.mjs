@@ -12,6 +12,7 @@ const root = join(import.meta.dirname, '..')
 const { publishedSchema } = await import('../dist/config/json-schema.js')
 const { describeSettings } = await import('../dist/config/describe.js')
 const { catalogue } = await import('../dist/domain/errors.js')
+const { ownCookies } = await import('../dist/domain/own-cookies.js')
 const { metricTable } = await import('../dist/adapters/metrics.js')
 
 const files = {
@@ -21,6 +22,7 @@ const files = {
   'README.md': withTables(readFileSync(join(root, 'README.md'), 'utf8'), {
     catalogue,
     metricTable,
+    ownCookies,
     settings: describeSettings(),
   }),
 }

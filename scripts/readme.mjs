@@ -35,9 +35,17 @@ function settingRows(settings) {
   return ['| setting | type | default | what it does |', '| --- | --- | --- | --- |', ...rows]
 }
 
+function cookieRows(cookies) {
+  const rows = Object.values(cookies).map(
+    ({ name, lives, holds }) => `| \`${name.endsWith('-') ? `${name}…` : name}\` | ${lives} | ${cell(holds)} |`,
+  )
+  return ['| cookie | lives | holds |', '| --- | --- | --- |', ...rows]
+}
+
 /** README with its generated parts brought up to date. */
-export function withTables(readme, { catalogue, metricTable, settings }) {
+export function withTables(readme, { catalogue, metricTable, ownCookies, settings }) {
   const withErrors = between(readme, 'errors', errorRows(catalogue))
   const withMetrics = between(withErrors, 'metrics', metricRows(metricTable))
-  return between(withMetrics, 'settings', settingRows(settings))
+  const withCookies = between(withMetrics, 'cookies', cookieRows(ownCookies))
+  return between(withCookies, 'settings', settingRows(settings))
 }

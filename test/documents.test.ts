@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { metricTable } from '../src/adapters/metrics.ts'
 import { loadSettings } from '../src/config/load.ts'
+import { findCookies } from '../src/domain/cookie-findings.ts'
+import { isOwnCookie } from '../src/domain/cookie-header.ts'
 import { catalogue } from '../src/domain/errors.ts'
 import { ALB_ACCESS_TOKEN, ALB_DATA, ASSERTION, FAMILIES } from '../src/domain/identity-headers.ts'
+import { ownCookies } from '../src/domain/own-cookies.ts'
 import { root } from './helpers/process.ts'
 
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -24,6 +27,18 @@ t.test('README lists every error code with its status and sentence, and no other
       .map(([code, { status, says }]) => [code, status, says])
       .toSorted(),
   )
+})
+
+t.test('README lists every cookie of the gateway, and no application sees or sets one of them', async (t) => {
+  const rows = [...section('cookies').matchAll(/^\| `(__Host-[^`]+)` \| (.*) \| (.*) \|$/gm)].map(
+    ([, name = '', lives, holds]) => ({ name: name.replace('…', ''), lives, holds }),
+  )
+  t.same(rows, Object.values(ownCookies))
+  for (const { name } of Object.values(ownCookies)) {
+    const whole = name.endsWith('-') ? `${name}Ab-_9012` : name
+    t.ok(isOwnCookie(whole), whole)
+    t.equal(findCookies([`${whole}=x`]).own[0]?.fault, null, `${whole} is a spelling of ours`)
+  }
 })
 
 t.test('README says what each family of identity headers holds, as the code has it', async (t) => {

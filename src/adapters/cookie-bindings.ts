@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { ownCookies } from '../domain/own-cookies.ts'
 import type { CookiePlace } from '../domain/set-cookie.ts'
 import type { Seal } from './seal.ts'
 
@@ -22,11 +23,11 @@ export interface CookieBindings {
   digestOf(value: string): string
 }
 
-export const BINDING_PREFIX = '__Host-gateway-bound-'
+const PREFIX = ownCookies.bound.name
 
 export function createCookieBindings(seal: Seal): CookieBindings {
   const nameFor = ({ name, domain, path }: CookiePlace): string =>
-    BINDING_PREFIX + digest(JSON.stringify([name, domain, path])).slice(0, 8)
+    PREFIX + digest(JSON.stringify([name, domain, path])).slice(0, 8)
 
   return {
     nameFor,

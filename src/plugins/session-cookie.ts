@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import type { LoginBook } from '../adapters/login-book.ts'
 import type { Metrics } from '../adapters/metrics.ts'
 import type { HostStores, ReadSession, StoredSession } from '../adapters/session-store.ts'
-import { expiredCookie, ownCookie } from '../domain/own-cookies.ts'
+import { expiredCookie, ownCookie, ownCookies } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
 
 declare module 'fastify' {
@@ -49,8 +49,8 @@ export interface SessionCookieOptions {
   readonly book: Pick<LoginBook, 'awaited' | 'cookieSeen'>
 }
 
-export const SESSION_COOKIE = '__Host-gateway'
-const SECOND_COOKIE = '__Host-gateway.1'
+export const SESSION_COOKIE = ownCookies.session.name
+const SECOND_COOKIE = ownCookies.sessionRest.name
 // A browser keeps 4,096 bytes of name and value; older ones count the attributes too.
 const CHUNK_BYTES = 3_950
 /** How long after its last possible day a session's cookie still tells whose it was: a form may be left open over night. */

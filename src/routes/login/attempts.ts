@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ATTEMPT_LIFE_MS, MAX_ATTEMPTS, type LoginAttempt } from '../../domain/login-attempt.ts'
-import { expiredCookie, ownCookie } from '../../domain/own-cookies.ts'
+import { expiredCookie, ownCookie, ownCookies } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf } from '../../domain/return-to.ts'
 
-const PREFIX = '__Host-gateway-login-'
+const PREFIX = ownCookies.attempt.name
 
 /** The sign-ins that a browser has under way: one sealed cookie each, so that tabs do not get into each other's way. */
 export interface Attempts {

@@ -5,6 +5,7 @@ import { FORGET_PAGES } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { comebackOf, isStale, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
+import { ownCookies } from '../../domain/own-cookies.ts'
 import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, HANDOVER, leave, leaveFirst, type BeginParts } from './begin.ts'
@@ -187,6 +188,6 @@ interface Stale {
 /** What a browser has to keep of the session that this answer sets: names and values. */
 function sessionCookieBytes({ setCookies }: FastifyRequest): number {
   return [...setCookies]
-    .filter(([name]) => !name.startsWith('__Host-gateway-'))
+    .filter(([name]) => name === ownCookies.session.name || name === ownCookies.sessionRest.name)
     .reduce((bytes, [, cookie]) => bytes + (cookie.split(';', 1)[0] ?? '').length, 0)
 }

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
-import { expiredCookie, ownCookie } from '../../domain/own-cookies.ts'
+import { expiredCookie, ownCookie, ownCookies } from '../../domain/own-cookies.ts'
 import { nameAndValue } from '../../domain/set-cookie.ts'
 
-const COOKIE = '__Host-gateway-rounds'
+const COOKIE = ownCookies.rounds.name
 const WINDOW_SECONDS = 60
 const MAX_ROUNDS = 3
 
