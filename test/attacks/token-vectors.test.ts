@@ -275,7 +275,9 @@ function patternedModulus(): string {
     (n) => ![2, 3, 5, 7, 11].some((p) => n > p && n % p === 0),
   )
   const step = small.reduce((product, prime) => product * BigInt(prime), 1n)
-  const powers = [65_537n, 65_537n ** 5n].map((power) => power % step)
-  const [p = 1n, q = 1n] = powers.map((rem) => BigInt(generatePrimeSync(1_024, { add: step, rem, bigint: true })))
-  return bytesOf(p * q, 256).toString('base64url')
+  const [p = 1n, q = 1n] = [65_537n, 65_537n ** 5n].map((power) =>
+    generatePrimeSync(1_024, { add: step, rem: power % step, bigint: true }),
+  )
+  const modulus = p * q
+  return modulus < 1n << 2_047n ? patternedModulus() : bytesOf(modulus, 256).toString('base64url')
 }
