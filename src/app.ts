@@ -157,6 +157,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     await forms.register(ownForms)
     await forms.register(signOut, {
       csrf,
+      sites,
       revocations: parts.revocations,
       log,
       now,

@@ -91,8 +91,8 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
     byClaims(given) {
       const pool = poolOf(pools, given)
       const access = { ...soundTimes(now()), token_use: 'access', ...given.access }
-      const notes = ['claims taken as given']
       const as = given.as ?? (given.id === undefined ? 'bearer' : 'session')
+      const notes = [`claims taken as given, and judged as ${JUDGED_AS[as]}`]
       if (as === 'session') return { session: sessionOf(pool, { ...given, access }), authorization: null, notes }
       return { session: null, authorization: as === 'basic' ? clientOf(pool, access) : tokenOf(pool, access), notes }
     },
@@ -129,6 +129,12 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
     },
   }
 }
+
+const JUDGED_AS = {
+  session: 'the session of a person',
+  bearer: 'those of an access token in Authorization: Bearer',
+  basic: 'those of an app client that shows id and secret',
+} as const
 
 /** The one of whom rules are asked, where no route says otherwise. */
 export const identityOf = ({ session, authorization }: Asker): Identity | GatewayError | null =>

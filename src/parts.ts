@@ -1,5 +1,5 @@
-import type { BasicClients } from './adapters/basic-clients.ts'
-import type { Bearers } from './adapters/bearers.ts'
+import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
+import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { configHash } from './adapters/config-hash.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
@@ -20,22 +20,21 @@ import type { Refresher, RefreshOutcome } from './adapters/refresher.ts'
 import type { Revocations } from './adapters/revocations.ts'
 import { createKeyRing, keySlots, type PlacedKey } from './adapters/key-ring.ts'
 import { createSeal, deriveKey } from './adapters/seal.ts'
-import { severalBasicClients, severalBearers } from './adapters/several-bearers.ts'
 import type { HostStores, SessionStore } from './adapters/session-store.ts'
 import { createSigningKeys, type SigningKeys } from './adapters/signing-keys.ts'
 import { createTokenRevoker, type TokenRevoker } from './adapters/token-revoker.ts'
 import { createTrustedProxies, type TrustedProxies } from './adapters/trusted-proxies.ts'
 import { logUpstreamEvent } from './adapters/upstream/event-log.ts'
 import { createUpstreams, upstreamFault, type UpstreamFault, type Upstreams } from './adapters/upstreams.ts'
+import { withLive } from './config/changes.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
+import { claimsWorthKeeping, tokensWorthKeeping } from './config/worth-keeping.ts'
 import { createBrands, type Brand, type BrandedRequest } from './domain/branding.ts'
-import { claimsAsked } from './domain/conditions.ts'
 import { buildRouteTable, type RouteTable } from './domain/route-table.ts'
 import type { LoginQuery, LoginRecord } from './domain/login-record.ts'
 import type { ReturnToSelf } from './domain/return-to.ts'
 import type { Revocation } from './domain/revocation.ts'
 import type { Secret } from './domain/secret.ts'
-import { claimsTold } from './domain/identity-headers.ts'
 import type { KeptTokens, Session } from './domain/session.ts'
 import { sitesIn, type Sites } from './domain/site.ts'
 import { createPoolParts, type PoolParts } from './pool-parts.ts'
@@ -208,9 +207,10 @@ export function createParts(options: PartsOptions): Parts {
   })
   // Refreshes are the primary's affair, and sign-ins those of each worker.
   const processes = shared === undefined ? 1 : settings.workers
-  const poolOptions = { revocations, keepClaims, keepTokens, processes, metrics, log, now, ticks }
+  const poolOptions = { keepClaims, keepTokens, processes, metrics, log, now, ticks }
   const pools = new Map(settings.pools.map((one) => [one.name, createPoolParts(one, poolOptions)]))
   const poolOf = (name: string): PoolParts => pools.get(name) ?? unknownPool(name)
+  const bearers = createBearers({ pools: [...pools.values()], revocations, keepClaims, now, ticks })
   const { store, stores, records } = createSessionStores(settings, {
     sites,
     sealFor: (site) => {
@@ -259,8 +259,8 @@ export function createParts(options: PartsOptions): Parts {
     self,
     pools,
     keysAgeSeconds: () => oldest([...pools.values()].map(({ verifier }) => verifier.keysAgeSeconds)),
-    bearers: severalBearers([...pools.values()].map(({ bearers }) => bearers)),
-    basicClients: severalBasicClients([...pools.values()]),
+    bearers,
+    basicClients: createBasicClients({ clients: bearerClientsOf([...pools.values()]), bearers, ticks }),
     store,
     stores,
     redis,
@@ -304,7 +304,7 @@ export function createParts(options: PartsOptions): Parts {
       if (changed.log.level !== levelAsSet) log.level = changed.log.level
       levelAsSet = changed.log.level
       revokeAsSet(changed, revocations)
-      inForce = inForceNow(withAdopted(settings, changed))
+      inForce = inForceNow(withLive(settings, changed))
     },
     async close() {
       for (const { keyWatch } of pools.values()) keyWatch.stop()
@@ -314,18 +314,6 @@ export function createParts(options: PartsOptions): Parts {
       redis?.close()
       await upstreams.destroy()
     },
-  }
-}
-
-/** The settings of the start with what `adopt` takes of others. */
-function withAdopted(settings: Settings, { session, assertion, log, pools }: Settings): Settings {
-  const secretOf = (pool: string) => pools.find(({ name }) => name === pool)?.clientSecret
-  return {
-    ...settings,
-    session: { ...settings.session, keys: session.keys, revokeAllBefore: session.revokeAllBefore },
-    assertion,
-    log: { ...settings.log, level: log.level },
-    pools: settings.pools.map((pool) => ({ ...pool, clientSecret: secretOf(pool.name) })),
   }
 }
 
@@ -347,21 +335,10 @@ function oldest(ages: readonly (number | null)[]): number | null {
   return ages.reduce((one, other) => (one === null || other === null ? null : Math.max(one, other)), 0)
 }
 
-/** Claims that a rule asks for or a header tells; all others stay out of the session. */
-function claimsWorthKeeping(routes: readonly RouteSettings[]): readonly string[] {
-  const asked = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
-  const told = routes.flatMap(({ identity }) => claimsTold(identity))
-  return [...new Set([...asked, ...told])]
-}
-
-/** Tokens that a route passes on; all others stay out of the session. */
-function tokensWorthKeeping(routes: readonly RouteSettings[]): KeptTokens {
-  return {
-    accessToken: routes.some(
-      ({ identity }) => identity.authorization === 'accessToken' || identity.albSigner !== undefined,
-    ),
-    idToken: routes.some(({ identity }) => identity.authorization === 'idToken'),
-  }
+/** Of a client that two pools list, the first of them is asked. */
+function bearerClientsOf(pools: readonly PoolParts[]): ReadonlyMap<string, PoolParts['cognito']> {
+  const listed = pools.flatMap(({ bearerClients, cognito }) => bearerClients.map((id) => [id, cognito] as const))
+  return new Map(listed.toReversed())
 }
 
 const pemsOf = (secrets: readonly Secret[]): readonly string[] => secrets.map((secret) => secret.reveal())

@@ -1,13 +1,10 @@
 import type { Logger } from 'pino'
-import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
-import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createJwksFetch } from './adapters/jwks-fetch.ts'
 import { createKeyWatch, type KeyWatch } from './adapters/key-watch.ts'
 import type { Metrics } from './adapters/metrics.ts'
 import type { OnPoolRequest } from './adapters/pool-fetch.ts'
 import { createPoolGate } from './adapters/pool-gate.ts'
-import type { Revocations } from './adapters/revocations.ts'
 import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import type { PoolSettings } from './config/settings.ts'
@@ -17,8 +14,6 @@ import type { KeptTokens } from './domain/session.ts'
 export interface PoolParts extends PoolSettings {
   readonly cognito: CognitoClient
   readonly verifier: TokenVerifier
-  readonly bearers: Bearers
-  readonly basicClients: BasicClients
   readonly refresh: RefreshAtPool
   readonly keyWatch: KeyWatch
   /** Takes over what of its settings may change while the process runs. */
@@ -26,7 +21,6 @@ export interface PoolParts extends PoolSettings {
 }
 
 export interface PoolPartsOptions {
-  readonly revocations: Revocations
   readonly keepClaims: readonly string[]
   readonly keepTokens: KeptTokens
   /** How many processes send requests to the token endpoint. */
@@ -39,8 +33,8 @@ export interface PoolPartsOptions {
 
 /** Makes the adapters of one user pool: whatever is sent to it, or comes from it, concerns no other. */
 export function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): PoolParts {
-  const { metrics, log, now, ticks, keepClaims, keepTokens, revocations } = options
-  const { name, userPoolId, bearerClients } = pool
+  const { metrics, log, now, ticks, keepClaims, keepTokens } = options
+  const { name } = pool
   const countRequest: OnPoolRequest = (endpoint, result, seconds) => {
     metrics.observe('pool_request_duration_seconds', seconds, { endpoint, result })
     if (result === 'throttled') metrics.count('pool_throttled_total', { endpoint })
@@ -67,7 +61,7 @@ export function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): 
   const verifier = createTokenVerifier({
     issuers: pool.acceptedIssuers,
     clientId: pool.clientId,
-    bearerClients,
+    bearerClients: pool.bearerClients,
     now,
     ticks,
     fetchJwks: createJwksFetch({
@@ -75,13 +69,10 @@ export function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): 
       onFetch: (result) => metrics.count('jwks_fetches_total', { result }),
     }),
   })
-  const bearers = createBearers({ verifier, revocations, pool: name, userPoolId, keepClaims, now, ticks })
   return {
     ...pool,
     cognito,
     verifier,
-    bearers,
-    basicClients: createBasicClients({ clientIds: bearerClients, cognito, bearers, ticks }),
     refresh: createSessionRefresh({
       cognito,
       verifier,

@@ -82,7 +82,12 @@ async function byToken(token: string, bearers: Bearers): Promise<Asker> {
     return { session: null, authorization: { kind: 'token', identity }, notes }
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error
-    const notes = ['read as Authorization: Bearer, and not accepted']
+    const notes = [
+      `read as Authorization: Bearer, and not accepted${error.code === 'GW_TOKEN_USE' ? NO_ACCESS_TOKEN : ''}`,
+    ]
     return { session: null, authorization: { kind: 'token', identity: error }, notes }
   }
 }
+
+const NO_ACCESS_TOKEN =
+  ': it is no access token. What the person of an ID token may reach once signed in, the claims say: paste those of both tokens'

@@ -19,8 +19,8 @@ export interface BasicClients {
 }
 
 export interface BasicClientsOptions {
-  readonly clientIds: readonly string[]
-  readonly cognito: Pick<CognitoClient, 'machineToken'>
+  /** By its id, each client whose tokens are accepted: the one user pool that is asked about it, so that no other learns its secret. */
+  readonly clients: ReadonlyMap<string, Pick<CognitoClient, 'machineToken'>>
   readonly bearers: Pick<Bearers, 'identityOf'>
   /** Milliseconds that only go forward. */
   readonly ticks: () => number
@@ -43,8 +43,7 @@ const WAITING = 20
 const MAX_SECRET_LENGTH = 512
 
 export function createBasicClients(options: BasicClientsOptions): BasicClients {
-  const { cognito, bearers, ticks } = options
-  const clientIds = new Set(options.clientIds)
+  const { clients, bearers, ticks } = options
   // Of each pair only this is kept: nobody gets a secret out of the memory of the process that did not just come in.
   const hashKey = randomBytes(32)
   const kept = new Memo<Kept>(KEPT)
@@ -71,6 +70,8 @@ export function createBasicClients(options: BasicClientsOptions): BasicClients {
   }
 
   async function ask(pair: string, { clientId, secret }: ClientCredentials): Promise<Identity> {
+    const cognito = clients.get(clientId)
+    if (cognito === undefined) throw refusal('the client is not listed')
     const grant = await cognito.machineToken(clientId, secret)
     if (grant.kind !== 'tokens') {
       kept.delete(pair)
@@ -98,7 +99,7 @@ export function createBasicClients(options: BasicClientsOptions): BasicClients {
   return {
     clientIn(authorization) {
       const client = parseBasic(authorization)
-      return client !== null && clientIds.has(client.clientId) ? client : null
+      return client !== null && clients.has(client.clientId) ? client : null
     },
     identityOf(client) {
       const pair = hashOf(client)

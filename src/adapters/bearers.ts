@@ -3,26 +3,33 @@ import { identityFromClaims, type Identity } from '../domain/identity.ts'
 import { Memo } from '../domain/memo.ts'
 import { tokenOrigin, type TokenOrigin } from '../domain/revocation.ts'
 import type { Revocations } from './revocations.ts'
-import type { TokenVerifier } from './token-verifier.ts'
+import { unverifiedClaims, type TokenVerifier } from './token-verifier.ts'
 
 /** Reads access tokens out of Authorization headers and says whose they are. */
 export interface Bearers {
-  /** The token where the header holds one that claims to come from our pool; anything else is the application's own affair. */
+  /** The token where the header holds one that claims to come from a pool of ours; anything else is the application's own affair. */
   ownTokenIn(authorization: string): string | null
   /** A promise only where the token must be verified; it rejects with GW_TOKEN_INVALID, GW_TOKEN_USE or GW_POOL_UNAVAILABLE. */
   identityOf(token: string): Identity | Promise<Identity>
 }
 
 export interface BearersOptions {
-  readonly verifier: TokenVerifier
+  readonly pools: readonly BearerPool[]
   readonly revocations: Revocations
-  readonly pool: string
-  readonly userPoolId: string
   readonly keepClaims: readonly string[]
   /** The time of day, for what tokens say. */
   readonly now: () => number
   /** Milliseconds that only go forward, for what is remembered; `now` unless given. */
   readonly ticks?: () => number
+}
+
+/** What is to be known of a user pool whose tokens are read. Two may be app clients of one: each knows its own by `bearerClients`. */
+export interface BearerPool {
+  readonly name: string
+  readonly userPoolId: string
+  readonly acceptedIssuers: readonly string[]
+  readonly bearerClients: readonly string[]
+  readonly verifier: Pick<TokenVerifier, 'verifyBearer'>
 }
 
 /** `until` by the clock that only goes forward, `expiresAt` by the time of day. */
@@ -34,20 +41,22 @@ interface Known {
 }
 
 const MEMO_MS = 60_000
+/** Of each pool. */
 const REMEMBERED = 10_000
 /** Shorter than the other memo: a clock that is behind may make a token valid that was from the future. */
 const REFUSED_MEMO_MS = 10_000
+/** Of each pool as well. */
 const REFUSED = 250
-/** Longer than any token of Cognito, so that what strangers send takes 2 MB at most. */
+/** Longer than any token of Cognito, so that what strangers send takes 2 MB for each pool at most. */
 const MAX_REFUSED_LENGTH = 4_096
 const SCHEME = 'bearer '
 const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
 
 export function createBearers(options: BearersOptions): Bearers {
-  const { verifier, revocations, now, ticks = now } = options
-  const memo = new Memo<Known>(REMEMBERED)
+  const { pools, revocations, keepClaims, now, ticks = now } = options
+  const memo = new Memo<Known>(REMEMBERED * pools.length)
   // Apart, so that no flood of refused tokens drives out one that is in use.
-  const refused = new Memo<{ readonly error: GatewayError; readonly until: number }>(REFUSED)
+  const refused = new Memo<{ readonly error: GatewayError; readonly until: number }>(REFUSED * pools.length)
 
   /** A program whose token is over sends it again and again: it costs a signature's check once. */
   function rememberRefusal(token: string, error: unknown): void {
@@ -60,11 +69,21 @@ export function createBearers(options: BearersOptions): Bearers {
     const before = refused.get(token)
     if (before !== null && ticks() < before.until) throw before.error
     try {
-      const access = await verifier.verifyBearer(token)
-      const identity = identityFromClaims({ ...options, access, id: undefined, trustEmailFrom: [] })
-      if (identity === undefined) throw new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid' })
+      const pool = poolOf(token, pools)
+      if (pool === undefined) throw invalid('token_invalid')
+      const access = await pool.verifier.verifyBearer(token)
+      const { name, userPoolId } = pool
+      const identity = identityFromClaims({
+        pool: name,
+        userPoolId,
+        keepClaims,
+        access,
+        id: undefined,
+        trustEmailFrom: [],
+      })
+      if (identity === undefined) throw invalid('token_invalid')
       const origin = tokenOrigin(identity, access)
-      if (revocations.coversToken(origin)) throw revoked()
+      if (revocations.coversToken(origin)) throw invalid('token_revoked')
       const expiresAt = typeof access['exp'] === 'number' ? access['exp'] * 1000 : 0
       memo.set(token, { identity, origin, until: ticks() + MEMO_MS, expiresAt })
       return identity
@@ -88,14 +107,24 @@ export function createBearers(options: BearersOptions): Bearers {
       const remembered = rememberedIn(authorization)
       if (remembered !== null) return remembered
       const token = BEARER.exec(authorization)?.groups?.['token']
-      return token !== undefined && verifier.claimsToBeOurs(token) ? token : null
+      return token !== undefined && poolOf(token, pools) !== undefined ? token : null
     },
     identityOf(token) {
       const known = memo.get(token)
       if (known === null || ticks() >= known.until || now() >= known.expiresAt) return verified(token)
-      return revocations.coversToken(known.origin) ? Promise.reject(revoked()) : known.identity
+      return revocations.coversToken(known.origin) ? Promise.reject(invalid('token_revoked')) : known.identity
     },
   }
 }
 
-const revoked = (): GatewayError => new GatewayError('GW_TOKEN_INVALID', { reason: 'token_revoked' })
+/** The pool that a token claims to come from, and whose app client it names; nothing of that is checked yet. */
+function poolOf(token: string, pools: readonly BearerPool[]): BearerPool | undefined {
+  const claims = unverifiedClaims(token)
+  const theirs = pools.filter(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === claims?.['iss']))
+  return (
+    theirs.find(({ bearerClients }) => bearerClients.some((client) => client === claims?.['client_id'])) ?? theirs[0]
+  )
+}
+
+const invalid = (reason: 'token_invalid' | 'token_revoked'): GatewayError =>
+  new GatewayError('GW_TOKEN_INVALID', { reason })

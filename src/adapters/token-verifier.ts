@@ -19,8 +19,6 @@ type Claims = Readonly<Record<string, unknown>>
 
 /** Checks the tokens of one user pool: signature, issuer, expiry, use and app client. */
 export interface TokenVerifier {
-  /** Whether a bearer token claims to come from this pool; the claim is not checked yet. */
-  claimsToBeOurs(token: string): boolean
   /**
    * The tokens of a sign-in or refresh. Throws GW_POOL_UNAVAILABLE, or GW_SIGN_IN_TOKENS_INVALID with reason `tokens_foreign` where they are not
    * for this client, from this pool and for one person, `token_exchange` for anything else.
@@ -77,10 +75,6 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   return {
     get keysAgeSeconds() {
       return keys.ageSeconds
-    },
-    claimsToBeOurs(token) {
-      const issuer = unverifiedClaims(token)?.['iss']
-      return typeof issuer === 'string' && issuers.includes(issuer)
     },
     async verifyGrant({ accessToken, idToken }) {
       try {

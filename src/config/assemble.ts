@@ -141,10 +141,6 @@ function applicationSettings(application: DraftApplication, around: Around): App
   }
 }
 
-function without<Changes extends { readonly remove: readonly string[] }>(changes: Changes, name: string): Changes {
-  return { ...changes, remove: [...changes.remove, name] }
-}
-
 function routeSettings(route: DraftRoute, whole: DraftApplication, around: Around): readonly RouteSettings[] {
   const { hosts, pool } = whole
   const { paths, allowInPath, identityProvider, bindCookies, signOut } = whole.keys
@@ -161,6 +157,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
       pool: stated(pool, 'pool'),
       hosts,
       path,
+      hasWholeHost: whole.path === '/',
       methods,
       access,
       upstream: upstreamSettings(keys.upstream, around.folder),
@@ -169,8 +166,7 @@ function routeSettings(route: DraftRoute, whole: DraftApplication, around: Aroun
       prefixes: prefixesOf(keys),
       redirects,
       requestHeaders,
-      // Below a path an application must not get its scripts between people and its neighbours, or us.
-      responseHeaders: whole.path === '/' ? responseHeaders : without(responseHeaders, 'Service-Worker-Allowed'),
+      responseHeaders,
       cookies,
       identity: identitySettings(route, around),
       authorization,

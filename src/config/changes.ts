@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { keyText, pathOf } from './faults.ts'
 import type { Loaded } from './load.ts'
 import { isObject, type Path } from './marks.ts'
+import type { Settings } from './settings.ts'
 
 /** Names of settings that differ, never their values. */
 export interface Changes {
@@ -22,6 +23,18 @@ export function changesBetween(before: Loaded, after: Loaded): Changes {
   )
   const all = [...names]
   return { live: all.filter((name) => LIVE.test(name)), atRestart: all.filter((name) => !LIVE.test(name)) }
+}
+
+/** The settings of the start with those of others that may change while the gateway runs. */
+export function withLive(settings: Settings, { session, assertion, log, pools }: Settings): Settings {
+  const secretOf = (pool: string) => pools.find(({ name }) => name === pool)?.clientSecret
+  return {
+    ...settings,
+    session: { ...settings.session, keys: session.keys, revokeAllBefore: session.revokeAllBefore },
+    assertion,
+    log: { ...settings.log, level: log.level },
+    pools: settings.pools.map((pool) => ({ ...pool, clientSecret: secretOf(pool.name) })),
+  }
 }
 
 /** Which key stands where in the list is nobody's affair. */

@@ -117,6 +117,8 @@ export interface RouteSettings {
   readonly hosts: readonly string[]
   /** Decoded; the application's own ends with `/*`. */
   readonly path: string
+  /** Whether the application's hosts are its own; else it lies below a path, beside others and us. */
+  readonly hasWholeHost: boolean
   /** Null: every method. HEAD stands wherever GET does. */
   readonly methods: readonly string[] | null
   readonly access: AccessRule

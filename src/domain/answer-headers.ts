@@ -42,6 +42,9 @@ export interface AnswerHeaders {
  */
 export const FORGET_PAGES = ['clear-site-data', '"cache"'] as const
 
+/** Never taken from an application below a path: with these it got its scripts between people and its neighbours, or us. */
+export const WHOLE_HOST_HEADERS: readonly string[] = ['service-worker-allowed']
+
 type Verdict =
   | 'pass'
   | 'drop'

@@ -20,7 +20,7 @@ export interface OwnCookie {
 
 const MAX_SHOWN = 20
 const MAX_NAME = 40
-const OUR_SPELLING = /^__Host-gateway(?:\.1|-rounds|-(?:login|bound)-[\w-]{1,20})?$/
+const OUR_SPELLING = /^__Host-gateway(?:\.1|-rounds|-switch|-left|-(?:login|bound)-[\w-]{1,20})?$/
 
 /** `headers`: the values of all Cookie headers. */
 export function findCookies(headers: readonly string[]): CookieFindings {

@@ -1,4 +1,4 @@
-const OWN_COOKIE = /^__host-gateway(?:\.\d+|-(?:login|bound)-[a-z0-9_-]*|-rounds|-switch)?$/i
+const OWN_COOKIE = /^__host-gateway(?:\.\d+|-(?:login|bound)-[a-z0-9_-]*|-rounds|-switch|-left)?$/i
 
 /** A Cookie header without the gateway's own cookies; empty when nothing else was in it. Scans: splitting a long header costs five times as much. */
 export function withoutOwnCookies(header: string): string {

@@ -1,3 +1,5 @@
+import { nameAndValue } from './set-cookie.ts'
+
 /** What every cookie of ours is set and deleted with: the `__Host-` prefix demands the very attributes. */
 const ATTRIBUTES = 'Path=/; Secure; HttpOnly; SameSite=Lax'
 
@@ -12,7 +14,13 @@ export function expiredCookie(name: string): string {
 }
 
 export function hasCookie(header: string | undefined, name: string): boolean {
-  return header?.split(';').some((pair) => pair.trim().startsWith(`${name}=`)) ?? false
+  return cookieIn(header, name) !== null
+}
+
+/** The first value of that name. */
+export function cookieIn(header: string | undefined, name: string): string | null {
+  const found = header?.split(';').find((pair) => pair.trim().startsWith(`${name}=`))
+  return found === undefined ? null : nameAndValue(found).value
 }
 
 /** Where a session has ended and Cognito's own has not: the next sign-in ends that first, or it would be the same person, unasked. */
@@ -22,4 +30,12 @@ const SWITCH_SECONDS = 3_600
 
 export function switchCookie(): string {
   return ownCookie(SWITCH_COOKIE, '1', SWITCH_SECONDS)
+}
+
+/** The host that somebody signed out on, where Cognito sends people back to another; read only against the hosts that are served. */
+export const LEFT_COOKIE = '__Host-gateway-left'
+const LEFT_SECONDS = 600
+
+export function leftCookie(host: string): string {
+  return ownCookie(LEFT_COOKIE, host, LEFT_SECONDS)
 }

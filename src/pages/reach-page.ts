@@ -35,9 +35,9 @@ function form(asksToken: boolean, again: boolean, filter: string): string {
     : ''
   return `${again ? '<h2>Ask again</h2>' : '<p class="note">Paste the claims of somebody’s tokens, or an access token, and see every route with what becomes of their requests, by the rules that are in force. With neither: somebody who is not signed in. What you paste is not logged and not shown again; what the gateway reads in it is shown.</p>'}
 <form class="fields" method="post" action="/reach">${token}
-<label>Claims<small>JSON or YAML: access and id, as of a session; access alone as of a bearer token. They are taken as given.</small><textarea name="claims" autocomplete="off" spellcheck="false" placeholder='{ "access": { "sub": "…", "username": "…", "client_id": "…", "cognito:groups": ["ops"] },
+<label>Claims<small>JSON or YAML: access and id are judged as the session of a person, access alone as a bearer token. They are taken as given.</small><textarea name="claims" autocomplete="off" spellcheck="false" placeholder='{ "access": { "sub": "…", "username": "…", "client_id": "…", "cognito:groups": ["ops"] },
   "id": { "email": "…", "email_verified": true } }'></textarea></label>
-<label>Or an access token<small>it is verified as in a request: signature, times, app client, revocation</small><input name="token" type="password" autocomplete="off"></label>
+<label>Or an access token<small>it is verified as a bearer token in a request: signature, times, app client, revocation; an ID token is none</small><input name="token" type="password" autocomplete="off"></label>
 <label>Client address<small>for rules with clientAddresses; may be empty</small><input name="address" autocomplete="off" placeholder="10.1.2.3"></label>
 <label>Show only<small>routes with this in name, address or rule; may be empty</small><input name="q" type="search" value="${escapeHtml(filter)}" autocomplete="off"></label>
 <button class="button" type="submit">Ask</button></form>`
@@ -49,8 +49,11 @@ function answerText({ who, refused, notes, routes }: ReachAnswer): string {
   const more = rest === 0 ? '' : `<p class="note">${rest} more are not shown: say what to show, or ask for JSON.</p>`
   const identity = who === null ? nobodyText(refused) : identityText(who)
   return `<h2>Asked as</h2><p>${identity}<br>How it was read: ${notes.map((note) => escapeHtml(note)).join('; ')}</p>
-<h2>Routes</h2><p class="facts">${countText(routes)}</p>${table(COLUMNS, shown.map(row))}${more}`
+<h2>Routes</h2><p class="facts">${countText(routes)}</p>${METHODS_NOTE}${table(COLUMNS, shown.map(row))}${more}`
 }
+
+const METHODS_NOTE =
+  '<p class="note">A row holds for every method that it names: rules do not tell methods apart. It is of requests that no page of another origin sends.</p>'
 
 function nobodyText(refused: ReachAnswer['refused']): string {
   if (refused === null) return '<strong>nobody</strong>'

@@ -5,15 +5,25 @@ import type { Revocations } from '../adapters/revocations.ts'
 import { FORGET_PAGES } from '../domain/answer-headers.ts'
 import { isCrossOrigin } from '../domain/client-kind.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { expiredCookie, hasCookie, switchCookie, SWITCH_COOKIE } from '../domain/own-cookies.ts'
+import {
+  cookieIn,
+  expiredCookie,
+  hasCookie,
+  LEFT_COOKIE,
+  leftCookie,
+  switchCookie,
+  SWITCH_COOKIE,
+} from '../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf } from '../domain/return-to.ts'
 import type { Session } from '../domain/session.ts'
+import type { Site, Sites } from '../domain/site.ts'
 import { confirmSignOutPage } from '../pages/confirm-sign-out-page.ts'
 import { leavingHeaders, leavingPage } from '../pages/leaving-page.ts'
 import { signedOutPage } from '../pages/signed-out-page.ts'
 
 export interface SignOutOptions {
   readonly csrf: CsrfTokens
+  readonly sites: Sites
   readonly revocations: Revocations
   readonly log: Logger
   readonly now: () => number
@@ -23,13 +33,15 @@ export interface SignOutOptions {
 
 /** Signing out for good: our session here, the refresh token, and Cognito's own session, so that the next visit asks for the password. */
 export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) => {
-  const { csrf, revocations, log, now, self, ownPrefix } = options
+  const { csrf, sites, revocations, log, now, self, ownPrefix } = options
   const open = { config: { access: 'public' } } as const
   const same = { config: { access: 'public', sessionless: true } } as const
 
   app.get(`${ownPrefix}/sign_out`, open, async (request, reply) => {
     const session = request.signedInSession
-    if (session === null && isUnderWay(request)) return goOn(request, reply)
+    const begun = begunOn(request)
+    if (begun.pool !== request.site.pool) return passBy(begun, { request, reply })
+    if (session === null && isUnderWay(request)) return goOn(begun, { request, reply })
     return reply.sendPage(
       confirmSignOutPage({
         who: session === null ? undefined : (session.person.email ?? session.person.username),
@@ -53,23 +65,52 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     }
     await app.endSession(request, session)
     reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
-    if (form['switch'] !== '1') return reply.redirect(await nextUrl(request), 303)
+    if (form['switch'] !== '1') return reply.redirect(await nextUrl(request.site, request), 303)
     request.setCookies.set(SWITCH_COOKIE, switchCookie())
     const rd = parseReturnTo(form['rd'], self, request.site.origin)
     return reply.redirect(`${ownPrefix}/start?leave=1&rd=${encodeURIComponent(rd)}`, 303)
   })
 
-  app.get(`${ownPrefix}/signed_out`, same, async (_request, reply) =>
-    reply.sendPage(signedOutPage({ signInHref: `${ownPrefix}/start` })),
-  )
+  app.get(`${ownPrefix}/signed_out`, same, async (request, reply) => {
+    const begun = comesBy(cookieIn(request.raw.headers.cookie, LEFT_COOKIE), request.site)
+    request.returnTo = parseReturnTo(`${begun.origin}/`, self, request.site.origin)
+    return reply.sendPage(
+      signedOutPage({ signInHref: `${begun === request.site ? '' : begun.origin}${ownPrefix}/start` }),
+    )
+  })
 
-  /** Cognito's sign-out; from any other host by way of the one where people sign in, whose cookie is worth nothing now either. */
-  async function nextUrl({ site }: FastifyRequest): Promise<string> {
-    return site.signsIn ? app.signOutUrl(site) : `${site.signInOrigin}${ownPrefix}/sign_out?leave=1`
+  /**
+   * Cognito's sign-out, by way of the host where people sign in, whose cookie is worth nothing now either, and of the one to which Cognito
+   * sends them back: there it is remembered on which host the sign-out began, so that whoever signs in again gets back to that.
+   */
+  async function nextUrl(begun: Site, { site, raw, setCookies }: FastifyRequest): Promise<string> {
+    const next = site.signsIn ? begun.callbackOrigin : site.signInOrigin
+    if (next !== site.origin) return `${next}${ownPrefix}/sign_out?leave=1&of=${encodeURIComponent(begun.host)}`
+    if (begun !== site) setCookies.set(LEFT_COOKIE, leftCookie(begun.host))
+    else if (hasCookie(raw.headers.cookie, LEFT_COOKIE)) setCookies.set(LEFT_COOKIE, expiredCookie(LEFT_COOKIE))
+    return app.signOutUrl(begun)
+  }
+
+  /** Where a sign-out began that goes on here: another host may say so. */
+  function begunOn({ target, site }: FastifyRequest): Site {
+    const query = new URLSearchParams(target?.query ?? '')
+    return comesBy(query.has('leave') ? query.get('of') : null, site)
+  }
+
+  /** A host whose people come by this one when they sign out; `site` itself for anything else that somebody wrote. */
+  function comesBy(host: string | null, site: Site): Site {
+    const other = sites.byHost.get(host ?? '')
+    const comes = other?.signInOrigin === site.origin || other?.callbackOrigin === site.origin
+    return other !== undefined && comes ? other : site
+  }
+
+  /** This host keeps the sessions of another pool: none of them ends. */
+  async function passBy(begun: Site, { request, reply }: Visit): Promise<FastifyReply> {
+    return reply.header('cache-control', 'no-store').redirect(await nextUrl(begun, request), 303)
   }
 
   /** The application has signed out, or another host, and we with it: Cognito's own session is left. */
-  async function goOn(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  async function goOn(begun: Site, { request, reply }: Visit): Promise<FastifyReply> {
     const href = `${ownPrefix}/sign_out?leave=1`
     if (!isLeaving(request)) return reply.headers(leavingHeaders(href)).sendPage(leavingPage({ href }))
     await app.revokeLeftover(request)
@@ -77,7 +118,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     return reply
       .header(...FORGET_PAGES)
       .header('cache-control', 'no-store')
-      .redirect(await nextUrl(request), 303)
+      .redirect(await nextUrl(begun, request), 303)
   }
 
   function requireOwnOrigin({ raw, site }: FastifyRequest): void {
@@ -93,6 +134,11 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
       'signed out on all devices',
     )
   }
+}
+
+interface Visit {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
 }
 
 function isLeaving({ target }: FastifyRequest): boolean {

@@ -35,16 +35,19 @@ async function startClients(t: { teardown(fn: () => unknown): unknown }) {
     gate: createPoolGate({ requestsPerSecond: 1_000, now, onCircuit: () => undefined }),
     now,
   })
+  const bearerClients = ['batch', 'other']
   const verifier = createTokenVerifier({
     issuers: [pool.issuer],
     clientId: 'web',
-    bearerClients: ['batch', 'other'],
+    bearerClients,
     now,
     fetchJwks: async (uri) => (await fetch(uri)).arrayBuffer(),
   })
   const revocations = ownRevocations(now)
-  const bearers = createBearers({ verifier, revocations, pool: 'p', userPoolId: 'x', keepClaims: [], now })
-  const basic = createBasicClients({ clientIds: ['batch', 'other'], cognito, bearers, ticks: now })
+  const own = { name: 'p', userPoolId: 'x', acceptedIssuers: [pool.issuer], bearerClients, verifier }
+  const bearers = createBearers({ pools: [own], revocations, keepClaims: [], now })
+  const listed = new Map(bearerClients.map((id) => [id, cognito]))
+  const basic = createBasicClients({ clients: listed, bearers, ticks: now })
   /** Whose a header is, or why it is refused. */
   const verdict = async (secret = SECRET, id = 'batch'): Promise<string> => {
     const client = basic.clientIn(`Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`)

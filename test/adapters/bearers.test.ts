@@ -10,37 +10,48 @@ const ISSUER = `https://cognito-idp.eu-west-1.amazonaws.com/${USER_POOL}`
 const { privateKey, publicKey } = await generateKeyPair('RS256')
 const jwk = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'RS256', use: 'sig' }
 
-/** Bearers over the real verifier, and how often that was asked. */
-function startBearers() {
+const STAFF = { name: 'staff', issuer: ISSUER, bearerClients: ['batch'] }
+
+/** Bearers over the real verifier of each pool, how often those were asked, and how often somebody looked whose a token is. */
+function startBearers(pools = [STAFF]) {
   const clock = createClock()
   let wrongBy = 0
   const now = (): number => clock.now() + wrongBy
   const keys = { available: true, asked: 0 }
-  const verifier = createTokenVerifier({
-    issuers: [ISSUER],
-    clientId: 'web',
-    bearerClients: ['batch'],
-    now,
-    ticks: clock.now,
-    fetchJwks: async () => {
-      keys.asked += 1
-      if (!keys.available) throw new Error('the pool is away')
-      return new Uint8Array(Buffer.from(JSON.stringify({ keys: [jwk] }))).buffer
-    },
-  })
   const revocations = ownRevocations(clock.now)
   let verifications = 0
-  const bearers = createBearers({
-    verifier: {
-      ...verifier,
-      verifyBearer: async (token) => {
-        verifications += 1
-        return verifier.verifyBearer(token)
+  let looks = 0
+  const poolOf = ({ name, issuer, bearerClients }: typeof STAFF) => {
+    const verifier = createTokenVerifier({
+      issuers: [issuer],
+      clientId: 'web',
+      bearerClients,
+      now,
+      ticks: clock.now,
+      fetchJwks: async () => {
+        keys.asked += 1
+        if (!keys.available) throw new Error('the pool is away')
+        return new Uint8Array(Buffer.from(JSON.stringify({ keys: [jwk] }))).buffer
       },
-    },
+    })
+    const verifyBearer = async (token: string) => {
+      verifications += 1
+      return verifier.verifyBearer(token)
+    }
+    return {
+      name,
+      userPoolId: USER_POOL,
+      bearerClients,
+      verifier: { verifyBearer },
+      get acceptedIssuers() {
+        looks += 1
+        return [issuer]
+      },
+    }
+  }
+  const bearers = createBearers({
+    pools: pools.map(poolOf),
     revocations,
-    pool: 'staff',
-    userPoolId: USER_POOL,
     keepClaims: [],
     now,
     ticks: clock.now,
@@ -54,14 +65,23 @@ function startBearers() {
   }
   const verdict = async (token: string): Promise<string> =>
     Promise.resolve(bearers.identityOf(token)).then(
-      ({ kind }) => kind,
+      ({ kind, pool }) => (pool === 'staff' ? kind : `${kind} of ${pool}`),
       ({ code, reason }: { code: string; reason: string }) => (reason === 'token_revoked' ? reason : code),
     )
   const setBack = (seconds: number): void => {
     wrongBy = -seconds * 1000
   }
-  return { bearers, clock, keys, revocations, sign, verdict, verifications: () => verifications, setBack }
+  const counted = { verifications: () => verifications, looks: () => looks }
+  return { bearers, clock, keys, revocations, sign, verdict, setBack, ...counted }
 }
+
+const PARTNERS = 'https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Partners1'
+/** The last two are app clients of one user pool. */
+const SEVERAL = [
+  STAFF,
+  { name: 'partners', issuer: PARTNERS, bearerClients: ['shop'] },
+  { name: 'machines', issuer: PARTNERS, bearerClients: ['feed'] },
+]
 
 /** The same claims under a signature that is none. */
 const forged = (token: string): string => `${token.split('.', 2).join('.')}.${'A'.repeat(342)}`
@@ -76,6 +96,40 @@ t.test('a token that is valid is verified once a minute, and no longer than it l
   t.equal(verifications(), 2)
   clock.advance(60)
   t.equal(await verdict(token), 'GW_TOKEN_INVALID')
+})
+
+t.test('of several pools the one that a token comes from reads it, by its app client where two are one', async (t) => {
+  const { bearers, sign, verdict, verifications, looks } = startBearers(SEVERAL)
+  const tokens = [
+    [await sign(), 'machine'],
+    [await sign({ iss: PARTNERS, sub: 'shop', client_id: 'shop' }), 'machine of partners'],
+    [await sign({ iss: PARTNERS, sub: 'feed', client_id: 'feed' }), 'machine of machines'],
+    [await sign({ iss: PARTNERS, sub: 'batch' }), 'GW_TOKEN_INVALID'],
+    [await sign({ client_id: 'feed' }), 'GW_TOKEN_INVALID'],
+    [await sign({ iss: PARTNERS, client_id: 'feed', token_use: 'id' }), 'GW_TOKEN_USE'],
+  ] as const
+  for (const [token, expected] of tokens) {
+    t.equal(bearers.ownTokenIn(`Bearer ${token}`), token)
+    t.equal(await verdict(token), expected)
+  }
+  t.equal(verifications(), tokens.length, 'no pool checks the token of another')
+  const before = looks()
+  for (const [token, expected] of tokens.slice(0, 3)) {
+    t.equal(bearers.ownTokenIn(`Bearer ${token}`), token)
+    t.equal(await verdict(token), expected)
+  }
+  t.equal(looks(), before, 'whose a remembered token is, is remembered with it')
+})
+
+t.test('C07 a token that is revoked in the pool that reads it is none of another pool either', async (t) => {
+  const both = SEVERAL.map((pool) => ({ ...pool, bearerClients: ['batch'] }))
+  const { clock, revocations, sign, verdict } = startBearers(both)
+  const token = await sign({ iss: PARTNERS })
+  t.equal(await verdict(token), 'machine of partners')
+  revocations.learn({ kind: 'person', pool: 'machines', subject: 'batch', before: clock.now() })
+  t.equal(await verdict(token), 'machine of partners')
+  revocations.learn({ kind: 'person', pool: 'partners', subject: 'batch', before: clock.now() })
+  t.equal(await verdict(token), 'token_revoked')
 })
 
 t.test('D19 a token that was refused costs no second verification for ten seconds', async (t) => {

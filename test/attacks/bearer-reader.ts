@@ -22,10 +22,11 @@ interface ReaderOptions {
 export function startBearers({ issuers = [ISSUER], published = [one.jwk] }: ReaderOptions = {}) {
   const clock = createClock()
   const pool = { document: JSON.stringify({ keys: published }), away: false, asked: [] as string[] }
+  const bearerClients = ['batch', 'web']
   const verifier = createTokenVerifier({
     issuers,
     clientId: 'web',
-    bearerClients: ['batch', 'web'],
+    bearerClients,
     now: clock.now,
     fetchJwks: async (uri) => {
       pool.asked.push(uri)
@@ -35,7 +36,8 @@ export function startBearers({ issuers = [ISSUER], published = [one.jwk] }: Read
   })
   const { now } = clock
   const revocations = ownRevocations(now)
-  const bearers = createBearers({ verifier, revocations, pool: 'staff', userPoolId: USER_POOL, keepClaims: [], now })
+  const staff = { name: 'staff', userPoolId: USER_POOL, acceptedIssuers: issuers, bearerClients, verifier }
+  const bearers = createBearers({ pools: [staff], revocations, keepClaims: [], now })
   const seconds = Math.floor(clock.now() / 1000)
   const claims = {
     iss: ISSUER,

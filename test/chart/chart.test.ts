@@ -346,7 +346,7 @@ t.test('helm test asks the pool that it is told, and knows the prefix', { skip }
   t.match(await envOf('test.pool=main'), { ISSUER: /eu-west-1_AbCdEfGhI$/ })
 })
 
-t.test('what Helm prints names one callback for each pool', { skip }, async (t) => {
+t.test('what Helm prints names one callback for each pool, or for each of its hosts', { skip }, async (t) => {
   const notes = join(folder, 'notes.yaml')
   const object = '{ kind: Notes, metadata: { name: notes }, text: {{ include "cognito-gateway.notes" . | toJson }} }'
   writeFileSync(notes, stringify({ extraObjects: [object] }))
@@ -359,6 +359,38 @@ t.test('what Helm prints names one callback for each pool', { skip }, async (t) 
   const two = await printed('--set', SECOND_POOL)
   t.match(two, new RegExp(String.raw`of the pool abroad, letter by letter:${address}\n`))
   t.match(two, new RegExp(String.raw`of the pool main:${address}/main\n`))
+
+  const eachHost = ['config.endpoints.callbackOn=eachHost', 'publicUrl=https://wiki.example.com:8443']
+  const application = (pool: string, hosts: readonly string[]) => ({
+    pool,
+    hosts,
+    upstream: 'http://a',
+    access: 'signedIn',
+  })
+  const values = join(folder, 'each-host.yaml')
+  const applications = {
+    shop: application('abroad', ['shop.example.com', 'till.example.com']),
+    stock: { ...application('abroad', ['shop.example.com']), path: '/stock' },
+  }
+  writeFileSync(values, stringify({ config: { applications } }))
+  const each = await printed('--values', values, '--set', [SECOND_POOL, ...eachHost].join(','))
+  const [, abroad = '', main = ''] = each.split('of the pool ')
+  const callbacks = (text: string) => [...text.matchAll(/callback URL +(\S+)/g)].map(([, url]) => url)
+  const signOuts = (text: string) => [...text.matchAll(/sign-out URL +(\S+)/g)].map(([, url]) => url)
+  t.same(
+    callbacks(abroad),
+    ['shop', 'till'].map((host) => `https://${host}.example.com:8443/oauth2/callback`),
+  )
+  t.same(
+    signOuts(abroad),
+    ['shop', 'till'].map((host) => `https://${host}.example.com:8443/oauth2/signed_out`),
+  )
+  t.same(callbacks(main), ['https://wiki.example.com:8443/oauth2/callback/main'])
+  const unused = await printed(
+    '--set',
+    ['config.pools.none.userPoolId=eu-west-1_b,config.pools.none.clientId=b', ...eachHost].join(','),
+  )
+  t.match(unused, /of the pool none:\n +none: it has no host on which people sign in\n/)
 })
 
 t.test('an own ConfigMap takes the place of the settings', { skip }, async (t) => {

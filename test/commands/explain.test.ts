@@ -100,7 +100,7 @@ t.test('explain says the route, what its rule asks, what the identity has, and t
       '  route     wiki/admin (/admin/*, every method)',
       '  asks  1.  groups: [admins]',
       '  or    2.  scopes: [wiki/admin]; clients: [batch]',
-      '  identity  person pool: staff; subject: u1; username: alice; email: a@example.com; groups: [ops]; scopes: [openid]; claims: { client_id: 4example23456789 }; authTime: 1 (claims taken as given)',
+      '  identity  person pool: staff; subject: u1; username: alice; email: a@example.com; groups: [ops]; scopes: [openid]; claims: { client_id: 4example23456789 }; authTime: 1 (claims taken as given, and judged as the session of a person)',
       '  verdict   denied: 403 GW_FORBIDDEN (group_missing)',
       '            1. lacks group_missing',
       '            2. lacks scope_missing, client_unknown',

@@ -59,6 +59,7 @@ t.test('the least settings load, with every default in place', async (t) => {
           pool: 'staff',
           hosts: ['apps.example.com'],
           path: '/*',
+          hasWholeHost: true,
           methods: null,
           access: 'signedIn',
           upstream: {

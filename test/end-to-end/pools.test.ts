@@ -2,6 +2,7 @@ import t from 'tap'
 import { check } from '../../src/commands/check.ts'
 import { startLocalPool, type LocalPool } from '../../src/local/local-pool.ts'
 import type { Client, Reply } from '../helpers/client.ts'
+import { createClock } from '../helpers/clock.ts'
 import { runHere } from '../helpers/command.ts'
 import { until } from '../helpers/until.ts'
 import { CLIENT_ID, startWorld } from '../helpers/world.ts'
@@ -9,13 +10,16 @@ import { CLIENT_ID, startWorld } from '../helpers/world.ts'
 const PAGE = { 'sec-fetch-dest': 'document', accept: 'text/html' }
 const BATCH_SECRET = 'secret-of-the-batch'
 const BOTH = [{ groups: ['admins'], pools: ['local', 'partners'] }]
+const RECENT = { signedInWithinSeconds: 600 }
 const person = { password: 'Passw0rd!', groups: ['admins'], attributes: { email: 'al@partner.example' } }
 
 /** Staff on publicUrl's host and on one more; partners, who are in a user pool of their own, on two others. */
-async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
+async function startTwoPools(t: { teardown(fn: () => unknown): unknown }, theirPool: object = {}) {
   // A public client: no two pools may have the same secret.
   const client = { scopes: ['openid', 'email', 'profile'], flows: ['code'] }
+  const clock = createClock()
   const partners = await startLocalPool({
+    now: clock.now,
     userPoolId: 'us-east-1_Partners1',
     users: {
       alice: person,
@@ -32,6 +36,7 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
       },
       { id: 'partner-batch', secret: BATCH_SECRET, scopes: ['stock/read'], flows: ['client_credentials'] },
     ],
+    ...theirPool,
   } as never)
   t.teardown(async () => partners.close())
   const application = (host: string, more: object = {}) => ({
@@ -42,6 +47,7 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
   })
   const theirs = { pool: 'partners' }
   const world = await startWorld(t, {
+    clock,
     settings: {
       pools: {
         local: { bearerClients: [CLIENT_ID, 'orders-batch'] },
@@ -66,11 +72,15 @@ async function startTwoPools(t: { teardown(fn: () => unknown): unknown }) {
         shop: application('shop', {
           ...theirs,
           access: [{ groups: ['admins'] }],
-          routes: { both: { path: '/both', access: BOTH } },
+          routes: {
+            both: { path: '/both', access: BOTH },
+            pay: { path: '/pay', access: [{ groups: ['admins'], ...RECENT }] },
+          },
         }),
         stock: application('stock', {
           ...theirs,
           branding: { name: 'Stock & more', logo: '/logo.png', colour: '#fd0' },
+          routes: { pay: { path: '/pay', access: [RECENT] } },
         }),
         feed: application('feed', { pool: 'machines', access: [{ scopes: ['stock/read'] }], clientBasic: true }),
         saml: application('saml', { ...theirs, identityProvider: 'PartnerSaml' }),
@@ -131,6 +141,65 @@ t.test('two user pools', async (t) => {
     t.equal((partners.calls['revoke'] ?? 0) - revoked, 1)
     t.equal((await browser.ask(at('shop', '/page'))).status, 401)
     t.equal((await browser.ask(at('wiki', '/page'))).status, 200)
+  })
+
+  await t.test('whoever signs in again after a sign-out gets back to where they signed out', async (t) => {
+    for (const [host, pages] of [
+      ['shop', partners.url],
+      ['stock', partners.url],
+      ['wiki', pool.url],
+    ] as const) {
+      const browser = client()
+      await (host === 'wiki' ? browser.signIn(at(host)) : signIn(browser, at(host)))
+      await browser.visit(at('wiki', '/page'))
+      const out = await browser.submit(await browser.visit(at(host, '/oauth2/sign_out')), {})
+      t.equal(out.url, `${url}/oauth2/signed_out`)
+      t.equal(browser.trail.filter((step) => step.startsWith(`${pages}/logout?`)).length, 1, 'by way of Cognito')
+      const [, href = ''] = /href="([^"]*start)"/.exec(out.text) ?? []
+      t.equal(href, at(host, '/oauth2/start'))
+      t.equal(out.text.includes('Stock &#38; more'), host === 'stock', 'the page is that of the application')
+      const login = await browser.visit(href)
+      t.match(login.url, `${pages}/login`, 'and the password is asked for')
+      t.equal((await browser.submit(login, { username: 'alice', password: 'Passw0rd!' })).url, at(host))
+    }
+  })
+
+  await t.test(
+    'a sign-out of another pool ends nothing of the host by which it goes, and leads to no other',
+    async (t) => {
+      const browser = client()
+      await browser.signIn(url)
+      const host = new URL(url).host
+      await browser.ask(`${url}/oauth2/sign_out?leave=1&of=shop.localhost`, { headers: PAGE })
+      t.equal((await browser.ask(`${url}/page`)).status, 200)
+      for (const of of ['evil.example', '', 'localhost', '__proto__', 'shop.localhost:1']) {
+        browser.jarOf(host).clear()
+        await browser.ask(`${url}/oauth2/sign_out?leave=1&of=${of}`, { headers: PAGE })
+        t.notOk(browser.jarOf(host).has('__Host-gateway-left'), of)
+        browser.jarOf(host).set('__Host-gateway-left', of)
+        t.match((await browser.ask(`${url}/oauth2/signed_out`)).text, 'href="/oauth2/start"', of)
+      }
+      const elsewhere = await browser.ask(at('shop', '/oauth2/sign_out?leave=1&of=wiki.localhost'), { headers: PAGE })
+      t.equal(elsewhere.header('location'), `${url}/oauth2/sign_out?leave=1&of=shop.localhost`)
+    },
+  )
+
+  await t.test('the password is asked for once more where a route of the second pool wants that', async (t) => {
+    for (const host of ['shop', 'stock']) {
+      const browser = client()
+      await signIn(browser, at(host))
+      t.equal((await browser.visit(at(host, '/pay'))).url, at(host, '/pay'), 'not before its time')
+      world.clock.advance(601)
+      const login = await chooseCognito(browser, await browser.visit(at(host, '/pay?order=1')))
+      t.match(login.url, `${partners.url}/login`)
+      const landed = await browser.submit(login, { username: 'alice', password: 'Passw0rd!' })
+      t.equal(landed.url, at(host, '/pay?order=1'))
+      t.equal(landed.status, 200)
+      t.ok(browser.trail.some((step) => step.startsWith(`${url}/oauth2/callback/partners?`)))
+      // The other host of the pool has a copy of the session of before.
+      const other = host === 'shop' ? 'stock' : 'shop'
+      t.equal((await browser.visit(at(other, '/pay'))).url, at(other, '/pay'), other)
+    }
   })
 
   await t.test(
@@ -289,4 +358,16 @@ t.test('two user pools', async (t) => {
     t.match(metrics, /circuit_open\{target="pool\/partners"\} 0/)
     t.match(world.log.join(''), /"event":"signed_in"[^\n]*"pool":"partners"/)
   })
+})
+
+t.test('where the pages of a second pool ask for no password, its own session is ended first', async (t) => {
+  const { at, clock, partners, client } = await startTwoPools(t, { classicPages: true })
+  const browser = client()
+  await signIn(browser, at('stock'))
+  clock.advance(601)
+  const login = await chooseCognito(browser, await browser.visit(at('stock', '/pay?order=1')))
+  t.match(login.url, `${partners.url}/`)
+  const landed = await browser.submit(login, { username: 'alice', password: 'Passw0rd!' })
+  t.equal(landed.url, at('stock', '/pay?order=1'))
+  t.equal(landed.status, 200)
 })

@@ -26,6 +26,8 @@ export interface WorldOptions {
   /** The address of a Redis for `session.redis`. */
   readonly redisUrl?: string
   readonly pool?: Partial<LocalPoolOptions>
+  /** Of the gateway and its pool, where others go by it as well. */
+  readonly clock?: Clock
   /** Changes to the pool's app client of the gateway. */
   readonly client?: Readonly<Record<string, unknown>>
   readonly answer?: Answer
@@ -62,7 +64,7 @@ const ALB_KEY = newAssertionKey()
 export const CLIENT_SECRET = 'web+secret/of=the+gateway'
 
 export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
-  const clock = createClock()
+  const { clock = createClock() } = options
   const port = await freePort()
   const url = `${options.tls === true ? 'https' : 'http'}://localhost:${port}`
   const application = await startRecordingApplication(t, options.answer)

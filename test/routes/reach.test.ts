@@ -75,7 +75,10 @@ t.test('for pasted claims every route says allowed, denied or sign-in, and why',
   const access = { sub: 'u1', username: 'alice', client_id: CLIENT_ID, scope: 'orders/read', 'cognito:groups': ['ops'] }
   const answer = await reach({ claims: { access, id: { 'custom:tenant': 'umbrella' } } })
   t.match(answer, { who: { kind: 'person', subject: 'u1', groups: ['ops'] }, refused: null })
-  t.same(answer.notes, ['claims taken as given'])
+  t.same(answer.notes, ['claims taken as given, and judged as the session of a person'])
+  t.same((await reach({ claims: { access } })).notes, [
+    'claims taken as given, and judged as those of an access token in Authorization: Bearer',
+  ])
   t.match(verdicts(answer), {
     wiki: 'allowed',
     'wiki/assets': 'allowed',
@@ -116,7 +119,9 @@ t.test('a pasted token is verified as in a request, and its route says what beca
   t.match(verdicts(forged), { 'orders/write': 'denied GW_TOKEN_INVALID token_invalid', 'wiki/assets': 'allowed' })
 
   const { id_token: idToken } = await pool.issueTokens({ clientId: CLIENT_ID, username: 'alice' })
-  t.match(verdicts(await reach({ token: idToken })), { wiki: /^denied GW_TOKEN_USE/ })
+  const person = await reach({ token: idToken })
+  t.match(verdicts(person), { wiki: /^denied GW_TOKEN_USE/ })
+  t.match(person.notes[0], /no access token.*paste those of both tokens/)
   const foreign = await reach({ token: 'not-a-token-of-ours' })
   t.match(foreign.notes, ['this is no token of our user pools: it says nothing here'])
   t.match(verdicts(foreign), { wiki: 'sign-in GW_SIGN_IN_REQUIRED no_session' })

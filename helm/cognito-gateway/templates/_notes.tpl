@@ -8,9 +8,14 @@
 {{- $name := include "cognito-gateway.fullname" . }}
 Cognito Gateway {{ .Chart.AppVersion }} is being rolled out as {{ $name }} in {{ .Release.Namespace }}. Three steps are left:
 {{ range $index, $pool := $pools }}
+{{- $origins := include "cognito-gateway.callbackOrigins" (dict "settings" $settings "url" $url "pool" $pool "first" (first $pools)) | fromYamlArray }}
 {{ if $index }}   At{{ else }}1. At Cognito, enter these addresses at{{ end }} the app client{{ if gt (len $pools) 1 }} of the pool {{ $pool }}{{ end }}{{ if $index }}{{ else }}, letter by letter{{ end }}:
-     Allowed callback URL   {{ $url }}{{ if $index }}{{ $prefix }}/callback/{{ $pool }}{{ else }}{{ $endpoints.callback | default (printf "%s/callback" $prefix) }}{{ end }}
-     Allowed sign-out URL   {{ $url }}{{ $prefix }}/signed_out
+{{- range $origins }}
+     Allowed callback URL   {{ . }}{{ if $index }}{{ $prefix }}/callback/{{ $pool }}{{ else }}{{ $endpoints.callback | default (printf "%s/callback" $prefix) }}{{ end }}
+     Allowed sign-out URL   {{ . }}{{ $prefix }}/signed_out
+{{- else }}
+     none: it has no host on which people sign in
+{{- end }}
 {{- end }}
 
 2. See that it runs, and what it says:
@@ -24,4 +29,35 @@ Cognito Gateway {{ .Chart.AppVersion }} is being rolled out as {{ $name }} in {{
 3. Send {{ $url }} to the Service {{ $name }}, port {{ .Values.service.port }}, with TLS in front of it: httpRoute.enabled or ingress.enabled do it.
 {{- end }}
    Applications must be reachable through the gateway only: whoever reaches one directly can send it any header.
+{{- end -}}
+
+{{- /*
+  Where Cognito sends people of a pool back to, as a YAML list: publicUrl, or every host of its applications. Takes { settings, url, pool, first },
+  where first is the pool of publicUrl's host if no application is there.
+*/ -}}
+{{- define "cognito-gateway.callbackOrigins" -}}
+{{- if ne (dig "endpoints" "callbackOn" "publicUrl" .settings) "eachHost" -}}
+{{- list .url | toYaml -}}
+{{- else -}}
+{{- $pool := .pool -}}
+{{- $first := .first -}}
+{{- $address := urlParse .url -}}
+{{- $main := regexReplaceAll ":[0-9]+$" $address.host "" -}}
+{{- $taken := list -}}
+{{- $theirs := list -}}
+{{- range .settings.applications -}}
+{{- $isTheirs := eq $pool (.pool | default $first) -}}
+{{- range .hosts | default (list $main) -}}
+{{- $host := regexReplaceAll ":[0-9]+$" . "" -}}
+{{- $taken = append $taken $host -}}
+{{- if $isTheirs -}}{{- $theirs = append $theirs $host -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq $pool $first) (not (has $main $taken)) -}}{{- $theirs = prepend $theirs $main -}}{{- end -}}
+{{- $origins := list -}}
+{{- range $theirs | uniq -}}
+{{- $origins = append $origins (printf "%s://%s%s" $address.scheme . (trimPrefix $main $address.host)) -}}
+{{- end -}}
+{{- $origins | toYaml -}}
+{{- end -}}
 {{- end -}}

@@ -5,7 +5,7 @@ import { clientKind } from '../../domain/client-kind.ts'
 import { SWITCH_COOKIE, switchCookie } from '../../domain/own-cookies.ts'
 import type { Session } from '../../domain/session.ts'
 import { isOwnSignOut } from '../../domain/sign-out-request.ts'
-import type { Errand } from './exchange.ts'
+import type { Errand } from './errand.ts'
 
 /** An answer from which on the application counts as having signed out; above it, the person may try again. */
 const MAX_STATUS = 499

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { OpenStreams } from '../../adapters/open-streams.ts'
 import { answerHeaders } from '../../domain/answer-headers.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { Errand } from './exchange.ts'
+import type { Errand } from './errand.ts'
 import { Tunnel } from './tunnel.ts'
 import type { Watch } from './watch.ts'
 

@@ -4,7 +4,7 @@ import type { Overload } from '../../adapters/overload.ts'
 import type { Pin, Upstream, Upstreams } from '../../adapters/upstreams.ts'
 import type { HeaderChanges, RouteSettings, UpstreamSettings } from '../../config/settings.ts'
 import type { Permit } from '../../domain/access.ts'
-import type { AnswerRules } from '../../domain/answer-headers.ts'
+import { WHOLE_HOST_HEADERS, type AnswerRules } from '../../domain/answer-headers.ts'
 import { OWN_CORS_HEADERS } from '../../domain/cors.ts'
 import { identityHeaderNames } from '../../domain/identity-headers.ts'
 import { withIdentity, type RequestChanges } from '../../domain/request-headers.ts'
@@ -164,6 +164,7 @@ function answerRules(route: RouteSettings, site: Site): AnswerRules {
         ...responseHeaders.remove,
         ...Object.keys(responseHeaders.set),
         ...(route.cors.preflight === 'answer' ? OWN_CORS_HEADERS : []),
+        ...(route.hasWholeHost ? [] : WHOLE_HOST_HEADERS),
       ].map((name) => name.toLowerCase()),
     ),
     cookies: { dropDomain: cookies.domain === 'drop', secure: cookies.secure },

@@ -1,29 +1,21 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Grant, Tokens } from '../../adapters/cognito-client.ts'
 import type { Revocations } from '../../adapters/revocations.ts'
 import type { SessionStore } from '../../adapters/session-store.ts'
-import type { TokenVerifier } from '../../adapters/token-verifier.ts'
 import { FORGET_PAGES } from '../../domain/answer-headers.ts'
-import { GatewayError, type ErrorCode } from '../../domain/errors.ts'
-import { identityFromClaims, type Person } from '../../domain/identity.ts'
+import { GatewayError } from '../../domain/errors.ts'
 import { comebackOf, isStale, type LoginAttempt, type LoginState } from '../../domain/login-attempt.ts'
 import type { LoginFacts, LoginStage } from '../../domain/login-record.ts'
-import { tokensToKeep, type KeptTokens, type Session } from '../../domain/session.ts'
+import type { Session } from '../../domain/session.ts'
 import type { Attempts } from './attempts.ts'
 import { beginLogin, HANDOVER, leave, leaveFirst, type BeginParts } from './begin.ts'
+import { readAnswer, refusalOf, withoutState, type Answer } from './callback-answer.ts'
 import type { Handover } from './handover.ts'
 import type { Step } from './journal.ts'
 import type { LoopGuard } from './loop-guard.ts'
+import { sessionOf, signedInBy, tokensOf, type SignedIn, type SignedInParts } from './signed-in.ts'
 
-const MAX_NAME = 128
-
-export interface CallbackParts extends BeginParts {
-  readonly verifier: TokenVerifier
+export interface CallbackParts extends BeginParts, SignedInParts {
   readonly store: SessionStore
-  readonly userPoolId: string
-  readonly trustEmailFrom: readonly string[]
-  readonly keepClaims: readonly string[]
-  readonly keepTokens: KeptTokens
   readonly revocations: Revocations
   readonly ownPrefix: string
 }
@@ -35,7 +27,7 @@ export function createCallback(
   browser: { attempts: Attempts; loopGuard: LoopGuard; handover: Pick<Handover, 'deliver'> },
 ) {
   const { attempts, loopGuard } = browser
-  const { cognito, states, verifier, store, revocations, journal, now, pool } = parts
+  const { cognito, states, store, revocations, journal, now, pool } = parts
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     let at: Progress = { attempt: null, stage: 'came_back' }
@@ -116,14 +108,14 @@ export function createCallback(
     url.search = new URLSearchParams({ code, state }).toString()
     const tokens = tokensOf(await cognito.exchange({ url, state, nonce: attempt.nonce, verifier: attempt.verifier }))
     reached('exchanged')
-    const signedIn = await personIn(tokens, attempt.nonce)
+    const signedIn = await signedInBy(tokens, attempt.nonce, parts)
     const { person, identityProvider } = signedIn
     reached('verified', { sub: person.subject, email: person.email, identityProvider })
     if (revocations.coversSignIn(person))
       return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'revoked' })
     if (isStale(attempt, person.authTime))
       return askAnew(signedIn, { request, reply }, { attempt, answer, why: 'sign_in_too_old' })
-    const session = sessionOf(signedIn)
+    const session = sessionOf(signedIn, store.newIds(), now())
     const to =
       request.site.pool === pool
         ? await keep(session, attempt, { request, reply })
@@ -171,42 +163,6 @@ export function createCallback(
     journal.left({ request, attempt }, 'sent_back')
     return leaveFirst(parts, attempts, { ...attempt, renewed: true }, { request, reply })
   }
-
-  /** Both tokens are verified here, whatever the library did: it trusts the connection for the ID token's signature. */
-  async function personIn(tokens: Tokens, nonce: string): Promise<SignedIn> {
-    const { accessToken, idToken } = tokens
-    if (idToken === undefined)
-      throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { detail: 'no ID token came', reason: 'token_exchange' })
-    const { access, id } = await verifier.verifyGrant({ accessToken, idToken })
-    if (id['nonce'] !== nonce) throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { reason: 'nonce' })
-    const { userPoolId, trustEmailFrom, keepClaims } = parts
-    const identity = identityFromClaims({ pool, userPoolId, access, id, trustEmailFrom, keepClaims })
-    if (identity?.kind !== 'person') throw new GatewayError('GW_SIGN_IN_TOKENS_INVALID', { reason: 'token_exchange' })
-    return {
-      person: identity,
-      expiresAt: Number(access['exp']) * 1000,
-      originJti: typeof access['origin_jti'] === 'string' ? access['origin_jti'] : undefined,
-      refreshToken: tokens.refreshToken,
-      tokens: tokensToKeep({ accessToken, idToken }, parts.keepTokens),
-      identityProvider: providerIn(id),
-    }
-  }
-
-  /** With a new id at each sign-in. */
-  function sessionOf({ person, expiresAt, originJti, refreshToken, tokens }: SignedIn): Session {
-    const startedAt = now()
-    return {
-      ...store.newIds(),
-      originJti,
-      person,
-      startedAt,
-      seenAt: startedAt,
-      claimsAt: startedAt,
-      accessExpiresAt: expiresAt,
-      refreshToken,
-      ...tokens,
-    }
-  }
 }
 
 /** One return from Cognito: its request, and how it says how far the sign-in came. */
@@ -228,80 +184,9 @@ interface Stale {
   readonly why: 'revoked' | 'sign_in_too_old'
 }
 
-interface SignedIn {
-  readonly person: Person
-  readonly expiresAt: number
-  readonly originJti: string | undefined
-  readonly refreshToken: string | undefined
-  readonly tokens: Pick<Session, 'accessToken' | 'idToken'>
-  readonly identityProvider: string
-}
-
-interface Answer {
-  readonly state: string | undefined
-  readonly code: string | undefined
-  readonly error: string | undefined
-  readonly description: string | undefined
-}
-
-/** The parameters of the callback, each at most once: which of two would count is a question that nobody should have to ask. */
-function readAnswer(query: URLSearchParams): Answer {
-  const one = (name: string): string | undefined => {
-    const values = query.getAll(name)
-    if (values.length > 1) throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'duplicate_parameter' })
-    return values[0] === '' ? undefined : values[0]
-  }
-  if (query.has('id_token') || query.has('access_token'))
-    throw new GatewayError('GW_SIGN_IN_STATE_INVALID', { reason: 'token_in_query' })
-  return { state: one('state'), code: one('code'), error: one('error'), description: one('error_description') }
-}
-
-/** Cognito leaves the state out of some errors: they still get their page, and never another round. */
-function withoutState({ state, error, description }: Answer): GatewayError {
-  if (state === undefined && error !== undefined) return refusalOf(error, description)
-  return new GatewayError('GW_SIGN_IN_STATE_INVALID', {
-    reason: state === undefined ? 'state_missing' : 'state_mismatch',
-  })
-}
-
-// Cognito says most things as `invalid_request` and the rest in the description, of which only known words are looked for.
-const BY_ERROR: Readonly<Record<string, readonly [ErrorCode, string]>> = {
-  access_denied: ['GW_SIGN_IN_CANCELLED', 'user_denied'],
-  unauthorized_client: ['GW_SIGN_IN_MISCONFIGURED', 'client_unknown'],
-  invalid_scope: ['GW_SIGN_IN_MISCONFIGURED', 'scope_missing'],
-}
-
-function refusalOf(error: string, description: string | undefined): GatewayError {
-  const scope = error === 'invalid_request' && description === 'invalid_scope'
-  const known = Object.hasOwn(BY_ERROR, error) ? BY_ERROR[error] : undefined
-  const [code, reason] = scope
-    ? (['GW_SIGN_IN_MISCONFIGURED', 'scope_missing'] as const)
-    : (known ?? ['GW_SIGN_IN_REFUSED', 'idp_error'])
-  // For the log only: what a page shows never comes from the query.
-  return new GatewayError(code, { reason, detail: `${error.slice(0, 64)}: ${(description ?? '').slice(0, 256)}` })
-}
-
-/** Who let the person in: Cognito itself, or the identity provider that its ID token names. */
-function providerIn({ identities }: Readonly<Record<string, unknown>>): string {
-  const [first]: unknown[] = Array.isArray(identities) ? identities : []
-  const name = typeof first === 'object' && first !== null && 'providerName' in first ? first.providerName : undefined
-  return typeof name === 'string' ? name.slice(0, MAX_NAME) : 'COGNITO'
-}
-
 /** What a browser has to keep of the session that this answer sets: names and values. */
 function sessionCookieBytes({ setCookies }: FastifyRequest): number {
   return [...setCookies]
     .filter(([name]) => !name.startsWith('__Host-gateway-'))
     .reduce((bytes, [, cookie]) => bytes + (cookie.split(';', 1)[0] ?? '').length, 0)
-}
-
-function tokensOf(grant: Grant): Tokens {
-  switch (grant.kind) {
-    case 'tokens':
-      return grant.tokens
-    case 'rejected':
-      throw new GatewayError('GW_SIGN_IN_REFUSED', { detail: grant.error, reason: 'token_exchange' })
-    case 'misconfigured':
-      throw new GatewayError('GW_SIGN_IN_MISCONFIGURED', { detail: grant.error, reason: 'token_exchange' })
-  }
 }
