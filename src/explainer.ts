@@ -3,10 +3,11 @@ import type { GivenClaims } from './config/explain-files.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
 import { claimsAsked } from './domain/conditions.ts'
 import { parseAddress } from './domain/client-address.ts'
-import type { Credentials } from './domain/credentials.ts'
+import { OWN_RULE, type Credentials } from './domain/credentials.ts'
 import { GatewayError } from './domain/errors.ts'
 import { explain, type Caller, type Explanation } from './domain/explain.ts'
 import { identityFromClaims, type Identity } from './domain/identity.ts'
+import { ownEndpoints } from './domain/own-endpoints.ts'
 import { foldPath, parseTarget } from './domain/request-target.ts'
 import { buildRouteTable, parseHost, type RouteTable } from './domain/route-table.ts'
 import { sitesIn } from './domain/site.ts'
@@ -35,8 +36,8 @@ export interface AskedRequest {
   readonly url: string
   /** Empty where nobody says it. */
   readonly address: string
-  /** Beside Host, Cookie and Authorization; in small letters. */
-  readonly headers: Readonly<Record<string, string>>
+  /** Beside Host, Cookie and Authorization, names in small letters; all values of one that comes more than once. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
 }
 
 /** What is no request, no token or no known pool; the message says so to whoever asked, and quotes nothing but a pool's name. */
@@ -61,7 +62,8 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
   const served = {
     table: table ?? buildRouteTable(routes),
     ownPrefix: foldPath(endpoints.prefix),
-    ownOrigins: new Map([...byHost].map(([host, { origin }]) => [host, origin])),
+    ownEndpointAt: ownEndpoints({ ...endpoints, callbacks: pools.map(({ callback }) => callback) }),
+    sites: byHost,
   }
   const keepClaims = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
 
@@ -107,9 +109,10 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
       const { host, target } = addressIn(url, publicHost)
       const client = address === '' ? '' : parseAddress(address)
       if (client === null) throw new QuestionError('The address must be one of IPv4 or IPv6.')
+      const sent = Object.entries(headers).map(([name, values]) => [name, [values].flat()] as const)
       // What else a request has is known by its name only, as far as rules go.
       const carried = {
-        ...headers,
+        ...Object.fromEntries(sent.map(([name, values]) => [name, values.join(', ')])),
         ...(asker.session === null ? {} : { cookie: '' }),
         ...(asker.authorization === null ? {} : { authorization: '' }),
       }
@@ -118,8 +121,8 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
         method,
         target: parseTarget(target),
         headers: carried,
-        rawHeaders: Object.entries(headers).flat(),
-        callerAt: (route) => callerAt(route, asker),
+        rawHeaders: sent.flatMap(([name, values]) => values.flatMap((value) => [name, value])),
+        callerAt: (route) => callerAt(route ?? { ...OWN_RULE, pool: byHost.get(host ?? '')?.pool ?? '' }, asker),
         address: client,
         now: now(),
       })
@@ -141,11 +144,14 @@ const invalid = (reason: string): GatewayError => new GatewayError('GW_TOKEN_INV
 /** Nobody that one of our pools knows. */
 export const STRANGER: AskersAuthorization = { kind: 'unknown', identity: invalid('credentials_unknown') }
 
+/** How a route reads credentials. */
+type Reading = Pick<RouteSettings, 'authorization' | 'clientBasic' | 'pool'>
+
 /**
  * Whose the Authorization header is, the route says; what is the application's own leaves the session to decide. That of another pool is none:
  * a host holds sessions of its own pool only.
  */
-function callerAt({ authorization, clientBasic, pool }: RouteSettings, asker: Asker): Caller {
+function callerAt({ authorization, clientBasic, pool }: Reading, asker: Asker): Caller {
   const given = authorization === 'application' || authorization === 'drop' ? null : asker.authorization
   if (given?.kind === 'token' || (given?.kind === 'client' && clientBasic))
     return { identity: given.identity, credentials: given.kind }

@@ -1,4 +1,5 @@
 import { createPublicKey } from 'node:crypto'
+import { isPatterned } from '../domain/rsa-modulus.ts'
 
 const LEAST_BITS = 2_048
 const LEAST_EXPONENT = 3n
@@ -13,8 +14,8 @@ interface Key {
 }
 
 /**
- * The keys of a JWKS document that can check a signature of Cognito: RS256, at least 2,048 bits, each with an id of its own. One that is none
- * spoils nothing; of two with one id nobody could say which counts, so neither does. Throws where no key is left.
+ * The keys of a JWKS document that can check a signature of Cognito: RS256, at least 2,048 bits, made to verify, each with an id of its own.
+ * One that is none spoils nothing; of two with one id nobody could say which counts, so neither does. Throws where no key is left.
  */
 export function soundKeysIn(document: ArrayBuffer): ArrayBuffer {
   const parsed: unknown = JSON.parse(new TextDecoder('utf8', { fatal: true }).decode(document))
@@ -28,15 +29,21 @@ export function soundKeysIn(document: ArrayBuffer): ArrayBuffer {
 
 function soundKey(key: unknown): Key | undefined {
   if (typeof key !== 'object' || key === null) return undefined
-  const { kty, alg = 'RS256', use = 'sig', kid, n, e }: Readonly<Record<string, unknown>> = { ...key }
+  const jwk: Readonly<Record<string, unknown>> = { ...key }
+  const { kty, alg = 'RS256', use = 'sig', key_ops: operations = ['verify'], kid, n, e, d } = jwk
   if (kty !== 'RSA' || alg !== 'RS256' || use !== 'sig') return undefined
+  if (!Array.isArray(operations) || !operations.includes('verify')) return undefined
+  // A published private part: everybody can sign with it.
+  if (d !== undefined) return undefined
   if (typeof kid !== 'string' || kid === '' || typeof n !== 'string' || typeof e !== 'string') return undefined
   try {
     const { modulusLength = 0, publicExponent = 0n } =
       createPublicKey({ key: { kty, n, e }, format: 'jwk' }).asymmetricKeyDetails ?? {}
     const strong = modulusLength >= LEAST_BITS && publicExponent >= LEAST_EXPONENT && publicExponent % 2n === 1n
-    return strong ? { kty, alg, use, kid, n, e } : undefined
+    return strong && !isPatterned(modulusOf(n)) ? { kty, alg, use, kid, n, e } : undefined
   } catch {
     return undefined
   }
 }
+
+const modulusOf = (n: string): bigint => BigInt(`0x${Buffer.from(n, 'base64url').toString('hex')}`)

@@ -21,7 +21,7 @@ metrics. No secret is read and nobody is asked. Signatures are not checked: what
   --token-file F    a token as a program would send it as Authorization: Bearer; - reads it from standard input
   --claims F        claims as YAML or JSON: { access: { … }, id: { … } } as of a session, access alone as of a bearer token;
                     with as: basic as of a client that sends its id and secret instead
-  --header H        a header of the request, such as 'Origin: https://other.example'; may be given more than once
+  --header H        a header of the request, such as 'Origin: https://other.example'; may be given more than once, the same one too
   --address IP      the client's address, for rules with clientAddresses
   --cases F         a file of expectations: identities: { NAME: claims }, cases: [{ request: GET /x, identity: NAME, headers: { … }, expect: allowed }]
   --json            the answer for programs
@@ -103,15 +103,16 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
 ])
 
 function named(headers: readonly (readonly [name: string, value: string])[]): AskedRequest['headers'] {
-  const found = new Map<string, string>()
+  const found = new Map<string, readonly string[]>()
   for (const [name, value] of headers) {
     const lower = name.toLowerCase()
     const instead = ELSEWHERE.get(lower)
     if (instead !== undefined) throw new UsageError(`A header ${name} is not taken: ${instead}.`)
-    if (found.has(lower)) throw new UsageError(`The header ${name} is given more than once.`)
-    found.set(lower, value)
+    found.set(lower, [...(found.get(lower) ?? []), value])
   }
-  return Object.fromEntries(found)
+  return Object.fromEntries(
+    [...found].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : values]),
+  )
 }
 
 function textIn(file: string): string {
@@ -130,7 +131,10 @@ function explainCases(
   const results = readCases(file).map(({ place, request, identity, who, address = '', headers, expect }) => {
     const [method = '', url = ''] = request.split(/\s+/, 2)
     const asker = identity === undefined ? explainer.nobody : explainer.byClaims(identity)
-    const got = wordsOf(explainer.explain({ method, url, address, headers: named(Object.entries(headers)) }, asker))
+    const lines = Object.entries(headers).flatMap(([name, values]) =>
+      [values].flat().map((one) => [name, one] as const),
+    )
+    const got = wordsOf(explainer.explain({ method, url, address, headers: named(lines) }, asker))
     const passed = expect.split(/\s+/).every((word) => got.includes(word))
     return { place, request, who, expect, got: got.join(' '), passed }
   })

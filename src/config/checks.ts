@@ -1,3 +1,4 @@
+import { OWN_NAMES } from '../domain/own-endpoints.ts'
 import { foldPath } from '../domain/request-target.ts'
 import { checkApplications } from './check-applications.ts'
 import { checkIdentity } from './check-identity.ts'
@@ -62,23 +63,6 @@ function checkSessionTimes(draft: Draft): readonly Finding[] {
   ]
 }
 
-const OWN_ENDPOINTS = [
-  'start',
-  'sign_up',
-  'forgot_password',
-  'sign_in',
-  'sign_out',
-  'signed_out',
-  'userinfo',
-  'diagnose',
-  'handover',
-  'resume',
-  'keep.js',
-  'jwks.json',
-  'keys',
-  'auth',
-]
-
 /** The paths of the gateway's own, with the defaults that follow from the prefix. */
 export function endpointsOf({ endpoints }: Draft['file']): Settings['endpoints'] {
   const { prefix, callback = `${prefix}/callback`, callbackOn, ping = `${prefix}/ping` } = endpoints
@@ -97,7 +81,7 @@ function checkEndpoints({ file }: Draft): readonly Finding[] {
     ['callback', callback],
     ['ping', ping],
   ] as const) {
-    const taken = OWN_ENDPOINTS.find((name) => foldPath(path) === foldPath(`${prefix}/${name}`))
+    const taken = OWN_NAMES.find((name) => foldPath(path) === foldPath(`${prefix}/${name}`))
     if (!path.startsWith(`${prefix}/`))
       findings.push(atValue(['endpoints', key], `must begin with endpoints.prefix: ${prefix}/…`))
     else if (taken !== undefined)

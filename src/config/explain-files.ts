@@ -24,7 +24,7 @@ const cases = z.strictObject({
       request: plainText(),
       identity: z.union([plainText(), claims]).optional(),
       address: plainText().optional(),
-      headers: z.record(headerName(), plainText()).default({}),
+      headers: z.record(headerName(), z.union([plainText(), filledList(plainText())])).default({}),
       expect: plainText(),
     }),
   ),
@@ -39,7 +39,8 @@ export interface RuleCase {
   /** As the file names it. */
   readonly who: string
   readonly address: string | undefined
-  readonly headers: Readonly<Record<string, string>>
+  /** All values of one that comes more than once. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly expect: string
 }
 

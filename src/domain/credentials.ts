@@ -14,6 +14,9 @@ export interface ClientCredentials {
   readonly secret: Secret
 }
 
+/** How the gateway's own endpoints read an Authorization header. */
+export const OWN_RULE = { authorization: 'auto', clientBasic: false } as const
+
 const BASIC = /^basic +(?<pair>[\w+/-]+={0,2})$/i
 
 /** What a Basic header says, whoever is meant; null for any other header. */

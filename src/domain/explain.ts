@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { decide, refusalOf, refusalsOf, type Decision, type Rule } from './access.ts'
+import { decide, refusalsOf, type Rule } from './access.ts'
 import { isUpgrade } from './client-kind.ts'
 import type { Circumstances, Missing } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
@@ -15,14 +15,20 @@ import {
   type AskedAddress,
   type ServedAddresses,
 } from './locate-request.ts'
+import { errorOf, ownRefusal } from './own-access.ts'
+import type { OwnEndpoint, OwnEndpointAt } from './own-endpoints.ts'
+import { isOwnPath } from './path-readings.ts'
+import type { Site } from './site.ts'
+import { requireSoundHeaders } from './sound-headers.ts'
 
 /** What decides of a route who gets where. */
 export type RuledRoute = AnsweringRoute & Rule & { readonly webSocket: { readonly allow: boolean } }
 
 /** Where requests are served, and in whose name. */
 export interface Serving<R extends AnsweringRoute> extends ServedAddresses<R> {
-  /** Of each host, as browsers call it; the gateway's own addresses answer on all of them. */
-  readonly ownOrigins: ReadonlyMap<string, string>
+  /** By host; the gateway's own addresses answer on all of them. */
+  readonly sites: ReadonlyMap<string, Pick<Site, 'origin' | 'pool'>>
+  readonly ownEndpointAt: OwnEndpointAt
 }
 
 /** Who asks, as a route reads what they bring. */
@@ -37,7 +43,8 @@ export interface Question<R> extends AskedAddress, Circumstances {
   readonly headers: IncomingHttpHeaders
   /** Names and values in turn. */
   readonly rawHeaders: readonly string[]
-  readonly callerAt: (route: R) => Caller
+  /** Null for an address of the gateway's own. */
+  readonly callerAt: (route: R | null) => Caller
 }
 
 /** What becomes of a request and why, in the words of answers, log and metrics. */
@@ -45,8 +52,10 @@ export interface Explanation<R> {
   readonly verdict: 'allowed' | 'denied'
   /** Null where none was found, or where the gateway answers itself. */
   readonly route: R | null
-  /** The path is one of the gateway's own. */
+  /** The path is one of the gateway's own: nothing there reaches an application. */
   readonly own: boolean
+  /** What answers there; null where nothing does, or where it is an application's. */
+  readonly endpoint: OwnEndpoint | null
   /** It only asks whether a script of another origin may send a request, and nobody is asked who they are. */
   readonly preflight: boolean
   readonly code: ErrorCode | null
@@ -60,15 +69,25 @@ export interface Explanation<R> {
   readonly detail: string | null
 }
 
-/** Asks the very functions that the running gateway asks, in its order. Whether headers are well-formed and unrepeated is not asked. */
+/** Nobody who asks says which. */
+const HTTP_VERSION = '1.1'
+
+/** Asks the very functions that the running gateway asks, in its order. What an own address answers whoever is let in there is not asked. */
 export function explain<R extends RuledRoute>(served: Serving<R>, question: Question<R>): Explanation<R> {
-  const meant = locatePreflight(served, question, question.headers)
+  const { target, headers } = question
+  const unsound = thrownBy(() => requireSoundHeaders(question, HTTP_VERSION))
+  if (target.ok && isOwnPath(target.path, served.ownPrefix)) {
+    const endpoint = served.ownEndpointAt(target.rawPath, question.method)
+    const error = unsound ?? ownRefusal(endpoint, question, served.sites)
+    return { ...(error === null ? allowed<R>(null) : deniedBy<R>(null, error)), own: true, endpoint }
+  }
+  if (target.ok && unsound !== null) return deniedBy<R>(null, unsound)
+  const meant = locatePreflight(served, question, headers)
   const located = meant ?? locateRequest(served, question)
   if (located.kind === 'refused') return deniedBy<R>(null, located.error)
-  if (located.kind === 'own') {
-    if (served.ownOrigins.has(question.host ?? '')) return { ...allowed<R>(null), own: true }
-    return deniedBy<R>(null, new GatewayError('GW_HOST_UNKNOWN', { reason: 'host_unknown' }))
-  }
+  if (located.kind === 'own') throw new GatewayError('GW_INTERNAL', { detail: 'an own address came as another' })
+  // What has more than one reading is refused as that, whatever its headers are.
+  if (unsound !== null) return deniedBy<R>(null, unsound)
   const { route } = located
   const { rawHeaders } = question
   try {
@@ -76,6 +95,16 @@ export function explain<R extends RuledRoute>(served: Serving<R>, question: Ques
     return { ...judge(served, question, { route, overridden, isPreflight: meant !== null }), preflight: meant !== null }
   } catch (error) {
     if (error instanceof GatewayError) return deniedBy(route, error)
+    throw error
+  }
+}
+
+function thrownBy(check: () => void): GatewayError | null {
+  try {
+    check()
+    return null
+  } catch (error) {
+    if (error instanceof GatewayError) return error
     throw error
   }
 }
@@ -100,7 +129,7 @@ function judge<R extends RuledRoute>(
   if (identity instanceof GatewayError) return deniedBy(route, identity)
   const isOverridden = overridden !== null && overridden.length > 0
   const sent = { method, headers, isPreflight, isOverridden, isKnown: identity !== null, credentials }
-  if (isForeign(sent, route, served.ownOrigins.get(question.host ?? '') ?? ''))
+  if (isForeign(sent, route, served.sites.get(question.host ?? '')?.origin ?? ''))
     return deniedBy(route, new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin' }))
   let wouldDeny: Missing | null = null
   for (const rule of [...(overridden ?? []), isPreflight ? { access: 'public' as const, pool: route.pool } : route]) {
@@ -115,18 +144,15 @@ function judge<R extends RuledRoute>(
   return { ...allowed(route), wouldDeny, missing }
 }
 
-function errorOf(decision: Exclude<Decision, { kind: 'permit' }>): GatewayError {
-  const { code, reason } = refusalOf(decision)
-  return new GatewayError(code, { reason })
-}
+const UNDECIDED = { own: false, endpoint: null, preflight: false } as const
 
 function allowed<R>(route: R | null): Explanation<R> {
   const nothing = { code: null, status: null, reason: null, missing: [], wouldDeny: null, detail: null }
-  return { verdict: 'allowed', route, own: false, preflight: false, ...nothing }
+  return { verdict: 'allowed', route, ...UNDECIDED, ...nothing }
 }
 
 function deniedBy<R>(route: R | null, { code, reason, detail }: GatewayError): Explanation<R> {
   const { status } = catalogue[code]
   const why = { reason: reason ?? null, detail: detail ?? null }
-  return { verdict: 'denied', route, own: false, preflight: false, code, status, missing: [], wouldDeny: null, ...why }
+  return { verdict: 'denied', route, ...UNDECIDED, code, status, missing: [], wouldDeny: null, ...why }
 }

@@ -2,7 +2,7 @@ import type { FastifyPluginCallback, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { BasicClients } from '../adapters/basic-clients.ts'
 import type { Bearers } from '../adapters/bearers.ts'
-import type { Credentials } from '../domain/credentials.ts'
+import { OWN_RULE, type Credentials } from '../domain/credentials.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -17,8 +17,6 @@ export interface BearerOptions {
 }
 
 const UNKNOWN: Credentials = { kind: 'unknown' }
-/** On our own endpoints. */
-const OWN_RULE = { authorization: 'auto', clientBasic: false } as const
 
 /** Whether a token decides: where one does, no session is looked for, and nothing that is wrong with one matters. */
 const hook: FastifyPluginCallback<BearerOptions> = (app, { bearers, basicClients }, ready) => {

@@ -8,6 +8,7 @@ import { corsHeaders } from '../domain/cors.ts'
 import { catalogue, GatewayError, type ErrorCode } from '../domain/errors.ts'
 import type { AccessRule } from '../domain/access.ts'
 import type { Missing } from '../domain/conditions.ts'
+import { nothingAt } from '../domain/own-endpoints.ts'
 import { parseReturnTo, RESUME, type ReturnToSelf, type SafePath } from '../domain/return-to.ts'
 import { errorPage } from '../pages/error-page.ts'
 import { forbiddenPage, type MissingKind } from '../pages/forbidden-page.ts'
@@ -189,13 +190,6 @@ export function ownMethods(app: FastifyInstance): (path: string) => readonly str
     methodsAt.set(url, [...new Set([...(methodsAt.get(url) ?? []), ...[method].flat()])].toSorted())
   })
   return (path) => methodsAt.get(path) ?? []
-}
-
-/** Why no route of ours took a request for a path that takes these methods. */
-export function nothingAt(methods: readonly string[]): GatewayError {
-  return methods.length === 0
-    ? new GatewayError('GW_ROUTE_UNKNOWN', { reason: 'no_rule' })
-    : new GatewayError('GW_METHOD_NOT_ALLOWED', { reason: 'method', headers: { allow: methods.join(', ') } })
 }
 
 const KINDS = {

@@ -17,6 +17,7 @@ import { isOwnPath } from '../domain/path-readings.ts'
 import { foldPath, parseTarget, type AcceptedTarget, type Target } from '../domain/request-target.ts'
 import { parseHost, type RouteTable } from '../domain/route-table.ts'
 import type { Site, Sites } from '../domain/site.ts'
+import { requireSoundHeaders } from '../domain/sound-headers.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -86,22 +87,6 @@ export interface LocateOptions {
   readonly sites: Sites
 }
 
-// Node drops headers beyond a count of its own without a word; refusing a bit earlier keeps every header that was sent in sight.
-const MAX_HEADERS = 200
-const SINGLE = ['host', 'authorization', 'content-type', 'content-length', 'transfer-encoding', 'origin', 'upgrade']
-const MAX_REMEMBERED_NAMES = 2_000
-const singleBits = new Map<string, number>()
-
-/** One bit for each header that may stand once only, none for any other; spellings are remembered, because there are few. */
-function singleBit(name: string): number {
-  const known = singleBits.get(name)
-  if (known !== undefined) return known
-  const at = SINGLE.indexOf(name.toLowerCase())
-  const bit = at === -1 ? 0 : 1 << at
-  if (singleBits.size < MAX_REMEMBERED_NAMES) singleBits.set(name, bit)
-  return bit
-}
-
 const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, sites }, ready) => {
   const served = { table, ownPrefix: foldPath(ownPrefix) }
   app.decorateRequest('route', null)
@@ -143,12 +128,12 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
     if (!target.ok) {
       // What has more than one reading is refused as that, whatever its headers are.
       const found = routeOf(asked)
-      requireSoundHeaders(request.raw)
+      requireSoundHeaders(request.raw, versionOf(request.raw))
       assign(request, found, asked)
       return
     }
     request.target = target
-    requireSoundHeaders(request.raw)
+    requireSoundHeaders(request.raw, versionOf(request.raw))
     if (request.raw.url !== FORWARD_PATH) {
       locateOwn(request, host)
       return
@@ -187,28 +172,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPr
   ready()
 }
 
-/** Refuses what Node's parser lets through and two readers could understand differently. Looks at the raw list: the parsed one hides doubles. */
-function requireSoundHeaders(raw: IncomingMessage): void {
-  const { rawHeaders, headers } = raw
-  // Over HTTP/2 requests come in the shape of HTTP/1.1; a request line can claim any version.
-  const version = raw.overHttp2 === undefined ? raw.httpVersion : '1.1'
-  if (rawHeaders.length > MAX_HEADERS * 2)
-    throw new GatewayError('GW_HEADERS_TOO_LARGE', { reason: 'too_many_headers' })
-  if (version !== '1.1' && version !== '1.0') throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'http_version' })
-  let seen = 0
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const bit = singleBit(rawHeaders[at] ?? '')
-    if ((seen & bit) !== 0) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'duplicate_header' })
-    seen |= bit
-  }
-  // Node takes any list that names it for 100-continue.
-  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue')
-    throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'expect' })
-  const coding = headers['transfer-encoding']
-  if (coding === undefined) return
-  // We decode no other coding, and HTTP/1.0 has none: what follows would be read differently behind us.
-  const sound = coding.toLowerCase() === 'chunked' && version === '1.1' && headers['content-length'] === undefined
-  if (!sound) throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'transfer_encoding' })
-}
+/** Over HTTP/2 requests come in the shape of HTTP/1.1; a request line can claim any version. */
+const versionOf = (raw: IncomingMessage): string => (raw.overHttp2 === undefined ? raw.httpVersion : '1.1')
 
 export const locate = fp(hook, { name: 'locate', fastify: '5.x', dependencies: ['observe'] })

@@ -4,7 +4,6 @@ import { createCookieStore } from '../../src/adapters/cookie-session-store.ts'
 import { createSealedHandleStore } from '../../src/adapters/sealed-handle-store.ts'
 import { createSeal } from '../../src/adapters/seal.ts'
 import type { SessionStore, StoredSession } from '../../src/adapters/session-store.ts'
-import { GatewayError } from '../../src/domain/errors.ts'
 import type { Session } from '../../src/domain/session.ts'
 import { createClock } from '../helpers/clock.ts'
 import { connectRedis, noRedis, startRedis } from '../helpers/redis.ts'
@@ -171,7 +170,7 @@ for (const { name, skip, start } of kinds) {
       for (const reader of [store, other]) {
         const found = await inTurns(
           texts.toReversed(),
-          async (text) => (await readPatiently(reader, text))?.session.person.subject,
+          async (text) => (await read(reader, text))?.session.person.subject,
         )
         t.same(found, people.toReversed())
       }
@@ -292,11 +291,3 @@ t.test('a session in cookies is lent without its refresh token, and is the same 
   await store.end(session)
   t.equal(store.lend(session, clock.now()), null)
 })
-
-/** A busy machine may keep Redis longer than the store waits for it; then it says so, and knows the session a moment later. */
-async function readPatiently(store: SessionStore, text: string): Promise<StoredSession | null> {
-  return read(store, text).catch(async (error: unknown) => {
-    if (!(error instanceof GatewayError) || error.code !== 'GW_STORE_UNAVAILABLE') throw error
-    return readPatiently(store, text)
-  })
-}

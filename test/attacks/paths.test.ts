@@ -1,7 +1,11 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { OWN_NAMES, ownEndpoints } from '../../src/domain/own-endpoints.ts'
 import { readingsOf } from '../../src/domain/path-readings.ts'
 import { parseTarget } from '../../src/domain/request-target.ts'
 import { createWorkspace, withRoutes } from '../config/workspace.ts'
+import { root } from '../helpers/process.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
 import { startWorld } from '../helpers/world.ts'
 import { corpusFor, type Verdict } from './corpus.ts'
@@ -186,10 +190,26 @@ t.test('A21 P37: no part of a request ever chooses the application', async (t) =
     t.same((await send(target, { as: session })).reached, [target], 'a name in the path is only a name')
 })
 
-t.test("the gateway's own addresses take their own methods only", async (t) => {
-  const wrong = await sendRaw(port, `POST /oauth2/start HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`)
-  t.equal(wrong.status, 405)
-  t.equal(wrong.header('allow'), 'GET')
+/** `app.get` of an address below the prefix. */
+const REGISTERED = /app\.\w+(?:<[^(]*>)?\(\s*`\$\{ownPrefix\}\/([\w.]+)/g
+
+t.test("the gateway's own addresses take their own methods only, and explain knows all of them", async (t) => {
+  const at = ownEndpoints({ prefix: '/oauth2', ping: '/oauth2/ping', callbacks: ['/oauth2/callback'] })
+  const elsewhere = new Set(['keys', 'auth'])
+  for (const name of [...OWN_NAMES.filter((one) => !elsewhere.has(one)), 'ping', 'callback']) {
+    const wrong = await sendRaw(port, `PROPFIND /oauth2/${name} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 0\r\n\r\n`)
+    t.equal(wrong.status, 405, name)
+    t.equal(wrong.header('allow'), at(`/oauth2/${name}`, 'PROPFIND')?.methods.join(', '), name)
+  }
+  const registered = readdirSync(join(root, 'src/routes'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) => [...readFileSync(join(root, 'src/routes', file), 'utf8').matchAll(REGISTERED)])
+    .map(([, name = '']) => name)
+  t.ok(registered.length > 5)
+  t.same(
+    registered.filter((name) => !OWN_NAMES.includes(name)),
+    [],
+  )
 })
 
 t.test('F24: an upgrade to anything but WebSocket is an ordinary request', async (t) => {

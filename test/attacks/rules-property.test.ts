@@ -4,7 +4,7 @@ import { Pool } from 'undici'
 import { wordsOf } from '../../src/commands/explain/explanation-text.ts'
 import { loadSettings } from '../../src/config/load.ts'
 import { parseAddress } from '../../src/domain/client-address.ts'
-import { createExplainer } from '../../src/explainer.ts'
+import { createExplainer, type AskedRequest } from '../../src/explainer.ts'
 import { until } from '../helpers/until.ts'
 import { CLIENT_ID, startWorld } from '../helpers/world.ts'
 import { sendersOf } from './rules-senders.ts'
@@ -83,6 +83,29 @@ const headers = (own: string) =>
     { requiredKeys: [] },
   )
 
+/** Names below the gateway's own prefix, and what there is not. */
+const OWN = [
+  'userinfo',
+  'signed_out',
+  'jwks.json',
+  'keep.js',
+  'nowhere',
+  '',
+  'USERINFO',
+  'user%69nfo',
+  'userinfo/',
+  'userinfo;x',
+]
+/** Whether these go well depends on more than on who may ask: here they are asked in a way that they do not take. */
+const OWN_STEPS = ['start', 'sign_out', 'resume', 'handover', 'callback', 'diagnose', 'keys/none']
+/** Headers that come twice. */
+const TWICE: Readonly<Record<string, readonly string[]>> = {
+  origin: [FRIEND, FRIEND],
+  'content-type': ['text/plain', 'text/html'],
+  'sec-fetch-site': ['same-origin', 'cross-site'],
+  'x-http-method-override': ['GET', 'DELETE'],
+}
+
 t.test('explain and the running gateway say the same of every rule, token and request', async (t) => {
   const seed = Number(process.env['PROPERTY_SEED'] ?? Date.now() % 1_000_000)
   t.comment(`PROPERTY_SEED=${seed}`)
@@ -133,7 +156,9 @@ t.test('explain and the running gateway say the same of every rule, token and re
       { weight: 1, arbitrary: fc.constantFrom(...hosts) },
     ),
     addressOf: fc.constantFrom(...ADDRESSES),
-    sent: headers(world.url),
+    own: fc.option(fc.constantFrom(...OWN, ...OWN_STEPS), { freq: 8, nil: null }),
+    once: headers(world.url),
+    twice: fc.option(fc.constantFrom(...Object.keys(TWICE)), { freq: 12, nil: null }),
   })
   const requests = fc.sample(request, { numRuns: RUNS, seed })
 
@@ -142,10 +167,12 @@ t.test('explain and the running gateway say the same of every rule, token and re
   const queue = requests.entries()
   const asked: { readonly client: string; readonly expected: string; readonly what: string }[] = []
   const worker = async (): Promise<void> => {
-    for (const [at, { sender, method, route, rest, host, addressOf, sent }] of queue) {
-      const path = `/${at % 3 === 0 ? 'R' : 'r'}${route}${rest}`
+    for (const [at, { sender, route, rest, host, addressOf, own, once, twice, ...more }] of queue) {
+      const path = own === null ? `/${at % 3 === 0 ? 'R' : 'r'}${route}${rest}` : `/oauth2/${own}`
+      const method = own !== null && OWN_STEPS.includes(own) && more.method !== 'HEAD' ? 'DELETE' : more.method
       const address = addressOf(`${at >> 8}.${at & 255}`)
-      const headers = { ...sender.headers, ...sent, host, 'x-forwarded-for': address }
+      const sent: AskedRequest['headers'] = { ...once, ...(twice === null ? {} : { [twice]: TWICE[twice] ?? [] }) }
+      const headers = linesOf({ ...sender.headers, ...sent, host, 'x-forwarded-for': address })
       const answer = await pool.request({ path, method, headers })
       await answer.body.dump()
       const question = { method, url: `http://${host}${path}`, address, headers: sent }
@@ -173,6 +200,11 @@ t.test('explain and the running gateway say the same of every rule, token and re
   const kinds = new Set(asked.map(({ expected }) => expected.replaceAll(/ ?sample\S*/g, '')))
   t.ok(kinds.size >= 15, `${kinds.size} different outcomes`)
 })
+
+/** Names and values in turn. */
+function linesOf(headers: AskedRequest['headers']): string[] {
+  return Object.entries(headers).flatMap(([name, values]) => [values].flat().flatMap((value) => [name, value]))
+}
 
 /** What the log tells of a request, as a case would expect it. */
 function wordsIn(line: Readonly<Record<string, unknown>>): string {

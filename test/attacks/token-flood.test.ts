@@ -52,3 +52,33 @@ t.test('D19 a flood of tokens that look valid is refused one by one, and people 
   t.equal(application.seen.length - reached, served, 'nothing of the flood reached the application')
   t.ok((pool.calls['jwks'] ?? 0) - keysBefore <= 1, 'the pool is asked for its keys once')
 })
+
+t.test('T28 a thousand requests with unknown key ids at once while the keys are out of reach', async (t) => {
+  const world = await startWorld(t)
+  const { url, port, pool, application } = world
+  const { host } = new URL(url)
+  const { access_token: token } = await pool.issueTokens({ clientId: 'orders-batch' })
+  const [, claims = '', signature = ''] = token.split('.')
+  const known = openRawConnection(t, port)
+  const ask = (bearer: string): string =>
+    `GET /api/orders/1 HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${bearer}\r\n\r\n`
+  t.equal((await known.send(ask(token))).status, 200)
+  pool.faults.push({ on: 'jwks', times: 'always', reset: true })
+  world.clock.advance(11)
+  const keysBefore = pool.calls['jwks'] ?? 0
+  const reached = application.seen.length
+  const statuses = new Map<number, number>()
+  const send = async (nth: number): Promise<void> => {
+    const connection = openRawConnection(t, port)
+    for (let at = 0; at < 20; at += 1) {
+      const header = Buffer.from(JSON.stringify({ alg: 'RS256', kid: `forged-${nth}-${at}` })).toString('base64url')
+      const { status } = await connection.send(ask(`${header}.${claims}.${signature}`))
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    }
+  }
+  await Promise.all(Array.from({ length: 50 }, async (_, nth) => send(nth)))
+  t.same([...statuses], [[503, 1_000]])
+  t.equal((pool.calls['jwks'] ?? 0) - keysBefore, 1, 'the pool is asked for its keys once')
+  t.equal(application.seen.length, reached)
+  t.equal((await known.send(ask(token))).status, 200, 'a token under a known key is let in meanwhile')
+})

@@ -22,11 +22,14 @@ export function signed(header: string, payload: string, key: KeyObject): string 
 }
 
 /** A signature whose inside is this instead of the DigestInfo of PKCS #1, under the key that it should be under. */
-export function paddedSignature(inside: Buffer, key: KeyObject, start = Buffer.from([0, 1])): string {
-  const length = 256 - start.length - 1 - inside.length
-  const block = Buffer.concat([start, Buffer.alloc(Math.max(0, length), 0xff), Buffer.from([0]), inside]).subarray(
-    0,
-    256,
+export function paddedSignature(inside: Buffer, key: KeyObject): string {
+  return rawSignature(
+    Buffer.concat([Buffer.from([0, 1]), Buffer.alloc(256 - 3 - inside.length, 0xff), Buffer.from([0]), inside]),
+    key,
   )
+}
+
+/** A signature that is this block of 256 bytes under the key. */
+export function rawSignature(block: Buffer, key: KeyObject): string {
   return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, block).toString('base64url')
 }

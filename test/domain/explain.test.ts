@@ -1,5 +1,6 @@
 import t from 'tap'
 import { explain, type Caller, type RuledRoute } from '../../src/domain/explain.ts'
+import { ownEndpoints } from '../../src/domain/own-endpoints.ts'
 import { parseTarget } from '../../src/domain/request-target.ts'
 import { buildRouteTable } from '../../src/domain/route-table.ts'
 import { alice } from '../helpers/people.ts'
@@ -33,7 +34,8 @@ t.test(
     const served = {
       table: buildRouteTable(routes),
       ownPrefix: '/oauth2',
-      ownOrigins: new Map([['wiki.example.com', 'https://wiki.example.com']]),
+      ownEndpointAt: ownEndpoints({ prefix: '/oauth2', ping: '/oauth2/ping', callbacks: ['/oauth2/callback'] }),
+      sites: new Map([['wiki.example.com', { origin: 'https://wiki.example.com', pool: 'staff' }]]),
     }
     const outcome = (host: string, target = '/x'): string => {
       const { verdict, code, reason } = explain(served, {

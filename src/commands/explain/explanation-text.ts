@@ -18,9 +18,11 @@ export function wordsOf({ verdict, code, reason, route, own, wouldDeny }: Explai
 export function explanationText(request: AskedRequest, asker: Asker, explained: Explained): string {
   const lines = [
     `${request.method} ${request.url}${request.address === '' ? '' : ` from ${request.address}`}`,
-    ...Object.entries(request.headers).map(([name, value]) => `  header    ${name}: ${value}`),
+    ...Object.entries(request.headers).flatMap(([name, values]) =>
+      [values].flat().map((value) => `  header    ${name}: ${value}`),
+    ),
     `  route     ${routeText(explained)}`,
-    ...ruleLines(explained.route?.access),
+    ...ruleLines((explained.route ?? explained.endpoint)?.access),
     `  identity  ${identityText(asker)}`,
     `  verdict   ${verdictText(explained)}`,
     ...missingLines(explained),
@@ -42,8 +44,10 @@ export function explanationJson(request: AskedRequest, asker: Asker, explained: 
   }
 }
 
-function routeText({ route, own }: Explained): string {
-  if (route === null) return own ? "none: the gateway's own address" : 'none'
+function routeText({ route, own, endpoint }: Explained): string {
+  if (endpoint !== null) return `none: the gateway answers itself (${endpoint.methods.join(', ')})`
+  if (own) return 'none: below the prefix of the gateway, and nothing there'
+  if (route === null) return 'none'
   return `${route.name} (${route.path}, ${route.methods?.join(', ') ?? 'every method'})`
 }
 
