@@ -29,8 +29,10 @@ RUN node_modules/.bin/tsc -p tsconfig.json --incremental false --sourceMap false
     && rm -r src tsconfig.json package-lock.json \
     && chmod -R a=rX,u+w .
 
-# Nothing is run from here on: an image for another processor needs no emulation.
-FROM ${RUNTIME_IMAGE}
+# Nothing is run from here on: an image for another processor needs no emulation. The platform is said, because podman would else go on with the one of
+# the stage before.
+# hadolint ignore=DL3065
+FROM --platform=${TARGETPLATFORM} ${RUNTIME_IMAGE}
 WORKDIR /app
 COPY --from=build /cognito-gateway /app
 ENV NODE_ENV=production

