@@ -92,9 +92,11 @@ export function openRevocations(
     sessions: maxAgeMs + LONGEST_ACCESS_TOKEN_MS,
     others: Math.max(maxAgeMs, REVOCATIONS_KEPT_MS),
   }
+  const userPools = new Map(settings.pools.map(({ name, userPoolId }) => [name, userPoolId]))
   const revocations = createRevocations({
     now,
     ticks,
+    userPoolOf: (pool) => userPools.get(pool) ?? pool,
     keepMs,
     openLog: redis === null ? null : (onRead) => createRevocationLog({ redis, keys, keepMs, onRead, log }),
     tell,

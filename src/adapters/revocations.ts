@@ -42,6 +42,8 @@ export interface RevocationsOptions {
   readonly now: () => number
   /** Milliseconds that only go forward. */
   readonly ticks: () => number
+  /** Two pools of the settings may be app clients of one user pool, and a person is the same in both; the pool's own name where it is no other's. */
+  readonly userPoolOf: (pool: string) => string
   /** How long what was revoked must be remembered: as long as a cookie or token of it could still come. */
   readonly keepMs: { readonly sessions: number; readonly others: number }
   /** Of all replicas; null where there is no Redis. Made from what is to be told of every entry. */
@@ -52,6 +54,11 @@ export interface RevocationsOptions {
   readonly onRevoked?: ((revocation: Revocation) => void) | undefined
 }
 
+interface OnePerson {
+  readonly pool: string
+  readonly subject: string
+}
+
 /** A moment that is further ahead than clocks differ would keep everybody out until it comes. */
 const MAX_AHEAD_MS = 300_000
 
@@ -59,7 +66,7 @@ const NOT_LASTING =
   'without session.redis a revocation would be forgotten at the next start: set session.revokeAllBefore and start anew, or give session.redis'
 
 export function createRevocations(options: RevocationsOptions): Revocations {
-  const { now, ticks, keepMs, tell, onRevoked } = options
+  const { now, ticks, userPoolOf, keepMs, tell, onRevoked } = options
   const sessions = new Generations<SessionRevocation>(keepMs.sessions)
   const signIns = new Generations<true>(keepMs.sessions)
   const people = new Generations<number>(keepMs.others)
@@ -88,9 +95,11 @@ export function createRevocations(options: RevocationsOptions): Revocations {
     if (log?.known === false) throw storeUnavailable()
   }
 
+  /** Ids of user pools hold no space. */
+  const personKey = ({ pool, subject }: OnePerson): string => `${userPoolOf(pool)} ${subject}`
   const bounded = (before: number): number => Math.min(before, now() + MAX_AHEAD_MS)
 
-  function coversPerson(person: { readonly pool: string; readonly subject: string }, since: number): boolean {
+  function coversPerson(person: OnePerson, since: number): boolean {
     if (isCovered(everything, since)) return true
     return people.size > 0 && isCovered(people.get(personKey(person)) ?? -Infinity, since)
   }
@@ -137,11 +146,7 @@ export function createRevocations(options: RevocationsOptions): Revocations {
   }
 }
 
-/** Names of pools hold no space. */
-const personKey = ({ pool, subject }: { readonly pool: string; readonly subject: string }): string =>
-  `${pool} ${subject}`
-
-function personIn(key: string): { readonly pool: string; readonly subject: string } {
+function personIn(key: string): OnePerson {
   const space = key.indexOf(' ')
   return { pool: key.slice(0, space), subject: key.slice(space + 1) }
 }

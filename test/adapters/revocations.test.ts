@@ -24,6 +24,9 @@ const session = (id: string, subject = 'sub-alice'): Session => ({
 })
 const allOfAlice = { kind: 'person', pool: 'staff', subject: 'sub-alice', before: AUTH_TIME * 1000 } as const
 
+/** The second is another app client of the same user pool. */
+const userPoolOf = (pool: string): string => (pool === 'staff-tools' ? 'staff' : pool)
+
 interface Replica extends Revocations {
   readonly redis: Redis
   readonly lines: readonly string[]
@@ -44,6 +47,7 @@ function startReplica(t: Teardown, { url }: Pick<RedisServer, 'url'>): Replica {
   const revocations = createRevocations({
     now: Date.now,
     ticks: () => performance.now(),
+    userPoolOf,
     keepMs,
     openLog: (onRead) => createRevocationLog({ redis, keys: createRedisKeys('one gateway'), keepMs, onRead, log }),
     onRevoked: (revocation) => told.push(revocation),
@@ -69,6 +73,26 @@ t.test('a session that lapsed is none, but nobody revoked it; one that was ended
   const other = ownRevocations(Date.now)
   for (const revocation of revocations.list()) other.learn(revocation)
   t.same(other.list(), revocations.list(), 'a worker that comes later learns all of it')
+})
+
+t.test('who is signed out everywhere is so through every app client of their user pool', async (t) => {
+  const start = (): Revocations =>
+    createRevocations({
+      now: Date.now,
+      ticks: Date.now,
+      userPoolOf,
+      keepMs: { sessions: 3_600_000, others: 3_600_000 },
+      openLog: null,
+    })
+  const [one, other] = [start(), start()]
+  one.learn(allOfAlice)
+  for (const revocation of one.list()) other.learn(revocation)
+  const signIn = { authTime: AUTH_TIME, subject: 'sub-alice' }
+  for (const revocations of [one, other]) {
+    t.ok(revocations.coversSignIn(alice({ ...signIn, pool: 'staff-tools' })))
+    t.ok(revocations.coversToken({ pool: 'staff-tools', subject: 'sub-alice', since: AUTH_TIME, originJti: undefined }))
+    t.notOk(revocations.coversSignIn(alice({ ...signIn, pool: 'customers' })), 'somebody else of the same name')
+  }
 })
 
 t.test('nobody is kept out for a moment that is still to come', async (t) => {
