@@ -128,6 +128,7 @@ function storeOpener(run: BenchRun, port: number): () => Promise<SessionStore> {
       revocations: createRevocations({
         now: Date.now,
         ticks: () => performance.now(),
+        userPoolOf: (pool) => pool,
         keepMs: { sessions: 43_200_000, others: 43_200_000 },
         openLog: null,
       }),
