@@ -130,6 +130,8 @@ t.test("the chart's README is in step with its values: helm-docs", { skip }, asy
 
 const SECOND_POOL = 'config.pools.abroad.userPoolId=eu-west-1_b,config.pools.abroad.clientId=b'
 
+const ONE_MORE_POOL = 'config.pools.home.userPoolId=eu-west-1_c,config.pools.home.clientId=c'
+
 /** What is wrong, and a sentence by which people find it. */
 const REFUSALS: readonly (readonly [string, RegExp])[] = [
   ['config.publicURL=x', /at '\/config': additional properties 'publicURL' not allowed/],
@@ -156,9 +158,10 @@ const REFUSALS: readonly (readonly [string, RegExp])[] = [
   ['httpRoute.enabled=true', /httpRoute\.parentRefs is missing: name the Gateway to attach to/],
   ['networkPolicy.enabled=true,config.forwardAuth.proxy=nginx', /networkPolicy\.forwardAuth is missing: say where/],
   [
-    `${SECOND_POOL},config.applications.a.upstream=http://a`,
-    /config\.applications\.a\.pool is missing: there are the pools abroad, main,/,
+    `userPoolId=,clientId=,${SECOND_POOL},${ONE_MORE_POOL}`,
+    /config\.pools has abroad, home and no main: call one of them/,
   ],
+  ['config.pools.7.userPoolId=eu-west-1_b,config.pools.7.clientId=b', /config\.pools\.7 must have another name/],
   [
     'networkPolicy.enabled=true,config.outbound.proxy.env=PROXY',
     /networkPolicy\.extraEgress is missing: let the gateway reach the proxy/,
@@ -274,12 +277,23 @@ t.test('what config says goes over what the chart says, and may be a template', 
   )
   const { out } = await template(...LEAST, '--set', values.join(','))
   const settings = parse(only(manifestsIn(out), 'ConfigMap')['data']['gateway.yaml']) as { applications: object }
-  t.same(settings.applications, { main: { access: 'public', pool: 'main', upstream: 'http://gw-wiki:80' } })
+  t.same(settings.applications, { main: { access: 'public', upstream: 'http://gw-wiki:80' } })
 })
 
-t.test('a second pool does not take over the application of the first', { skip }, async (t) => {
-  const { applications } = settingsIn(await deployment('--set', SECOND_POOL))
-  t.equal(applications['main'].pool, 'main')
+t.test('the pool main stays the default and keeps its callback, whatever others are called', { skip }, async (t) => {
+  const manifests = await deployment('--set', [SECOND_POOL, ONE_MORE_POOL].join(','))
+  const file = join(folder, 'pools.yaml')
+  writeFileSync(file, only(manifests, 'ConfigMap')['data']['gateway.yaml'])
+  const { pools, applications } = loadSettings({ file, environment: {}, rulesOnly: true }).settings
+  t.same(
+    pools.map(({ name, callback }) => [name, callback]),
+    [
+      ['main', '/oauth2/callback'],
+      ['abroad', '/oauth2/callback/abroad'],
+      ['home', '/oauth2/callback/home'],
+    ],
+  )
+  t.equal(applications[0]?.pool, 'main')
 })
 
 t.test('where config says where a secret is, the chart does not say it too', { skip }, async (t) => {
@@ -342,8 +356,8 @@ t.test('helm test asks the pool that it is told, and knows the prefix', { skip }
     return Object.fromEntries(env.map(({ name, ...rest }) => [name, (rest as { value?: string }).value]))
   }
   const first = await envOf('test.pool=')
-  t.match(first, { PREFIX: '/oauth2', PING_PATH: '/oauth2/health/ping', ISSUER: /eu-west-1_b$/ })
-  t.match(await envOf('test.pool=main'), { ISSUER: /eu-west-1_AbCdEfGhI$/ })
+  t.match(first, { PREFIX: '/oauth2', PING_PATH: '/oauth2/health/ping', ISSUER: /eu-west-1_AbCdEfGhI$/ })
+  t.match(await envOf('test.pool=abroad'), { ISSUER: /eu-west-1_b$/ })
 })
 
 t.test('what Helm prints names one callback for each pool, or for each of its hosts', { skip }, async (t) => {
@@ -357,8 +371,8 @@ t.test('what Helm prints names one callback for each pool, or for each of its ho
   t.match(one, new RegExp(String.raw`at the app client, letter by letter:${address}\n`))
   t.match(one, 'logs -l app.kubernetes.io/instance=gw,app.kubernetes.io/component=gateway -c check --prefix --tail=-1')
   const two = await printed('--set', SECOND_POOL)
-  t.match(two, new RegExp(String.raw`of the pool abroad, letter by letter:${address}\n`))
-  t.match(two, new RegExp(String.raw`of the pool main:${address}/main\n`))
+  t.match(two, new RegExp(String.raw`of the pool main, letter by letter:${address}\n`))
+  t.match(two, new RegExp(String.raw`of the pool abroad:${address}/abroad\n`))
 
   const eachHost = ['config.endpoints.callbackOn=eachHost', 'publicUrl=https://wiki.example.com:8443']
   const application = (pool: string, hosts: readonly string[]) => ({
@@ -374,18 +388,18 @@ t.test('what Helm prints names one callback for each pool, or for each of its ho
   }
   writeFileSync(values, stringify({ config: { applications } }))
   const each = await printed('--values', values, '--set', [SECOND_POOL, ...eachHost].join(','))
-  const [, abroad = '', main = ''] = each.split('of the pool ')
+  const [, main = '', abroad = ''] = each.split('of the pool ')
   const callbacks = (text: string) => [...text.matchAll(/callback URL +(\S+)/g)].map(([, url]) => url)
   const signOuts = (text: string) => [...text.matchAll(/sign-out URL +(\S+)/g)].map(([, url]) => url)
   t.same(
     callbacks(abroad),
-    ['shop', 'till'].map((host) => `https://${host}.example.com:8443/oauth2/callback`),
+    ['shop', 'till'].map((host) => `https://${host}.example.com:8443/oauth2/callback/abroad`),
   )
   t.same(
     signOuts(abroad),
     ['shop', 'till'].map((host) => `https://${host}.example.com:8443/oauth2/signed_out`),
   )
-  t.same(callbacks(main), ['https://wiki.example.com:8443/oauth2/callback/main'])
+  t.same(callbacks(main), ['https://wiki.example.com:8443/oauth2/callback'])
   const unused = await printed(
     '--set',
     ['config.pools.none.userPoolId=eu-west-1_b,config.pools.none.clientId=b', ...eachHost].join(','),

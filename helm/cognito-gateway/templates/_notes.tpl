@@ -1,7 +1,7 @@
 {{- /* What Helm prints at the end; here, because tests cannot see it there without a cluster. */ -}}
 {{- define "cognito-gateway.notes" -}}
 {{- $settings := include "cognito-gateway.settings" . | fromYaml }}
-{{- $pools := keys ($settings.pools | default (dict "main" dict)) | sortAlpha }}
+{{- $pools := include "cognito-gateway.pools" $settings | fromYamlArray | default (list "main") }}
 {{- $endpoints := dig "endpoints" dict $settings }}
 {{- $prefix := include "cognito-gateway.prefix" . }}
 {{- $url := $settings.publicUrl | default "https://YOUR-ADDRESS" }}

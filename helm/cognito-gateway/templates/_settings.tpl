@@ -21,17 +21,28 @@
 {{- $_ := set $base "pools" (dict "main" $pool) -}}
 {{- end -}}
 {{- with .Values.upstream -}}
-{{- $main := dict "upstream" (tpl . $) "access" "signedIn" -}}
-{{- /* The pool is named: else the first by the alphabet would be that of the application. */ -}}
-{{- if $base.pools -}}{{- $_ := set $main "pool" "main" -}}{{- end -}}
-{{- $_ := set $base "applications" (dict "main" $main) -}}
+{{- $_ := set $base "applications" (dict "main" (dict "upstream" (tpl . $) "access" "signedIn")) -}}
 {{- end -}}
 {{- if eq (include "cognito-gateway.hasRedis" .) "true" -}}
 {{- $redis := .Values.redis.urlKey | empty | ternary (dict "env" "REDIS_URL") (dict "file" (printf "%s-redis/%s" $secrets .Values.redis.urlKey)) -}}
 {{- $_ := set $base.session "redis" (dig "session" "redis" "url" "" $config | empty | ternary (dict "url" $redis) dict) -}}
 {{- with .Values.redis.caKey }}{{- $_ := set $base.session.redis "caFile" (printf "%s-redis/%s" $secrets .) -}}{{- end -}}
 {{- end -}}
-{{- mergeOverwrite $base $config | toYaml -}}
+{{- $settings := mergeOverwrite $base $config -}}
+{{- omit $settings "pools" | toYaml -}}
+{{- /* The order counts, and toYaml would sort. */ -}}
+{{- with $settings.pools }}
+pools:
+{{- range $name := include "cognito-gateway.pools" $settings | fromYamlArray }}
+{{- dict $name (get $settings.pools $name) | toYaml | nindent 2 }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The names of the user pools as a YAML list. The first is the default, and that is main, whatever others are called. Takes the settings. */ -}}
+{{- define "cognito-gateway.pools" -}}
+{{- $names := keys (.pools | default dict) | sortAlpha -}}
+{{- has "main" $names | ternary (prepend (without $names "main") "main") $names | toYaml -}}
 {{- end -}}
 
 {{- define "cognito-gateway.hasRedis" -}}
@@ -60,7 +71,14 @@
 {{- if not $settings.pools -}}
 {{- fail "the user pool is missing: give userPoolId and clientId, or config.pools" -}}
 {{- end -}}
+{{- $several := gt (len $settings.pools) 1 -}}
+{{- if and $several (not (hasKey $settings.pools "main")) -}}
+{{- fail (printf "config.pools has %s and no main: call one of them main, which is the default and has publicUrl's callback" (keys $settings.pools | sortAlpha | join ", ")) -}}
+{{- end -}}
 {{- range $name, $pool := $settings.pools -}}
+{{- if and $several (regexMatch "^[0-9]+$" $name) -}}
+{{- fail (printf "config.pools.%s must have another name: one of digits alone goes before main" $name) -}}
+{{- end -}}
 {{- if or (not $pool.userPoolId) (not $pool.clientId) -}}
 {{- fail (printf "the user pool %s is not complete: it needs both userPoolId and clientId" $name) -}}
 {{- else if not (regexMatch "^[a-z]+-[a-z-]+-[0-9]_[A-Za-z0-9]{1,55}$" $pool.userPoolId) -}}
@@ -70,11 +88,7 @@
 {{- if not $settings.applications -}}
 {{- fail "the application is missing: give upstream, such as --set upstream=http://wiki.wiki.svc:8080, or config.applications" -}}
 {{- end -}}
-{{- $pools := keys $settings.pools | sortAlpha -}}
 {{- range $name, $application := $settings.applications -}}
-{{- if and (gt (len $pools) 1) (not $application.pool) -}}
-{{- fail (printf "config.applications.%s.pool is missing: there are the pools %s, and which of them is the first depends on their names" $name (join ", " $pools)) -}}
-{{- end -}}
 {{- if and (kindIs "string" $application.upstream) (not (regexMatch "^https?://[^/?#\\s]+(/[^?#\\s]*)?$" $application.upstream)) -}}
 {{- fail (printf "the upstream of %s is %s: it must be an address such as http://wiki.wiki.svc:8080" $name $application.upstream) -}}
 {{- end -}}
