@@ -15,6 +15,12 @@ const strict = (properties) => ({ type: 'object', additionalProperties: false, p
 
 /** Kubernetes itself checks what goes to it as it is. */
 const probe = map
+/** Every key is optional, but a peer where a rule belongs would say nothing, and the reverse. */
+const peers = listOf(strict({ podSelector: map, namespaceSelector: map, ipBlock: map }))
+const rules = (towards) => listOf(strict({ [towards]: peers, ports: maps }))
+const redisRules = listOf(strict({ ...peers.items.properties, ...rules('to').items.properties }))
+/** That of a Secret or ConfigMap, which may be a template. */
+const objectName = { type: 'string', maxLength: 253, pattern: '^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$|\\{\\{' }
 const amount = { type: ['integer', 'string'], pattern: '^\\d+%?$', minimum: 0 }
 const seconds = { type: 'string', pattern: '^(\\d+(ms|s|m|h))+$' }
 
@@ -37,10 +43,10 @@ const chartValues = {
   userPoolId: text,
   clientId: text,
   upstream: text,
-  existingSecret: text,
-  existingConfigMap: text,
+  existingSecret: objectName,
+  existingConfigMap: objectName,
   redis: strict({
-    existingSecret: text,
+    existingSecret: objectName,
     urlKey: text,
     host: text,
     port,
@@ -60,7 +66,7 @@ const chartValues = {
   }),
   imagePullSecrets: maps,
   check: strict({ enabled: flag }),
-  extraSecrets: listOf(text),
+  extraSecrets: listOf(objectName),
   extraEnv: maps,
   extraEnvFrom: maps,
   extraVolumes: maps,
@@ -103,15 +109,15 @@ const chartValues = {
   }),
   networkPolicy: strict({
     enabled: flag,
-    clients: maps,
-    prometheus: maps,
-    forwardAuth: maps,
-    dns: maps,
-    cognito: maps,
-    upstreams: maps,
-    redis: maps,
-    extraIngress: maps,
-    extraEgress: maps,
+    clients: peers,
+    prometheus: peers,
+    forwardAuth: peers,
+    dns: peers,
+    cognito: peers,
+    upstreams: rules('to'),
+    redis: redisRules,
+    extraIngress: rules('from'),
+    extraEgress: rules('to'),
   }),
   autoscaling: strict({
     enabled: flag,
@@ -159,7 +165,7 @@ const chartValues = {
   podLabels: texts,
   test: strict({
     enabled: flag,
-    existingSecret: text,
+    existingSecret: objectName,
     pool: text,
     scope: text,
     path: { type: 'string', pattern: '^/' },
@@ -177,11 +183,15 @@ const SAID_BY_VALUES = [
 
 const at = (schema, path) => path.reduce((node, key) => node?.[key], schema)
 
-/** `config`, from the published schema of the settings file, as text. Texts may hold templates, which are filled in only later. */
+/**
+ * `config`, from the published schema of the settings file, as text. Texts may hold templates, which are filled in only later; what the program
+ * does not support yet is no setting here.
+ */
 function configSchema(settingsSchema) {
-  const config = JSON.parse(settingsSchema, (key, value) =>
-    key === 'pattern' && typeof value === 'string' ? `${value}|\\{\\{` : value,
-  )
+  const config = JSON.parse(settingsSchema, (key, value) => {
+    if (key === 'pattern' && typeof value === 'string') return `${value}|\\{\\{`
+    return value?.description?.endsWith?.('Not supported yet.') ? undefined : value
+  })
   for (const path of SAID_BY_VALUES) delete at(config, path)?.required
   delete config.$schema
   delete config.title
