@@ -414,17 +414,20 @@ t.test('helm test asks the pool that it is told, and knows the prefix', { skip }
   t.match(await envOf('test.pool=abroad'), { ISSUER: /eu-west-1_b$/ })
 })
 
-t.test('what Helm prints names one callback for each pool, or for each of its hosts', { skip }, async (t) => {
+/** What Helm prints at the end. */
+async function notesOf(...values: readonly string[]): Promise<string> {
   const notes = join(folder, 'notes.yaml')
   const object = '{ kind: Notes, metadata: { name: notes }, text: {{ include "cognito-gateway.notes" . | toJson }} }'
   writeFileSync(notes, stringify({ extraObjects: [object] }))
-  const printed = async (...values: readonly string[]) =>
-    only(await deployment('--values', notes, ...values), 'Notes')['text'] as string
+  return only(await deployment(...values, '--values', notes), 'Notes')['text'] as string
+}
+
+t.test('what Helm prints names one callback for each pool, or for each of its hosts', { skip }, async (t) => {
   const address = String.raw`\n +Allowed callback URL +https://wiki\.example\.com/oauth2/callback`
-  const one = await printed()
+  const one = await notesOf()
   t.match(one, new RegExp(String.raw`at the app client, letter by letter:${address}\n`))
   t.match(one, 'logs -l app.kubernetes.io/instance=gw,app.kubernetes.io/component=gateway -c check --prefix --tail=-1')
-  const two = await printed('--set', SECOND_POOL)
+  const two = await notesOf('--set', SECOND_POOL)
   t.match(two, new RegExp(String.raw`of the pool main, letter by letter:${address}\n`))
   t.match(two, new RegExp(String.raw`of the pool abroad:${address}/abroad\n`))
 
@@ -441,7 +444,7 @@ t.test('what Helm prints names one callback for each pool, or for each of its ho
     stock: { ...application('abroad', ['shop.example.com']), path: '/stock' },
   }
   writeFileSync(values, stringify({ config: { applications } }))
-  const each = await printed('--values', values, '--set', [SECOND_POOL, ...eachHost].join(','))
+  const each = await notesOf('--values', values, '--set', [SECOND_POOL, ...eachHost].join(','))
   const [, main = '', abroad = ''] = each.split('of the pool ')
   const callbacks = (text: string) => [...text.matchAll(/callback URL +(\S+)/g)].map(([, url]) => url)
   const signOuts = (text: string) => [...text.matchAll(/sign-out URL +(\S+)/g)].map(([, url]) => url)
@@ -454,11 +457,47 @@ t.test('what Helm prints names one callback for each pool, or for each of its ho
     ['shop', 'till'].map((host) => `https://${host}.example.com:8443/oauth2/signed_out`),
   )
   t.same(callbacks(main), ['https://wiki.example.com:8443/oauth2/callback'])
-  const unused = await printed(
+  const unused = await notesOf(
     '--set',
     ['config.pools.none.userPoolId=eu-west-1_b,config.pools.none.clientId=b', ...eachHost].join(','),
   )
   t.match(unused, /of the pool none:\n +none: it has no host on which people sign in\n/)
+})
+
+t.test('what Helm prints names what pods wait for: Secrets with their keys, and the image', { skip }, async (t) => {
+  const least = await notesOf()
+  t.match(least, 'kubectl -n gateway describe pod -l app.kubernetes.io/instance=gw,app.kubernetes.io/component=gateway')
+  t.match(least, /must be in gateway:\n +the Secret gateway with the keys client-secret, session-key\n/)
+  t.match(least, /The image is cognito-gateway:\S+ without a registry, and none of that name is published/)
+  const redis = 'redis.existingSecret=r,redis.host=redis,redis.passwordKey=password,redis.caKey=ca.crt'
+  const password = 'config.applications.main.identity.basic.password.file=/run/secrets/wiki.password/one'
+  const more = await notesOf('--set', `image.registry=r.example.com,extraSecrets={wiki.password},${password},${redis}`)
+  t.match(more, /\n +the Secret r with the keys ca\.crt, password\n +the Secret wiki\.password with the key one\n/)
+  t.notMatch(more, 'is published')
+  const own = await notesOf('--set', `existingConfigMap=mine,extraSecrets={more}`)
+  t.match(own, /the ConfigMap mine with the key gateway\.yaml\n +the Secret gateway\n +the Secret more\n/)
+})
+
+t.test('what Helm prints warns of several replicas without Redis', { skip }, async (t) => {
+  t.match(await notesOf(), /With 2 replicas and without redis a sign-out is known to one of them only/)
+  t.match(await notesOf('--set', 'autoscaling.enabled=true'), /With 10 replicas and without redis/)
+  for (const fine of ['replicas=1', 'redis.urlKey=url', 'config.session.redis.url.env=R', 'existingConfigMap=mine'])
+    t.notMatch(await notesOf('--set', fine), 'without redis', fine)
+})
+
+t.test('what Helm prints tells the way to it, by what is in front', { skip }, async (t) => {
+  const asked = await notesOf('--values', valuesFile('traefik-forward-auth'))
+  t.match(
+    asked,
+    /3\. In traefik, send https:\/\/wiki\.example\.com\/oauth2\/ to the Service gw-cognito-gateway, port 80,/,
+  )
+  t.match(asked, /traefik asks at the Service gw-cognito-gateway-forward-auth, port 9092, who may pass/)
+  t.notMatch(asked, 'with TLS in front of it')
+  t.match(await notesOf(), /3\. Send https:\/\/wiki\.example\.com to the Service gw-cognito-gateway, port 80, with TLS/)
+  t.match(await notesOf('--set', 'ingress.enabled=true'), /3\. Point the names wiki\.example\.com at your ingress/)
+  const tried = await notesOf('--set', 'publicUrl=http://localhost:8080/')
+  t.match(tried, /kubectl -n gateway port-forward service\/gw-cognito-gateway 8080:80\n/)
+  t.match(tried, /callback URL +http:\/\/localhost:8080\/oauth2\/callback\n/)
 })
 
 t.test('an own ConfigMap takes the place of the settings', { skip }, async (t) => {

@@ -4,8 +4,12 @@
 {{- $pools := include "cognito-gateway.pools" $settings | fromYamlArray | default (list "main") }}
 {{- $endpoints := dig "endpoints" dict $settings }}
 {{- $prefix := include "cognito-gateway.prefix" . }}
-{{- $url := $settings.publicUrl | default "https://YOUR-ADDRESS" }}
+{{- $url := $settings.publicUrl | default "https://YOUR-ADDRESS" | trimSuffix "/" }}
 {{- $name := include "cognito-gateway.fullname" . }}
+{{- $kubectl := printf "kubectl -n %s" .Release.Namespace }}
+{{- $pods := printf "-l app.kubernetes.io/instance=%s,app.kubernetes.io/component=gateway" .Release.Name }}
+{{- $image := include "cognito-gateway.image" . }}
+{{- $replicas := include "cognito-gateway.mostReplicas" . | int }}
 Cognito Gateway {{ .Chart.AppVersion }} is being rolled out as {{ $name }} in {{ .Release.Namespace }}. Three steps are left:
 {{ range $index, $pool := $pools }}
 {{- $origins := include "cognito-gateway.callbackOrigins" (dict "settings" $settings "url" $url "pool" $pool "first" (first $pools)) | fromYamlArray }}
@@ -19,16 +23,62 @@ Cognito Gateway {{ .Chart.AppVersion }} is being rolled out as {{ $name }} in {{
 {{- end }}
 
 2. See that it runs, and what it says:
-     kubectl -n {{ .Release.Namespace }} rollout status deployment/{{ $name }}
+     {{ $kubectl }} rollout status deployment/{{ $name }}
      helm -n {{ .Release.Namespace }} test {{ .Release.Name }} --logs
    If pods wait in Init, the settings have a fault, and this tells all of them:
-     kubectl -n {{ .Release.Namespace }} logs -l app.kubernetes.io/instance={{ .Release.Name }},app.kubernetes.io/component=gateway -c check --prefix --tail=-1
-{{ if or .Values.httpRoute.enabled .Values.ingress.enabled }}
+     {{ $kubectl }} logs {{ $pods }} -c check --prefix --tail=-1
+   Where there is no such log, they wait for a Secret, a key of one, or the image, and this says for which:
+     {{ $kubectl }} describe pod {{ $pods }}
+   There must be in {{ .Release.Namespace }}:
+{{- with .Values.existingConfigMap }}
+     the ConfigMap {{ tpl . $ }} with the key gateway.yaml
+{{- end }}
+{{- range $secret, $keys := include "cognito-gateway.neededSecrets" . | fromYaml }}
+     the Secret {{ $secret }}{{ with $keys }} with {{ gt (len .) 1 | ternary "the keys" "the key" }} {{ join ", " . }}{{ end }}
+{{- end }}
+{{- if not (contains "/" $image) }}
+   The image is {{ $image }} without a registry, and none of that name is published: push yours, and give image.registry.
+{{- end }}
+{{- if and (gt $replicas 1) (not .Values.existingConfigMap) (not (dig "session" "redis" "" $settings)) }}
+   With {{ $replicas }} replicas and without redis a sign-out is known to one of them only: a copied cookie goes on at the others. Give redis, or one replica.
+{{- end }}
+{{ $routed := or .Values.httpRoute.enabled .Values.ingress.enabled }}
+{{- if $routed }}
 3. Point the names {{ include "cognito-gateway.routedHosts" (dict "root" . "given" (.Values.httpRoute.enabled | ternary .Values.httpRoute.hostnames .Values.ingress.hosts) "key" "the host") | fromYamlArray | join ", " }} at your {{ .Values.httpRoute.enabled | ternary "Gateway" "ingress" }}, and open {{ $url }}
+{{- else if $settings.forwardAuth }}
+3. In {{ $settings.forwardAuth.proxy | default "the proxy" }}, send {{ $url }}{{ $prefix }}/ to the Service {{ $name }}, port {{ .Values.service.port }}, and everything else to the application.
+{{- else if hasPrefix "http://" $url }}
+3. Lead {{ $url }} to it, and open that:
+     {{ $kubectl }} port-forward service/{{ $name }} {{ regexFind "[0-9]+$" $url | default "80" }}:{{ .Values.service.port }}
 {{- else }}
 3. Send {{ $url }} to the Service {{ $name }}, port {{ .Values.service.port }}, with TLS in front of it: httpRoute.enabled or ingress.enabled do it.
 {{- end }}
-   Applications must be reachable through the gateway only: whoever reaches one directly can send it any header.
+{{- with include "cognito-gateway.forwardAuthPort" . }}
+   {{ $settings.forwardAuth.proxy | default "The proxy" }} asks at the Service {{ $name }}-forward-auth, port {{ . }}, who may pass.
+{{- end }}
+   Applications must be reachable through {{ $settings.forwardAuth | empty | ternary "the gateway" "the gateway or the proxy that asks it" }} only: whoever reaches one directly can send it any header.
+{{- end -}}
+
+{{- /* The keys that each Secret must have, by its name. What an own ConfigMap wants is not known. */ -}}
+{{- define "cognito-gateway.neededSecrets" -}}
+{{- $settings := .Values.existingConfigMap | empty | ternary (include "cognito-gateway.settings" .) "" -}}
+{{- $folders := dict -}}
+{{- with .Values.existingSecret }}{{- $_ := set $folders (include "cognito-gateway.secrets" $) (tpl . $) -}}{{- end -}}
+{{- $redis := include "cognito-gateway.redisSecret" . -}}
+{{- if eq (include "cognito-gateway.mountsRedisSecret" .) "true" -}}
+{{- $_ := set $folders (printf "%s-redis" (include "cognito-gateway.secrets" .)) $redis -}}
+{{- end -}}
+{{- range .Values.extraSecrets -}}{{- $_ := set $folders (printf "/run/secrets/%s" (tpl . $)) (tpl . $) -}}{{- end -}}
+{{- $needed := dict -}}
+{{- range $folder, $secret := $folders -}}
+{{- $keys := get $needed $secret | default list -}}
+{{- range regexFindAll (printf "%s/[-._A-Za-z0-9]+" (regexQuoteMeta $folder)) $settings -1 -}}{{- $keys = append $keys (base .) -}}{{- end -}}
+{{- $_ := set $needed $secret ($keys | uniq | sortAlpha) -}}
+{{- end -}}
+{{- with .Values.redis.passwordKey -}}
+{{- $_ := set $needed $redis (append (get $needed $redis | default list) . | uniq) -}}
+{{- end -}}
+{{- toYaml $needed -}}
 {{- end -}}
 
 {{- /*
