@@ -112,7 +112,8 @@ export const bindHost = () =>
 /** A network of IPv4 or IPv6 addresses. */
 export const network = () => text({ expects: 'a network such as 10.0.0.0/8 or 2001:db8::/32', fault: networkFault })
 export const ownPath = () => text({ expects: 'a path such as /oauth2', fault: ownPathFault })
-export const routePath = () => mark(text({ expects: 'a path such as /reports/*', fault: pathPatternFault }), { pattern: '^/' })
+export const routePath = () =>
+  mark(text({ expects: 'a path such as /reports/*', fault: pathPatternFault }), { pattern: '^/' })
 
 const DAY_EXPECTED = 'a date such as 2027-01-31'
 

@@ -351,6 +351,8 @@ t.test('an application may be at a socket, and publicUrl may end with a slash', 
   const manifests = await deployment('--set', `${given},ingress.enabled=true`)
   t.equal(settingsIn(manifests)['applications'].main.upstream, 'unix:/run/app/app.sock')
   t.equal(only(manifests, 'Ingress')['spec'].rules[0].host, 'wiki.example.com')
+  const dnsAndCognito = 2
+  t.equal(only(manifests, 'NetworkPolicy')['spec'].egress.length, dnsAndCognito, 'no pod needs to be reached')
   const file = join(folder, 'socket.yaml')
   writeFileSync(file, only(manifests, 'ConfigMap')['data']['gateway.yaml'])
   t.equal(loadSettings({ file, environment: {}, rulesOnly: true }).settings.publicUrl, 'https://wiki.example.com')
