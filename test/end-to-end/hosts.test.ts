@@ -181,6 +181,17 @@ for (const store of ['cookie', 'redis'] as const)
     })
   })
 
+t.test('whoever signs out and in again is in no circle, however often, on every host', async (t) => {
+  const { url, at, client } = await startHosts(t, 3)
+  for (const place of [`${url}/page`, at(1, '/page')]) {
+    const browser = client()
+    for (let round = 0; round < 5; round += 1) {
+      t.match(await browser.signIn(place), { status: 200, url: place }, `${place}, time ${round + 1}`)
+      await browser.submit(await browser.visit(`${new URL(place).origin}/oauth2/sign_out`), {})
+    }
+  }
+})
+
 t.test('with sessions in cookies', async (t) => {
   const world = await startHosts(t, 3, { client: { rotation: { graceSeconds: 0 } } })
   const { url, at, pool, clock } = world
