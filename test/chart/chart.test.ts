@@ -570,6 +570,29 @@ t.test('the public Service and what leads to it never reach the admin port', asy
   }
 })
 
+t.test(
+  'H25 H27 Traefik in the cluster takes out and lets through what the example without a cluster does',
+  async (t) => {
+    const file = join(chartFolder, '..', '..', 'config', 'examples', 'traefik.yaml')
+    const { http } = parse(readFileSync(file, 'utf8')) as Record<string, any>
+    const manifests = manifestsIn(golden('traefik-forward-auth'))
+    for (const name of ['nobody-says', 'no-upgrade', 'websocket'])
+      t.same(only(manifests, 'Middleware', new RegExp(`^${name}$`))['spec'], http.middlewares[name], name)
+    const { address: _own, ...asked } = only(manifests, 'Middleware', /^cognito-gateway$/)['spec'].forwardAuth
+    const { address: _other, ...wanted } = http.middlewares.gateway.forwardAuth
+    t.same(asked, wanted)
+    const routes = only(manifests, 'IngressRoute')['spec'].routes as any[]
+    t.same(
+      routes.map(({ match, priority, middlewares = [] }) => [
+        match.replace('wiki.', 'apps.'),
+        priority,
+        middlewares.map(({ name }: { name: string }) => name.replace('cognito-', '')),
+      ]),
+      Object.values<any>(http.routers).map(({ rule, priority, middlewares = [] }) => [rule, priority, middlewares]),
+    )
+  },
+)
+
 interface Container {
   readonly name: string
   readonly securityContext?: Readonly<Record<string, unknown>>
