@@ -103,8 +103,11 @@ function guardAll(app: FastifyInstance, { host, token }: ControlOptions): void {
       isPage && method === 'POST' && /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '')
     if (!isOwn(headers.host))
       done(new GatewayError('GW_HOST_UNKNOWN', { reason: 'host', remedy: 'ask by address or by localhost' }))
-    // No program sends one by itself, and every browser does with what changes something.
-    else if (headers.origin !== undefined && !(request.isForm && isSameOrigin(headers)))
+    // No program sends either by itself. Browsers send an Origin with what changes something, and where it began with whatever they ask for.
+    else if (
+      (headers.origin !== undefined && !(request.isForm && isSameOrigin(headers))) ||
+      (isOfOtherPage(headers) && !(isPage && method === 'GET'))
+    )
       done(new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin', remedy: 'this port is not for browsers' }))
     // An empty form is no secret, and what comes of one that is filled in is checked once it is read.
     else if ((isPage && method === 'GET') || request.isForm || isToken(bearerIn(headers))) done()
@@ -127,6 +130,10 @@ function guardAll(app: FastifyInstance, { host, token }: ControlOptions): void {
 function isSameOrigin({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
   return origin === `http://${host?.toLowerCase()}` && (site === undefined || site === 'same-origin')
 }
+
+/** Asked for by a page that is none of ours; what people ask for themselves says `none`. */
+const isOfOtherPage = ({ 'sec-fetch-site': site }: IncomingHttpHeaders): boolean =>
+  site !== undefined && site !== 'same-origin' && site !== 'none'
 
 const isFields = (body: unknown): body is Record<string, unknown> => typeof body === 'object' && body !== null
 
