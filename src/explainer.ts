@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { bearerRefusal, unverifiedClaims } from './adapters/token-verifier.ts'
 import type { GivenClaims } from './config/explain-files.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
@@ -64,6 +65,7 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
     ownPrefix: foldPath(endpoints.prefix),
     ownEndpointAt: ownEndpoints({ ...endpoints, callbacks: pools.map(({ callback }) => callback) }),
     sites: byHost,
+    methods: new Set(METHODS),
   }
   const keepClaims = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
 
