@@ -105,6 +105,7 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     cookieBindings: parts.cookieBindings,
     metrics,
     log,
+    names: parts.names,
     ownPrefix: prefix,
   })
   await app.register(authenticate, {
@@ -147,6 +148,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     signInsPerMinute: settings.limits.signInsPerMinutePerAddress,
     metrics,
     log,
+    names: parts.names,
     now,
     ownPrefix: prefix,
     sites,
