@@ -147,7 +147,12 @@ export const instant = () =>
 export const clientId = () => text({ expects: "an app client's id", pattern: /^[\w+-]{1,128}$/ })
 export const scope = () =>
   text({ expects: 'a scope such as openid or orders/read', pattern: /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/ })
-export const headerName = () => text({ expects: "a header's name", pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/ })
+export const headerName = (fault?: (name: string) => string | undefined) =>
+  text({
+    expects: "a header's name",
+    pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/,
+    ...(fault === undefined ? {} : { fault }),
+  })
 /** What can stand in a header as it is. */
 export const headerValue = () =>
   text({ expects: 'a header value of printable ASCII', pattern: /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/ })

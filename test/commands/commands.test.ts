@@ -118,6 +118,9 @@ t.test('K13 K19 G12 serve refuses to run where others could read along', async (
     const run = runCommand(t, ['serve', '--config', settingsFile], { env: { [name]: '0' } })
     t.equal(await run.ended, 1)
     t.match(run.err(), name)
+    const checked = runCommand(t, ['check', '--config', settingsFile], { env: { [name]: '0' } })
+    t.equal(await checked.ended, 1, 'and check says so')
+    t.match(checked.err(), `environment: ${name}`)
   }
   for (const flag of ['--insecure-http-parser', '--inspect=0', '--report-on-fatalerror']) {
     const run = runCommand(t, ['serve', '--config', settingsFile], { node: [flag] })
