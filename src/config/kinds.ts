@@ -89,11 +89,11 @@ export const secretSource = () =>
   )
 
 /** An address such as https://auth.example.com: http only on this machine. */
-export const httpsOrigin = () =>
+export const httpsOrigin = (example: string) =>
   text({
-    expects: 'an https address such as https://auth.example.com',
+    expects: `an https address such as ${example}`,
     fault: (value) =>
-      originFault(value) ??
+      (value.includes('://') ? originFault(value) : `must be written with https://, such as ${example}`) ??
       (value.startsWith('http:') && !isLoopbackHost(new URL(value).hostname)
         ? 'must begin with https://: http is for this machine only'
         : undefined),
@@ -103,6 +103,12 @@ export const httpOrigin = () => text({ expects: 'an origin such as https://app.e
 export const upstreamUrl = () =>
   text({ expects: "the application's address such as http://wiki.internal:8080", fault: upstreamUrlFault })
 export const host = () => text({ expects: 'a host name such as wiki.example.com', fault: hostFault })
+/** What stands after the @ of an e-mail address. */
+export const emailDomain = () =>
+  text({
+    expects: 'a domain such as example.com',
+    fault: (value) => (value.includes('@') ? 'must be written without the @, such as example.com' : hostFault(value)),
+  })
 /** An address that a server can be bound to. */
 export const bindHost = () =>
   text({
