@@ -34,12 +34,14 @@ t.test('K17 what the command does not know, a secret among it, is an error in a 
     [['check', '--config', 'x', '--replicas', 'many'], '--replicas must be a whole number'],
     [['keygen', 'assertion', 'x'], 'Unexpected argument'],
     [['keygen', 'house'], "'house' is no kind of key"],
+    [['keygen', 'house'], 'cognito-gateway keygen --help tells more.'],
   ]
   for (const [args, says] of cases) {
     const run = runCommand(t, args)
     t.equal(await run.ended, 2, args.join(' '))
     t.match(run.out() + run.err(), says)
     t.notMatch(run.err(), /^\s+at /m, 'no stack')
+    t.ok(run.err().trim().split('\n').length <= 2, 'and no page of help that hides it')
   }
 })
 
