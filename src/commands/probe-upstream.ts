@@ -37,7 +37,9 @@ believes them may make an account for that name (gateway-probe-…). Ends with 0
       throw new UsageError(`Name an application of the settings: ${probedIn(loaded.settings).join(', ')}.`)
     const target = targetOf(loaded.settings, name, values.path)
     if (target === undefined) {
-      context.complain(`There is no application ${name} with a route: name one of ${probedIn(loaded.settings).join(', ')}.`)
+      context.complain(
+        `There is no application ${name} with a route: name one of ${probedIn(loaded.settings).join(', ')}.`,
+      )
       return 1
     }
     try {
