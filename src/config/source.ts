@@ -199,6 +199,7 @@ function toValues(file: string, document: Document, what: string): Readonly<Reco
   } catch {
     stop(file, 'repeats too much by anchors and aliases: write it out')
   }
+  if (typeof values === 'string' && lacksSpace(values, 0)) stop(file, LACKS_SPACE)
   if (!isObject(values)) stop(file, `must be a map of ${what}`)
   return values
 }

@@ -940,6 +940,7 @@ t.test('K02 what two parsers could read differently is refused', async (t) => {
   t.match(workspace.faults('a: "x\n'), [/is not valid YAML/])
   const oneEach: readonly (readonly [string, RegExp])[] = [
     ['publicUrl:https://x\nlisten: { port: 1 }\n', /^1:1 : the colon after a key needs a space behind it/],
+    ['publicUrl:https://x\n', /^1:1 : the colon after a key needs a space behind it/],
     ['listen: { port: 1 }\npublicUrl:https://x\n', /^2:1 : the colon after a key needs a space behind it/],
     ['pools:\n  staff:\n    domain:https://x\n    clientId: a\n', /^3:5 : the colon after a key needs a space/],
     ['a:\n  - b\n\t- c\n', /^3:1 : a tab cannot indent: use spaces/],
