@@ -12,6 +12,9 @@ export function run(command, args, options = {}) {
   return spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options }).status === 0
 }
 
+/** What is said on the way to what was asked for is no part of its output, which may go into a file. */
+const ASIDE = ['inherit', process.stderr, 'inherit']
+
 export function node(...args) {
   return run(process.execPath, args)
 }
@@ -31,13 +34,28 @@ export function install() {
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex')
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return
-  console.error('Installing packages (once) …')
-  if (!run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { shell: process.platform === 'win32' })) {
-    console.error('The packages could not be installed. Is the npm registry reachable?')
-    process.exit(1)
+  if (!isInstalled()) {
+    console.error('Installing packages (once) …')
+    const options = { shell: process.platform === 'win32', stdio: ASIDE }
+    if (!run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], options)) {
+      console.error('The packages could not be installed. Is the npm registry reachable?')
+      process.exit(1)
+    }
   }
   mkdirSync(join(root, 'node_modules', '.cache'), { recursive: true })
   writeFileSync(stampFile, stamp)
+}
+
+/** Whether somebody has run `npm ci` already: npm writes down what it has put where. */
+function isInstalled() {
+  const file = join(root, 'node_modules', '.package-lock.json')
+  if (!existsSync(file)) return false
+  const packagesIn = (lockfile) => JSON.parse(readFileSync(lockfile, 'utf8')).packages
+  const installed = packagesIn(file)
+  return Object.entries(packagesIn(join(root, 'package-lock.json'))).every(
+    // Optional ones are for other systems.
+    ([folder, { integrity, optional }]) => folder === '' || optional || installed[folder]?.integrity === integrity,
+  )
 }
 
 const newest = (folder) =>
@@ -53,7 +71,8 @@ export function build() {
   const sources = Math.max(newest(join(root, 'src')), statSync(join(root, 'tsconfig.json')).mtimeMs)
   if (existsSync(built) && statSync(built).mtimeMs > sources) return
   console.error('Compiling …')
-  if (!node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.json')) process.exit(1)
+  if (!run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], { stdio: ASIDE }))
+    process.exit(1)
 }
 
 /** Compiles everything that tests and benchmarks run to build/. */

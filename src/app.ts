@@ -89,7 +89,13 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     publicUrl: settings.publicUrl,
     servedHosts: new Set(sites.byHost.keys()),
   })
-  await app.register(locate, { table: parts.table, metrics, ownPrefix: prefix, sites })
+  await app.register(locate, {
+    table: parts.table,
+    metrics,
+    ownPrefix: prefix,
+    sites,
+    overridesReach: asking !== undefined,
+  })
   await app.register(bearer, { bearers: parts.bearers, basicClients: parts.basicClients })
   await app.register(sessionCookie, { stores: parts.stores, metrics, now, maxAgeSeconds, book: parts.book })
   await app.register(endSession, {
@@ -99,6 +105,7 @@ export async function takeJourney(app: FastifyInstance, parts: Parts, asking?: A
     cookieBindings: parts.cookieBindings,
     metrics,
     log,
+    names: parts.names,
     ownPrefix: prefix,
   })
   await app.register(authenticate, {
@@ -141,6 +148,7 @@ export async function createApp(parts: Parts): Promise<FastifyInstance> {
     signInsPerMinute: settings.limits.signInsPerMinutePerAddress,
     metrics,
     log,
+    names: parts.names,
     now,
     ownPrefix: prefix,
     sites,

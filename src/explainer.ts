@@ -60,7 +60,7 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
   const publicHost = new URL(publicUrl).hostname
   const { byHost } = sitesIn(settings)
   const served = {
-    table: table ?? buildRouteTable(routes),
+    table: table ?? buildRouteTable(routes, byHost.keys()),
     ownPrefix: foldPath(endpoints.prefix),
     ownEndpointAt: ownEndpoints({ ...endpoints, callbacks: pools.map(({ callback }) => callback) }),
     sites: byHost,

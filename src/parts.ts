@@ -253,7 +253,7 @@ export function createParts(options: PartsOptions): Parts {
     now,
     ticks,
     metrics,
-    table: buildRouteTable(routes),
+    table: buildRouteTable(routes, sites.byHost.keys()),
     sites,
     brandOf: createBrands(settings.applications, sites),
     self,

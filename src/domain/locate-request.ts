@@ -12,6 +12,8 @@ export interface ServedAddresses<R extends LenientPattern> {
   readonly table: RouteTable<R>
   /** Folded. */
   readonly ownPrefix: string
+  /** Set where a proxy passes requests on: headers that name another method reach the application, whatever its settings say. */
+  readonly overridesReach?: boolean
 }
 
 export interface AskedAddress {
@@ -82,7 +84,7 @@ export function overriddenRoutes<R extends AnsweringRoute>(
   asked: AskedAddress,
   { route, rawHeaders }: { readonly route: R; readonly rawHeaders: readonly string[] },
 ): readonly R[] | null {
-  if (route.methodOverride !== 'both') return null
+  if (route.methodOverride !== 'both' && served.overridesReach !== true) return null
   return methodsNamed(rawHeaders).map((method) => {
     const located = locateRequest(served, { ...asked, method })
     if (located.kind === 'refused') throw located.error

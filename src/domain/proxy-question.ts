@@ -20,7 +20,7 @@ export type ProxyQuestion =
     }
   | { readonly ok: false; readonly refusal: QuestionRefusal }
 
-export type QuestionRefusal = 'address' | 'method' | 'body' | 'missing' | 'repeated' | 'malformed'
+export type QuestionRefusal = 'address' | 'method' | 'body' | 'upgrade' | 'missing' | 'repeated' | 'malformed'
 
 /** A request of a proxy as it came. */
 export interface AskedRequest {
@@ -94,8 +94,9 @@ export function parseQuestion(asked: AskedRequest, { proxy, path, methods }: Que
       told[fact] = value
     } else if (!NOT_JUDGED.has(folded)) kept.push(name, value)
     else if (bringsBody(folded, value)) return refused('body')
-    // What leaves HTTP shows by this alone: proxies keep `Upgrade` to themselves.
-    if (folded === 'sec-websocket-key') upgrade = true
+    if (leavesForElse(folded, value)) return refused('upgrade')
+    // Some proxies keep `Upgrade` to themselves; then this alone shows that HTTP is to be left.
+    if (folded === 'sec-websocket-key' || (folded === 'upgrade' && value !== '')) upgrade = true
   }
   const { method = '', target = '', host = '', proto } = told
   if (method === '' || target === '' || host === '') return refused('missing')
@@ -129,5 +130,9 @@ function placeInLine({ method, url }: AskedRequest, path: string): Place | Quest
 
 const bringsBody = (name: string, value: string): boolean =>
   name === 'transfer-encoding' || (name === 'content-length' && value !== '0')
+
+/** HTTP/2 on a connection that was opened for HTTP/1.1, and whatever else is no WebSocket: nobody would ask about what comes after it. */
+const leavesForElse = (name: string, value: string): boolean =>
+  name === 'http2-settings' || (name === 'upgrade' && value !== '' && value.toLowerCase() !== 'websocket')
 
 const refused = (refusal: QuestionRefusal): ProxyQuestion => ({ ok: false, refusal })

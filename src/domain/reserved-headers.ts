@@ -15,7 +15,7 @@ const HOP_BY_HOP = [
 
 // Names that old applications, CGI and frameworks take for identity, for the client's address or for another request than the one
 // that was checked. A family is reserved whole, whether or not the settings emit it.
-const RESERVED_NAMES = new Set([
+export const RESERVED_NAMES: ReadonlySet<string> = new Set([
   'host',
   'forwarded',
   'via',
@@ -42,7 +42,7 @@ const CARRIERS = new Set([
   'x-forwarded-prefix',
   'x-gateway-hop',
 ])
-const RESERVED_FAMILIES = [
+export const RESERVED_FAMILIES: readonly string[] = [
   'proxy-',
   'x-gateway-',
   'x-forwarded-',

@@ -35,8 +35,12 @@ interface Node<R> {
 
 const newNode = <R>(): Node<R> => ({ literals: new Map(), parameter: null, exact: [], below: [] })
 
-export function buildRouteTable<R extends RoutePattern>(routes: readonly R[]): RouteTable<R> {
-  const hosts = new Map<string, Node<R>>()
+/** `served`: hosts that are known even where no route is. */
+export function buildRouteTable<R extends RoutePattern>(
+  routes: readonly R[],
+  served: Iterable<string> = [],
+): RouteTable<R> {
+  const hosts = new Map<string, Node<R>>([...served].map((host) => [host, newNode<R>()]))
   for (const route of routes) {
     for (const host of route.hosts) {
       const root = hosts.get(host) ?? newNode<R>()

@@ -33,8 +33,8 @@ export function diagnosePage(options: DiagnosePageOptions): string {
 <p>Ours says ${time(now)}; yours: ${clock}.</p>
 <h2>Session</h2>
 <p>${escapeHtml(sessionText(options.session, now))}</p>
-<h2>Last sign-ins of this browser</h2>
-${list(logins.map(loginText), 'None that is remembered here.')}
+<h2>Sign-ins of this browser that have not ended well</h2>
+${list(logins.map(loginText), 'None under way, and none that failed is remembered here.')}
 <h2>Cookies</h2>
 ${cookieList(options)}
 ${actions(linkButton('Sign in', signInHref))}`

@@ -7,6 +7,7 @@ import type { Metrics } from '../adapters/metrics.ts'
 import type { SessionStore } from '../adapters/session-store.ts'
 import type { TokenRevoker } from '../adapters/token-revoker.ts'
 import { isOwnCookie } from '../domain/cookie-header.ts'
+import type { PersonNames } from '../adapters/person-names.ts'
 import { expiredCookie } from '../domain/own-cookies.ts'
 import type { Session } from '../domain/session.ts'
 import type { Site } from '../domain/site.ts'
@@ -35,18 +36,19 @@ export interface EndSessionOptions {
   readonly cookieBindings: CookieBindings
   readonly metrics: Metrics
   readonly log: Logger
+  readonly names: PersonNames
   readonly ownPrefix: string
 }
 
 const hook: FastifyPluginCallback<EndSessionOptions> = (app, options, ready) => {
-  const { pools, store, tokenRevoker, cookieBindings, metrics, log, ownPrefix } = options
+  const { pools, store, tokenRevoker, cookieBindings, metrics, log, names, ownPrefix } = options
 
   /** First the id is worth nothing any more, then a running refresh may end, then the newest token is revoked. */
   async function end(session: Session, requestId: string): Promise<void> {
     await store.end(session)
     metrics.count('sign_outs_total', {})
     metrics.count('sessions_ended_total', { reason: 'signed_out' })
-    log.info({ event: 'sign_out', requestId }, 'signed out')
+    log.info({ event: 'sign_out', requestId, session: session.id, ...names.of(session.person) }, 'signed out')
     await tokenRevoker.revoke(session, requestId)
   }
 

@@ -85,10 +85,15 @@ export interface LocateOptions {
   readonly metrics: Metrics
   readonly ownPrefix: string
   readonly sites: Sites
+  readonly overridesReach: boolean
 }
 
-const hook: FastifyPluginCallback<LocateOptions> = (app, { table, metrics, ownPrefix, sites }, ready) => {
-  const served = { table, ownPrefix: foldPath(ownPrefix) }
+const hook: FastifyPluginCallback<LocateOptions> = (
+  app,
+  { table, metrics, ownPrefix, sites, overridesReach },
+  ready,
+) => {
+  const served = { table, ownPrefix: foldPath(ownPrefix), overridesReach }
   app.decorateRequest('route', null)
   app.decorateRequest('overridden', null)
   app.decorateRequest('access', 'signedIn')

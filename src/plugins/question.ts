@@ -46,6 +46,11 @@ const hook: FastifyPluginCallback<QuestionOptions> = (app, { proxy, metrics }, r
           reason: 'question_body',
           detail: 'the proxy must ask without the body of the request that it asks about',
         })
+      case 'upgrade':
+        return new GatewayError('GW_REQUEST_REFUSED', {
+          reason: 'question_upgrade',
+          detail: 'the proxy must let nobody upgrade a connection but to a WebSocket',
+        })
       case 'missing':
       case 'repeated':
       case 'malformed':

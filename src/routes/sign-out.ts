@@ -11,6 +11,7 @@ import {
   hasCookie,
   LEFT_COOKIE,
   leftCookie,
+  ownCookies,
   switchCookie,
   SWITCH_COOKIE,
 } from '../domain/own-cookies.ts'
@@ -67,6 +68,7 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
     reply.header(...FORGET_PAGES).header('cache-control', 'no-store')
     if (form['switch'] !== '1') return reply.redirect(await nextUrl(request.site, request), 303)
     request.setCookies.set(SWITCH_COOKIE, switchCookie())
+    forget(ownCookies.rounds.name, request)
     const rd = parseReturnTo(form['rd'], self, request.site.origin)
     return reply.redirect(`${ownPrefix}/start?leave=1&rd=${encodeURIComponent(rd)}`, 303)
   })
@@ -83,11 +85,14 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
    * Cognito's sign-out, by way of the host where people sign in, whose cookie is worth nothing now either, and of the one to which Cognito
    * sends them back: there it is remembered on which host the sign-out began, so that whoever signs in again gets back to that.
    */
-  async function nextUrl(begun: Site, { site, raw, setCookies }: FastifyRequest): Promise<string> {
+  async function nextUrl(begun: Site, request: FastifyRequest): Promise<string> {
+    const { site } = request
+    // Whoever signs out on purpose and in again is in no circle: a click lies between.
+    forget(ownCookies.rounds.name, request)
     const next = site.signsIn ? begun.callbackOrigin : site.signInOrigin
     if (next !== site.origin) return `${next}${ownPrefix}/sign_out?leave=1&of=${encodeURIComponent(begun.host)}`
-    if (begun !== site) setCookies.set(LEFT_COOKIE, leftCookie(begun.host))
-    else if (hasCookie(raw.headers.cookie, LEFT_COOKIE)) setCookies.set(LEFT_COOKIE, expiredCookie(LEFT_COOKIE))
+    if (begun !== site) request.setCookies.set(LEFT_COOKIE, leftCookie(begun.host))
+    else forget(LEFT_COOKIE, request)
     return app.signOutUrl(begun)
   }
 
@@ -134,6 +139,11 @@ export const signOut: FastifyPluginAsync<SignOutOptions> = async (app, options) 
       'signed out on all devices',
     )
   }
+}
+
+/** Tells the browser to forget a cookie, where it has it. */
+function forget(name: string, { raw, setCookies }: FastifyRequest): void {
+  if (hasCookie(raw.headers.cookie, name)) setCookies.set(name, expiredCookie(name))
 }
 
 interface Visit {

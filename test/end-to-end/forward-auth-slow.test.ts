@@ -5,9 +5,13 @@ import { join } from 'node:path'
 import t from 'tap'
 import { installedProxies, type InstalledProxy } from '../helpers/asking-proxies.ts'
 import type { Client } from '../helpers/client.ts'
+import { namesNobodySays } from '../helpers/reserved-names.ts'
 import { startProgram } from '../helpers/program.ts'
 import { askedBy, machineToken } from '../helpers/questions.ts'
+import { startRawApplication } from '../helpers/raw-application.ts'
 import { sendRaw } from '../helpers/raw-http.ts'
+import { until } from '../helpers/until.ts'
+import { openBytes, openWebSocket, startEchoApplication } from '../helpers/web-socket.ts'
 import { freePort, startWorld, type World } from '../helpers/world.ts'
 
 interface Teardown {
@@ -33,6 +37,7 @@ async function startBehind(t: Teardown, proxy: InstalledProxy, application?: num
 }
 
 const FORGED = {
+  ...Object.fromEntries(namesNobodySays.map((name) => [name, 'mallory'])),
   'X-Forwarded-User': 'mallory',
   'X-Forwarded-Email': 'mallory@x',
   'X-Forwarded-Groups': 'admins',
@@ -80,6 +85,44 @@ for (const proxy of installedProxies) {
           t.equal(stranger.status, 200)
           t.notMatch(application.last().rawHeaders.join('\n'), /mallory/)
           t.equal(application.last().url, '/public/x')
+        },
+      )
+
+      await t.test(
+        'H10 H11 a client cannot take headers of the gateway away by calling them its connection’s',
+        async (t) => {
+          const cookie = [...cookiesOf(browser, world)].map(([name, value]) => `${name}=${value}`).join('; ')
+          const lines = ['GET /page HTTP/1.1', `Host: localhost:${port}`, `Cookie: ${cookie}`]
+          const named = 'Connection: close, X-Forwarded-User, X-Forwarded-Email, X-Forwarded-Groups'
+          t.equal((await sendRaw(port, [...lines, named, '', ''].join('\r\n'))).status, 200)
+          t.match(application.last().headers, {
+            'x-forwarded-email': 'alice@example.com',
+            'x-forwarded-groups': 'admins,ops',
+          })
+          t.notMatch(application.last().headers.connection ?? '', /x-forwarded/i, 'nor at the next hop')
+        },
+      )
+
+      await t.test('H02 the host that is asked about is the one that the application gets', async (t) => {
+        const before = application.seen.length
+        const lines = [`GET http://localhost:${port}/public/x HTTP/1.1`, 'Host: evil.example', '', '']
+        const { status } = await sendRaw(port, lines.join('\r\n'))
+        if (status === 200) t.notMatch(application.last().rawHeaders.join('\n'), /evil/)
+        else t.equal(application.seen.length, before)
+      })
+
+      await t.test(
+        'a method that a header names must be permitted too, because the proxy leaves that header',
+        async (t) => {
+          const before = application.seen.length
+          const named = { 'x-http-method-override': 'POST' }
+          t.ok((await world.client().ask(`${url}/api/orders/1`, { headers: named })).status >= 400)
+          const authorization = `Bearer ${await machineToken(world)}`
+          t.equal(
+            (await world.client().ask(`${url}/api/orders/1`, { headers: { authorization, ...named } })).status,
+            403,
+          )
+          t.equal(application.seen.length, before)
         },
       )
 
@@ -157,6 +200,61 @@ for (const proxy of installedProxies) {
       })
     },
   )
+}
+
+const KEY = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+/** Every way to ask for something else than HTTP/1.1 that is no WebSocket, or none that the gateway would let pass itself. */
+const ELSE: Readonly<Record<string, readonly string[]>> = {
+  h2c: ['Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA', 'Connection: Upgrade, HTTP2-Settings'],
+  'h2c without settings': ['Upgrade: h2c', 'Connection: Upgrade'],
+  'a protocol of one’s own': ['Upgrade: tunnel/1', 'Connection: Upgrade'],
+  'a WebSocket without a key': ['Upgrade: websocket', 'Connection: Upgrade'],
+  'a WebSocket of no version': ['Upgrade: websocket', 'Connection: Upgrade', ...KEY.slice(1)],
+  'h2c with a key': ['Upgrade: h2c', 'Connection: Upgrade', ...KEY],
+  'either of two': ['Upgrade: websocket, h2c', 'Connection: Upgrade', ...KEY],
+  'one and the other': ['Upgrade: h2c', 'Upgrade: websocket', 'Connection: Upgrade', ...KEY],
+  'the other and one': ['Upgrade: websocket', 'Upgrade: h2c', 'Connection: Upgrade', ...KEY],
+}
+
+for (const proxy of installedProxies) {
+  t.test(
+    `F24 behind ${proxy.name} nobody leaves HTTP for anything but a WebSocket that the gateway was asked about`,
+    { skip: proxy.skip },
+    async (t) => {
+      // It changes to whatever is asked for.
+      const changedTo: string[] = []
+      const application = await startRawApplication(t, (socket, request) => {
+        const wanted = [...request.matchAll(/^upgrade: *(\S.*)\r$/gim)].map(([, protocol]) => protocol)
+        if (wanted.length > 0) changedTo.push(wanted.join(' and '))
+        socket.write(
+          wanted.length === 0
+            ? 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain'
+            : `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${wanted[0]}\r\n\r\n`,
+        )
+      })
+      const { port } = await startBehind(t, proxy, Number(new URL(application.url).port))
+      for (const [what, headers] of Object.entries(ELSE)) {
+        changedTo.length = 0
+        const { socket, received } = openBytes(t, port)
+        socket.write(['GET /public/x HTTP/1.1', `Host: localhost:${port}`, ...headers, '', ''].join('\r\n'))
+        await until(() => received().includes('\r\n\r\n'))
+        // Of two protocols the proxy may choose the one that the gateway was asked about.
+        const fine = headers.includes('Upgrade: websocket') && headers.includes('Upgrade: h2c') ? ['websocket'] : []
+        t.ok(
+          changedTo.every((protocol) => fine.includes(protocol)),
+          `${what}: ${changedTo.join()}`,
+        )
+        if (changedTo.length === 0) t.notMatch(received(), /^HTTP\/1.1 101/, what)
+      }
+    },
+  )
+
+  t.test(`a WebSocket passes ${proxy.name}`, { skip: proxy.skip }, async (t) => {
+    const application = await startEchoApplication(t)
+    const { url } = await startBehind(t, proxy, Number(new URL(application.url).port))
+    const socket = await openWebSocket(t, `${url}/public/ws`)
+    t.equal((await socket.say('hello')).toString(), 'hello')
+  })
 }
 
 const APACHE = '/usr/sbin/apache2'

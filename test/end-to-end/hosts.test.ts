@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Client, Reply } from '../helpers/client.ts'
 import { noRedis, startRedis } from '../helpers/redis.ts'
 import { startHosts } from '../helpers/hosts.ts'
-import { CLIENT_ID, type World } from '../helpers/world.ts'
+import { CLIENT_ID, startWorld, type World } from '../helpers/world.ts'
 
 const PAGE = { 'sec-fetch-dest': 'document', accept: 'text/html' }
 const COOKIE = '__Host-gateway'
@@ -180,6 +180,39 @@ for (const store of ['cookie', 'redis'] as const)
       t.match(browser.trail.join(' '), pool.url)
     })
   })
+
+t.test('whoever signs out and in again is in no circle, however often, on every host', async (t) => {
+  const { url, at, client } = await startHosts(t, 3)
+  for (const place of [`${url}/page`, at(1, '/page')]) {
+    const browser = client()
+    for (let round = 0; round < 5; round += 1) {
+      t.match(await browser.signIn(place), { status: 200, url: place }, `${place}, time ${round + 1}`)
+      await browser.submit(await browser.visit(`${new URL(place).origin}/oauth2/sign_out`), {})
+    }
+  }
+})
+
+t.test(
+  "publicUrl's host has no page of its own where no application lives there, and signs people in all the same",
+  async (t) => {
+    const applications = { wiki: { hosts: ['wiki.localhost'], upstream: '%UPSTREAM%', access: 'signedIn' } }
+    const { url, port, client, log } = await startWorld(t, { settings: { applications } })
+    const nowhere = await client().ask(`${url}/page`, { headers: PAGE })
+    t.equal(nowhere.status, 404)
+    t.equal(nowhere.header('x-gateway-code'), 'GW_ROUTE_UNKNOWN')
+    t.equal((await client().ask(`http://other.localhost:${port}/page`)).status, 421)
+    const browser = client()
+    t.equal((await browser.signIn(`http://wiki.localhost:${port}/page`)).status, 200)
+    await browser.submit(await browser.visit(`http://wiki.localhost:${port}/oauth2/sign_out`), {})
+    const lines = log.map((line) => JSON.parse(line)).filter(({ event }) => ['signed_in', 'sign_out'].includes(event))
+    t.same(
+      lines.map(({ event }) => event),
+      ['signed_in', 'sign_out'],
+    )
+    t.match(lines[0], { session: /./, person: /^[\w-]{16}$/ }, 'both say whose session it is')
+    t.match(lines[1], { session: lines[0].session, person: lines[0].person })
+  },
+)
 
 t.test('with sessions in cookies', async (t) => {
   const world = await startHosts(t, 3, { client: { rotation: { graceSeconds: 0 } } })

@@ -10,6 +10,8 @@ const HEADERS = ['user', 'preferred-username', 'email', 'groups'].map((name) => 
 /** One gateway for each proxy, for the whole file. */
 const worlds = new Map<AskingProxy, World>()
 const keep = t
+/** What a WebSocket's handshake shows where the proxy keeps `Upgrade` to itself. */
+const SOCKET = ['Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='] as const
 const worldOf = (proxy: AskingProxy): World => {
   const world = worlds.get(proxy)
   if (world === undefined) throw new Error(`no gateway for ${proxy}`)
@@ -159,21 +161,53 @@ t.test('a session that only tells its last use is not written with what everybod
   t.same(await Promise.all(['image', 'script', 'document', 'empty'].map(written)), [false, false, true, true])
 })
 
+t.test('F24 a question about anything but HTTP and a sound WebSocket is answered with no', async (t) => {
+  for (const proxy of PROXIES) {
+    const world = worldOf(proxy)
+    const status = async (...headers: string[]) =>
+      (await ask(world, proxy, { target: '/public/x', headers: [...headers] })).status
+    for (const header of ['Upgrade: h2c', 'HTTP2-Settings: AAMAAABk', 'Upgrade: websocket, h2c', 'Upgrade: tunnel'])
+      t.ok((await status(header, ...SOCKET)) >= 400, `${proxy}: ${header}`)
+    const refused = proxy === 'nginx' ? 403 : 400
+    t.equal(await status('Upgrade: websocket'), refused, `${proxy}: without a key`)
+    t.equal(await status(SOCKET[1]), refused, `${proxy}: without a version`)
+    t.equal(await status('Upgrade: WebSocket', ...SOCKET), proxy === 'envoy' ? 200 : 202, proxy)
+  }
+})
+
+t.test(
+  'a method that a header names must be permitted too: no proxy keeps that header from the application',
+  async (t) => {
+    for (const proxy of PROXIES) {
+      const world = worldOf(proxy)
+      const status = async (method: string, headers: readonly string[]) =>
+        (await ask(world, proxy, { method, target: '/api/orders/1', headers })).status
+      const machine = `Authorization: Bearer ${await machineToken(world)}`
+      const permit = proxy === 'envoy' ? 200 : 202
+      t.equal(await status('GET', [machine]), permit, proxy)
+      t.equal(await status('POST', [machine]), 403, proxy)
+      for (const name of ['X-HTTP-Method-Override', 'X-Method-Override', 'X-HTTP-Method', 'X_HTTP_Method_Override'])
+        t.equal(await status('GET', [machine, `${name}: POST`]), 403, `${proxy}: ${name}`)
+      const preflight = ['Origin: https://evil.example', 'Access-Control-Request-Method: GET']
+      t.ok((await status('OPTIONS', [...preflight, 'X-HTTP-Method-Override: POST'])) >= 400, `${proxy}: a preflight`)
+    }
+  },
+)
+
 t.test('what another site sends with a person’s cookie is refused, a WebSocket too', async (t) => {
   const world = worldOf('caddy')
   const cookie = await cookieLine(world)
   const evil = 'Origin: https://evil.example'
   const own = `Origin: ${world.url}`
-  const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
   const status = async (method: string, ...headers: string[]) =>
     (await ask(world, 'caddy', { method, target: '/x', headers: [cookie, ...headers] })).status
   t.equal(await status('POST', evil), 403)
   t.equal(await status('POST', 'Sec-Fetch-Site: cross-site'), 403)
   t.equal(await status('POST', own), 202)
   t.equal(await status('GET', evil), 202)
-  t.equal(await status('GET', evil, key), 403, 'no proxy passes Upgrade on, but browsers send this')
-  t.equal(await status('GET', key), 403)
-  t.equal(await status('GET', own, key), 202)
+  t.equal(await status('GET', evil, ...SOCKET), 403, 'no proxy passes Upgrade on, but browsers send this')
+  t.equal(await status('GET', ...SOCKET), 403)
+  t.equal(await status('GET', own, ...SOCKET), 202)
 })
 
 t.test(
@@ -191,8 +225,7 @@ t.test(
     t.equal(passed.status, 202, 'the application judges them')
     t.equal(passed.header('x-forwarded-user'), '')
     t.equal((await ask(world, 'nginx', { target: '/own/x', headers: preflight })).status, 401)
-    const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
-    const socket = { target: '/ws', headers: [await cookieLine(world), key, `Origin: ${world.url}`] }
+    const socket = { target: '/ws', headers: [await cookieLine(world), ...SOCKET, `Origin: ${world.url}`] }
     const off = await ask(world, 'nginx', socket)
     t.equal(off.status, 403)
     t.equal(off.header('x-gateway-code'), 'GW_UPGRADE_UNSUPPORTED')

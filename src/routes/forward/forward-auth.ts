@@ -4,6 +4,7 @@ import { isUpgrade } from '../../domain/client-kind.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { identityHeaderNames } from '../../domain/identity-headers.ts'
 import type { AskingProxy } from '../../domain/proxy-question.ts'
+import { upgradeFault } from '../../domain/web-socket.ts'
 import { createPassages, type PassageOptions } from './passage.ts'
 
 export interface ForwardAuthOptions extends PassageOptions {
@@ -60,8 +61,10 @@ function requireOfRoute({ raw, isPreflight }: FastifyRequest, route: RouteSettin
   // Our own answer would have to be a success, and that is a permit here.
   if (isPreflight && route.cors.preflight === 'answer')
     throw new GatewayError('GW_CROSS_ORIGIN', { reason: 'question_preflight' })
-  if (isUpgrade(raw.headers) && !route.webSocket.allow)
-    throw new GatewayError('GW_UPGRADE_UNSUPPORTED', { reason: 'upgrade' })
+  if (!isUpgrade(raw.headers)) return
+  if (!route.webSocket.allow) throw new GatewayError('GW_UPGRADE_UNSUPPORTED', { reason: 'upgrade' })
+  const fault = upgradeFault(raw)
+  if (fault !== null) throw new GatewayError('GW_REQUEST_REFUSED', { reason: fault })
 }
 
 /** What any route tells: an application must not believe a client on one route what we say on another. Cookies and tokens of ours stay here. */

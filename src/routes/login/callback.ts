@@ -124,7 +124,7 @@ export function createCallback(
     reached('session_set', { cookieBytes: sessionCookieBytes(request) })
     request.identity = person
     loopGuard.count(request, attempt.startedAt)
-    journal.signedIn({ request, attempt }, session.id)
+    journal.signedIn({ request, attempt }, session)
     return leave(reply, to)
   }
 

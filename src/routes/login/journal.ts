@@ -2,15 +2,17 @@ import type { FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import type { LoginBook } from '../../adapters/login-book.ts'
 import type { Metrics } from '../../adapters/metrics.ts'
+import type { PersonNames } from '../../adapters/person-names.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import type { LoginFacts, LoginRecord, LoginResult, LoginStage } from '../../domain/login-record.ts'
+import type { Session } from '../../domain/session.ts'
 
 /** Follows sign-ins: each step is counted, logged, and kept for whoever helps people with it. */
 export interface Journal {
   /** A sign-in came this far. */
   reached(step: Step, stage: LoginStage, facts?: LoginFacts): void
   /** Its session is set; whether the browser keeps the cookie, the next request shows. */
-  signedIn(step: KnownStep, sessionId: string): void
+  signedIn(step: KnownStep, session: Session): void
   /** It came back and led somewhere else. */
   left(step: KnownStep, result: keyof typeof LEFT): void
   /** It ended in an error, which is counted once however often it is told. */
@@ -31,6 +33,7 @@ export interface JournalParts {
   readonly book: LoginBook
   readonly metrics: Metrics
   readonly log: Logger
+  readonly names: PersonNames
   readonly now: () => number
   readonly pool: string
 }
@@ -50,7 +53,7 @@ const LEFT = {
   sent_back: 'sent back for the password',
 } as const satisfies Partial<Record<LoginResult, string>>
 
-export function createJournal({ book, metrics, log, now, pool }: JournalParts): Journal {
+export function createJournal({ book, metrics, log, names, now, pool }: JournalParts): Journal {
   const told = new WeakSet<Error>()
   metrics.counter('logins_total', { pool, result: 'signed_in', reason: '' })
   for (const reason of USUAL_FAILURES) metrics.counter('logins_total', { pool, result: 'failed', reason })
@@ -87,11 +90,11 @@ export function createJournal({ book, metrics, log, now, pool }: JournalParts): 
       note(step, stage, 'under_way', facts)
       log[TOLD.has(stage) ? 'info' : 'debug'](lineOf(`sign_in_${stage}`, step), `sign-in ${stage.replace('_', ' ')}`)
     },
-    signedIn(step, sessionId) {
-      book.awaitCookie(sessionId, note(step, 'session_set', 'signed_in', {}))
+    signedIn(step, { id, person }) {
+      book.awaitCookie(id, note(step, 'session_set', 'signed_in', {}))
       metrics.count('logins_total', { pool, result: 'signed_in', reason: '' })
       metrics.observe('login_duration_seconds', (now() - step.attempt.startedAt) / 1000, {})
-      log.info({ ...lineOf('signed_in', step), session: sessionId }, 'signed in')
+      log.info({ ...lineOf('signed_in', step), session: id, ...names.of(person) }, 'signed in')
     },
     left(step, result) {
       note(step, 'came_back', result, {})
