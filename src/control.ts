@@ -61,7 +61,7 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
   })
   app.setErrorHandler(async (thrown, request, reply) => {
     const error = toGatewayError(thrown)
-    const { code, reason, detail, remedy, headers } = error
+    const { code, reason, detail, headers } = error
     audit.warn(
       {
         event: 'control_refused',
@@ -74,7 +74,7 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
       },
       catalogue[code].says,
     )
-    const message = [catalogue[code].says, remedy ?? []].flat().join(': ')
+    const message = messageOf(error)
     reply.code(catalogue[code].status).headers({ ...headers, 'x-gateway-code': code, 'cache-control': 'no-store' })
     const { page } = request.routeOptions.config
     if (request.isForm && page !== undefined) return reply.headers(OPERATOR_HEADERS).send(page(message))
@@ -86,6 +86,12 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
   await app.register(revoke, options)
   await app.register(reachRoutes, options)
   return app
+}
+
+/** What strangers are told of a request that is refused as such says less here than what to send instead. */
+function messageOf({ code, remedy }: GatewayError): string {
+  if (remedy === undefined) return catalogue[code].says
+  return code === 'GW_REQUEST_REFUSED' ? remedy : `${catalogue[code].says}: ${remedy}`
 }
 
 /** The field in which a form shows the token, which a browser cannot send in any other way. */
