@@ -61,7 +61,7 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
   })
   app.setErrorHandler(async (thrown, request, reply) => {
     const error = toGatewayError(thrown)
-    const { code, reason, detail, remedy, headers } = error
+    const { code, reason, detail, headers } = error
     audit.warn(
       {
         event: 'control_refused',
@@ -74,7 +74,7 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
       },
       catalogue[code].says,
     )
-    const message = [catalogue[code].says, remedy ?? []].flat().join(': ')
+    const message = messageOf(error)
     reply.code(catalogue[code].status).headers({ ...headers, 'x-gateway-code': code, 'cache-control': 'no-store' })
     const { page } = request.routeOptions.config
     if (request.isForm && page !== undefined) return reply.headers(OPERATOR_HEADERS).send(page(message))
@@ -86,6 +86,12 @@ export async function createControl(options: ControlOptions): Promise<FastifyIns
   await app.register(revoke, options)
   await app.register(reachRoutes, options)
   return app
+}
+
+/** What strangers are told of a request that is refused as such says less here than what to send instead. */
+function messageOf({ code, remedy }: GatewayError): string {
+  if (remedy === undefined) return catalogue[code].says
+  return code === 'GW_REQUEST_REFUSED' ? remedy : `${catalogue[code].says}: ${remedy}`
 }
 
 /** The field in which a form shows the token, which a browser cannot send in any other way. */
@@ -103,8 +109,11 @@ function guardAll(app: FastifyInstance, { host, token }: ControlOptions): void {
       isPage && method === 'POST' && /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '')
     if (!isOwn(headers.host))
       done(new GatewayError('GW_HOST_UNKNOWN', { reason: 'host', remedy: 'ask by address or by localhost' }))
-    // No program sends one by itself, and every browser does with what changes something.
-    else if (headers.origin !== undefined && !(request.isForm && isSameOrigin(headers)))
+    // No program sends either by itself. Browsers send an Origin with what changes something, and where it began with whatever they ask for.
+    else if (
+      (headers.origin !== undefined && !(request.isForm && isSameOrigin(headers))) ||
+      (isOfOtherPage(headers) && !(isPage && method === 'GET'))
+    )
       done(new GatewayError('GW_CROSS_ORIGIN', { reason: 'cross_origin', remedy: 'this port is not for browsers' }))
     // An empty form is no secret, and what comes of one that is filled in is checked once it is read.
     else if ((isPage && method === 'GET') || request.isForm || isToken(bearerIn(headers))) done()
@@ -127,6 +136,10 @@ function guardAll(app: FastifyInstance, { host, token }: ControlOptions): void {
 function isSameOrigin({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
   return origin === `http://${host?.toLowerCase()}` && (site === undefined || site === 'same-origin')
 }
+
+/** Asked for by a page that is none of ours; what people ask for themselves says `none`. */
+const isOfOtherPage = ({ 'sec-fetch-site': site }: IncomingHttpHeaders): boolean =>
+  site !== undefined && site !== 'same-origin' && site !== 'none'
 
 const isFields = (body: unknown): body is Record<string, unknown> => typeof body === 'object' && body !== null
 

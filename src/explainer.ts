@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { bearerRefusal, unverifiedClaims } from './adapters/token-verifier.ts'
 import type { GivenClaims } from './config/explain-files.ts'
 import type { PoolSettings, RouteSettings, Settings } from './config/settings.ts'
@@ -64,6 +65,7 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
     ownPrefix: foldPath(endpoints.prefix),
     ownEndpointAt: ownEndpoints({ ...endpoints, callbacks: pools.map(({ callback }) => callback) }),
     sites: byHost,
+    methods: new Set(METHODS),
   }
   const keepClaims = routes.flatMap(({ access }) => (typeof access === 'string' ? [] : access.flatMap(claimsAsked)))
 
@@ -74,8 +76,19 @@ export function createExplainer(settings: Settings, now: () => number, table?: R
 
   function tokenOf({ name, userPoolId, bearerClients }: PoolSettings, access: Claims): AskersAuthorization {
     const sources = { pool: name, userPoolId, access, id: undefined, trustEmailFrom: [], keepClaims }
-    const refused = bearerRefusal(access, bearerClients, now())
+    const refused = unlisted(access, bearerClients) ?? bearerRefusal(access, bearerClients, now())
     return { kind: 'token', identity: refused ?? identityFromClaims(sources) ?? invalid('token_invalid') }
+  }
+
+  /** What the gateway's log calls by a library's name, in words that help; an ID token is refused as that, whosever it is. */
+  function unlisted({ client_id: client, token_use: use }: Claims, bearerClients: readonly string[]) {
+    if (use !== 'access' || bearerClients.some((one) => one === client)) return undefined
+    const isListed = pools.some((pool) => pool.bearerClients.some((one) => one === client))
+    const where = isListed ? "not in this pool's bearerClients" : "in no pool's bearerClients"
+    const detail = isClientId(client)
+      ? `client_id ${client} is ${where}`
+      : "there is no client_id, which must be in the pool's bearerClients"
+    return new GatewayError('GW_TOKEN_INVALID', { reason: 'token_invalid', detail })
   }
 
   /** An app client that is not listed is nobody that the gateway knows, and a person's token is none that it gets for itself. */
@@ -139,6 +152,8 @@ const JUDGED_AS = {
 /** The one of whom rules are asked, where no route says otherwise. */
 export const identityOf = ({ session, authorization }: Asker): Identity | GatewayError | null =>
   authorization?.identity ?? session
+
+const isClientId = (value: unknown): value is string => typeof value === 'string' && /^[\w+-]{1,128}$/.test(value)
 
 const invalid = (reason: string): GatewayError => new GatewayError('GW_TOKEN_INVALID', { reason })
 /** Nobody that one of our pools knows. */

@@ -74,7 +74,7 @@ async function run(argv: readonly string[]): Promise<number> {
   }
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (load === undefined) {
-    console.error(`There is no command '${name}'.\n\n${await overview()}`)
+    console.error(`There is no command '${name}': cognito-gateway --help lists those that there are.`)
     return 2
   }
   const command = await load()
@@ -97,7 +97,7 @@ async function run(argv: readonly string[]): Promise<number> {
     return await command.run(args, context)
   } catch (error) {
     if (!(error instanceof UsageError)) throw error
-    console.error(`${error.message}\n\n${command.help}`)
+    console.error(`${error.message}\ncognito-gateway ${name} --help tells more.`)
     return 2
   }
 }

@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -79,6 +80,24 @@ t.test('H29 README says that applications must be reachable through the gateway 
     'where people set an application up',
   )
 })
+
+const ANALYZE = '/usr/bin/systemd-analyze'
+
+t.test(
+  'the unit for systemd is one, and starts what is there',
+  { skip: existsSync(ANALYZE) ? false : `no ${ANALYZE} on this machine` },
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'unit-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    const unit = read('config/examples/cognito-gateway.service').replace('/usr/bin/node', process.execPath)
+    t.match(unit, / \/opt\/cognito-gateway\/dist\/main\.js serve --config /)
+    const file = join(folder, 'cognito-gateway.service')
+    writeFileSync(file, unit)
+    const { status, stderr } = spawnSync(ANALYZE, ['verify', file], { encoding: 'utf8' })
+    t.equal(status, 0)
+    t.notMatch(stderr, file, 'nothing in it is unknown')
+  },
+)
 
 t.test('the map of the inside names every folder of the sources', async (t) => {
   const map = read('src/README.md')

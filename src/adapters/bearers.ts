@@ -3,11 +3,14 @@ import { identityFromClaims, type Identity } from '../domain/identity.ts'
 import { Memo } from '../domain/memo.ts'
 import { tokenOrigin, type TokenOrigin } from '../domain/revocation.ts'
 import type { Revocations } from './revocations.ts'
-import { unverifiedClaims, type TokenVerifier } from './token-verifier.ts'
+import { looseClaims, type TokenVerifier } from './token-verifier.ts'
 
 /** Reads access tokens out of Authorization headers and says whose they are. */
 export interface Bearers {
-  /** The token where the header holds one that claims to come from a pool of ours; anything else is the application's own affair. */
+  /**
+   * The token where the header holds one that claims to come from a pool of ours; anything else is the application's own affair. One in
+   * another spelling than Cognito's is ours too, and comes with all that is odd about it: so it is refused, and no application reads it.
+   */
   ownTokenIn(authorization: string): string | null
   /** A promise only where the token must be verified; it rejects with GW_TOKEN_INVALID, GW_TOKEN_USE or GW_POOL_UNAVAILABLE. */
   identityOf(token: string): Identity | Promise<Identity>
@@ -50,7 +53,8 @@ const REFUSED = 250
 /** Longer than any token of Cognito, so that what strangers send takes 2 MB for each pool at most. */
 const MAX_REFUSED_LENGTH = 4_096
 const SCHEME = 'bearer '
-const BEARER = /^bearer (?<token>[\w.~+/-]+=*)$/i
+/** With whatever some reader or other takes for space around it. */
+const BEARER = /^[\s\u0085]*bearer(?=[\s\u0085])/i
 
 export function createBearers(options: BearersOptions): Bearers {
   const { pools, revocations, keepClaims, now, ticks = now } = options
@@ -106,8 +110,8 @@ export function createBearers(options: BearersOptions): Bearers {
     ownTokenIn(authorization) {
       const remembered = rememberedIn(authorization)
       if (remembered !== null) return remembered
-      const token = BEARER.exec(authorization)?.groups?.['token']
-      return token !== undefined && poolOf(token, pools) !== undefined ? token : null
+      const token = shownIn(authorization)
+      return token !== null && poolOf(token, pools) !== undefined ? token : null
     },
     identityOf(token) {
       const known = memo.get(token)
@@ -117,9 +121,17 @@ export function createBearers(options: BearersOptions): Bearers {
   }
 }
 
+/** What a header shows. Where more stands before it than the scheme and one space, it begins with that, as no token does. */
+function shownIn(authorization: string): string | null {
+  const scheme = BEARER.exec(authorization)?.[0]
+  if (scheme === undefined) return null
+  const isPlain = authorization.slice(0, SCHEME.length).toLowerCase() === SCHEME
+  return authorization.slice(isPlain ? SCHEME.length : scheme.length)
+}
+
 /** The pool that a token claims to come from, and whose app client it names; nothing of that is checked yet. */
 function poolOf(token: string, pools: readonly BearerPool[]): BearerPool | undefined {
-  const claims = unverifiedClaims(token)
+  const claims = looseClaims(token)
   const theirs = pools.filter(({ acceptedIssuers }) => acceptedIssuers.some((issuer) => issuer === claims?.['iss']))
   return (
     theirs.find(({ bearerClients }) => bearerClients.some((client) => client === claims?.['client_id'])) ?? theirs[0]

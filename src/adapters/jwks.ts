@@ -1,8 +1,10 @@
 import { createPublicKey } from 'node:crypto'
-import { isPatterned } from '../domain/rsa-modulus.ts'
+import { hasSmallFactor, isPatterned } from '../domain/rsa-modulus.ts'
 
 const LEAST_BITS = 2_048
 const LEAST_EXPONENT = 3n
+/** Of RSA (RFC 7518 6.3.2): with any one of them published everybody can sign. */
+const PRIVATE_PARTS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth']
 
 interface Key {
   readonly kty: 'RSA'
@@ -30,17 +32,17 @@ export function soundKeysIn(document: ArrayBuffer): ArrayBuffer {
 function soundKey(key: unknown): Key | undefined {
   if (typeof key !== 'object' || key === null) return undefined
   const jwk: Readonly<Record<string, unknown>> = { ...key }
-  const { kty, alg = 'RS256', use = 'sig', key_ops: operations = ['verify'], kid, n, e, d } = jwk
+  const { kty, alg = 'RS256', use = 'sig', key_ops: operations = ['verify'], kid, n, e } = jwk
   if (kty !== 'RSA' || alg !== 'RS256' || use !== 'sig') return undefined
   if (!Array.isArray(operations) || !operations.includes('verify')) return undefined
-  // A published private part: everybody can sign with it.
-  if (d !== undefined) return undefined
+  if (PRIVATE_PARTS.some((part) => Object.hasOwn(jwk, part))) return undefined
   if (typeof kid !== 'string' || kid === '' || typeof n !== 'string' || typeof e !== 'string') return undefined
   try {
     const { modulusLength = 0, publicExponent = 0n } =
       createPublicKey({ key: { kty, n, e }, format: 'jwk' }).asymmetricKeyDetails ?? {}
     const strong = modulusLength >= LEAST_BITS && publicExponent >= LEAST_EXPONENT && publicExponent % 2n === 1n
-    return strong && !isPatterned(modulusOf(n)) ? { kty, alg, use, kid, n, e } : undefined
+    const modulus = modulusOf(n)
+    return strong && !isPatterned(modulus) && !hasSmallFactor(modulus) ? { kty, alg, use, kid, n, e } : undefined
   } catch {
     return undefined
   }

@@ -21,12 +21,17 @@ export function createLog({ level, readable, worker }: LogOptions): Logger {
     ignore: 'event,requestId,client',
     messageFormat: (entry, messageKey) =>
       entry['event'] === 'request'
-        ? `${String(entry['method'])} ${String(entry['path'])} → ${String(entry['status'])} ${String(entry['durationMs'])} ms`
+        ? `${String(entry['method'])} ${String(entry['path'])} → ${String(entry['status'])} ${String(entry['durationMs'])} ms${referenceOf(entry)}`
         : String(entry[messageKey]),
     hideObject: false,
     singleLine: true,
   })
   return pino(options, lines)
+}
+
+/** What the page of a refusal shows. */
+function referenceOf({ code, requestId }: Readonly<Record<string, unknown>>): string {
+  return code === undefined ? '' : ` reference ${String(requestId)}`
 }
 
 /** The time of a line, made into text once for all lines of a millisecond. */

@@ -1,9 +1,10 @@
-import { faultLine, loadSettings, SettingsError } from '../config/load.ts'
+import { faultLine, loadSettings, SettingsError, type Loaded, type LoadOptions } from '../config/load.ts'
 import { printSettings } from '../config/print.ts'
 import { checkLive } from './check-live/check-live.ts'
 import { reportText } from './check-live/report-text.ts'
 import { readArguments, required } from './arguments.ts'
 import { UsageError, type Command } from './command.ts'
+import { unsafeProcess } from './unsafe-process.ts'
 
 export const check: Command = {
   name: 'check',
@@ -35,7 +36,7 @@ Ends with 0 when there is no fault, else with 1.
     const file = required(values.config, '--config')
     const replicas = replicasIn(values.replicas)
     try {
-      const loaded = loadSettings({ file, environment, replicas })
+      const loaded = loadAsServed({ file, environment, replicas })
       const { settings, warnings } = loaded
       const live = values.live === true ? await checkLive({ settings, onProgress: progress, now: Date.now }) : undefined
       progress('')
@@ -55,6 +56,20 @@ Ends with 0 when there is no fault, else with 1.
       return 1
     }
   },
+}
+
+/** As `serve` takes them, which also looks at what its environment makes of the process; how this one was started says nothing of that. */
+function loadAsServed(options: LoadOptions): Loaded {
+  const unsafe = unsafeProcess(options.environment, [])
+  if (unsafe === undefined) return loadSettings(options)
+  const faults = [{ file: 'environment', line: 0, column: 0, key: '', message: unsafe }]
+  try {
+    loadSettings(options)
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error
+    throw new SettingsError([...error.faults, ...faults])
+  }
+  throw new SettingsError(faults)
 }
 
 function replicasIn(text = '1'): number {

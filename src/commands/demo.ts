@@ -91,5 +91,5 @@ ${bold('Five things to try')}
        curl -i -H "Authorization: Bearer $TOKEN" ${gateway}/api/orders/1
   5. Sign out at ${gateway}${settings.endpoints.prefix}/sign_out: the next visit asks for the password again.
 
-Ctrl-C stops everything.`
+The page of a refusal shows a reference: with npm run gateway -- demo --verbose the log here has it too. Ctrl-C stops everything.`
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { readCases, readClaims } from '../config/explain-files.ts'
+import { GIVEN_ELSEWHERE, readCases, readClaims, type RuleCase } from '../config/explain-files.ts'
 import { loadSettings, SettingsError } from '../config/load.ts'
 import { createExplainer, QuestionError, type AskedRequest, type Asker, type Explainer } from '../explainer.ts'
 import { readArguments, required } from './arguments.ts'
@@ -53,7 +53,10 @@ Ends with 0 when the request is allowed, or every case is as expected; else with
       const { settings } = loadSettings({ file, environment: context.environment, rulesOnly: true })
       const explainer = createExplainer(settings, Date.now)
       const json = values.json === true
-      if (values.cases !== undefined) return explainCases(explainer, values.cases, { context, json })
+      if (values.cases !== undefined) {
+        const pools = settings.pools.map(({ name }) => name)
+        return explainCases(explainer, readCases(values.cases, pools), { context, json })
+      }
       const asker = askerIn(explainer, values)
       const request = {
         method: method ?? '',
@@ -94,20 +97,12 @@ function headersIn(lines: readonly string[]): AskedRequest['headers'] {
   )
 }
 
-/** What explain takes from elsewhere, because it may be a secret or because several would contradict each other. */
-const ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ['authorization', 'give --token-file or --claims instead'],
-  ['cookie', 'give --claims instead'],
-  ['host', 'it is part of the URL'],
-  ['x-forwarded-for', 'give --address instead'],
-])
-
 function named(headers: readonly (readonly [name: string, value: string])[]): AskedRequest['headers'] {
   const found = new Map<string, readonly string[]>()
   for (const [name, value] of headers) {
     const lower = name.toLowerCase()
-    const instead = ELSEWHERE.get(lower)
-    if (instead !== undefined) throw new UsageError(`A header ${name} is not taken: ${instead}.`)
+    const [option] = GIVEN_ELSEWHERE.get(lower) ?? []
+    if (option !== undefined) throw new UsageError(`A header ${name} is not taken: give ${option} instead.`)
     found.set(lower, [...(found.get(lower) ?? []), value])
   }
   return Object.fromEntries(
@@ -125,10 +120,10 @@ function textIn(file: string): string {
 
 function explainCases(
   explainer: Explainer,
-  file: string,
+  cases: readonly RuleCase[],
   { context, json }: { readonly context: CommandContext; readonly json: boolean },
 ): number {
-  const results = readCases(file).map(({ place, request, identity, who, address = '', headers, expect }) => {
+  const results = cases.map(({ place, request, identity, who, address = '', headers, expect }) => {
     const [method = '', url = ''] = request.split(/\s+/, 2)
     const asker = identity === undefined ? explainer.nobody : explainer.byClaims(identity)
     const lines = Object.entries(headers).flatMap(([name, values]) =>

@@ -31,12 +31,15 @@ believes them may make an account for that name (gateway-probe-…). Ends with 0
     )
     const file = required(values.config, '--config')
     const [name] = positionals
-    if (name === undefined) throw new UsageError('Name an application of the settings.')
     const loaded = settingsOrFaults(file, context)
     if (loaded === undefined) return 1
+    if (name === undefined)
+      throw new UsageError(`Name an application of the settings: ${probedIn(loaded.settings).join(', ')}.`)
     const target = targetOf(loaded.settings, name, values.path)
     if (target === undefined) {
-      context.complain(`There is no application ${name} with a route in the settings.`)
+      context.complain(
+        `There is no application ${name} with a route: name one of ${probedIn(loaded.settings).join(', ')}.`,
+      )
       return 1
     }
     try {
@@ -58,6 +61,10 @@ interface ProbeTarget {
   readonly route: RouteSettings
   readonly address: string
   readonly path: string
+}
+
+function probedIn({ applications }: Settings): readonly string[] {
+  return applications.filter(({ routes }) => routes.length > 0).map(({ name }) => name)
 }
 
 function targetOf(settings: Settings, name: string, asked: string | undefined): ProbeTarget | undefined {

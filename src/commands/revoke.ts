@@ -74,7 +74,7 @@ async function askControl(
     })
     const answer: unknown = await response.json()
     if (response.ok && isAnswer(answer)) return answer
-    complain(`Nothing was revoked. ${messageIn(answer) ?? `The control port answered with status ${response.status}.`}`)
+    complain(`Nothing was revoked: ${messageIn(answer) ?? `the control port answered with status ${response.status}.`}`)
   } catch {
     complain(`Nothing answers at ${origin} as a control port does. Does the gateway run here, with these settings?`)
   }

@@ -1,4 +1,6 @@
 import { isIP } from 'node:net'
+import { parseAddress } from '../domain/client-address.ts'
+import { networkBase } from '../domain/networks.ts'
 
 const HOST = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/i
 
@@ -95,7 +97,11 @@ export function networkFault(value: string): string | undefined {
   if (prefix === undefined) return `must end with the length of its prefix: /${longest} for this one address`
   if (!/^\d{1,3}$/.test(prefix) || Number(prefix) > longest) return `must end with a prefix from /1 to /${longest}`
   if (Number(prefix) === 0) return 'must not be everybody: name the networks that are meant'
-  return /^::ffff:/i.test(address) ? 'must be written as IPv4, such as 10.0.0.0/8' : undefined
+  if (/^::ffff:/i.test(address)) return 'must be written as IPv4, such as 10.0.0.0/8'
+  const base = networkBase(value)
+  return base === parseAddress(address)
+    ? undefined
+    : `names one address and the length of a whole network: write ${base}/${prefix} for the network, or /${longest} for this one address`
 }
 
 /** What is wrong with a path of the gateway's own. */

@@ -35,9 +35,16 @@ function missing(route: DraftRoute, draft: Draft): readonly Finding[] {
   const leftOut = levelsOf(route).some((level) =>
     ['url', 'urls'].some((key) => draft.leftOut([...level, 'upstream', key])),
   )
-  return leftOut
-    ? []
-    : [atKey(route.at, 'has no upstream: write upstream: http://host:port, the address of the application')]
+  if (leftOut) return []
+  // Where no route has one it is the application that lacks it, once for all of them.
+  const application = draft.applications.find(({ name }) => name === route.application)
+  const isAnywhere = application?.routes.some(hasAddress) === true
+  const at = isAnywhere || application === undefined ? route.at : application.at
+  return [atKey(at, 'has no upstream: write upstream: http://host:port, the address of the application')]
+}
+
+function hasAddress({ keys: { upstream } }: DraftRoute): boolean {
+  return typeof upstream === 'string' || (upstream?.url ?? upstream?.urls) !== undefined
 }
 
 /** Why requests to this address would come back to the gateway; undefined where they do not. */

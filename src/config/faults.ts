@@ -1,4 +1,4 @@
-import { enumerate, type Path } from './marks.ts'
+import type { Path } from './marks.ts'
 
 /** One thing that is wrong or unwise, and where. Line 0 means that it is not in a file but in the environment. */
 export interface Fault {
@@ -67,11 +67,13 @@ export function isWithin(path: Path, other: Path): boolean {
   return other.every((key, at) => path[at] === key)
 }
 
-/** Advice for a name that nobody knows: the closest known one, or all of them. */
+/** Advice for a name that nobody knows: the closest known one, those that it is a part of, or all of them. */
 export function suggestion(unknown: string, known: readonly string[]): string {
   const closest = closestOf(unknown, known)
   if (closest !== undefined) return `did you mean ${closest}?`
-  return known.length === 0 ? 'take it out' : `known here: ${enumerate(known)}`
+  const longer = fold(unknown).length < 4 ? [] : known.filter((name) => fold(name).includes(fold(unknown)))
+  if (longer.length > 0) return `did you mean ${longer.join(' or ')}?`
+  return known.length === 0 ? 'take it out' : `known here: ${known.join(', ')}`
 }
 
 function closestOf(unknown: string, known: readonly string[]): string | undefined {

@@ -89,11 +89,11 @@ export const secretSource = () =>
   )
 
 /** An address such as https://auth.example.com: http only on this machine. */
-export const httpsOrigin = () =>
+export const httpsOrigin = (example: string) =>
   text({
-    expects: 'an https address such as https://auth.example.com',
+    expects: `an https address such as ${example}`,
     fault: (value) =>
-      originFault(value) ??
+      (value.includes('://') ? originFault(value) : `must be written with https://, such as ${example}`) ??
       (value.startsWith('http:') && !isLoopbackHost(new URL(value).hostname)
         ? 'must begin with https://: http is for this machine only'
         : undefined),
@@ -103,6 +103,12 @@ export const httpOrigin = () => text({ expects: 'an origin such as https://app.e
 export const upstreamUrl = () =>
   text({ expects: "the application's address such as http://wiki.internal:8080", fault: upstreamUrlFault })
 export const host = () => text({ expects: 'a host name such as wiki.example.com', fault: hostFault })
+/** What stands after the @ of an e-mail address. */
+export const emailDomain = () =>
+  text({
+    expects: 'a domain such as example.com',
+    fault: (value) => (value.includes('@') ? 'must be written without the @, such as example.com' : hostFault(value)),
+  })
 /** An address that a server can be bound to. */
 export const bindHost = () =>
   text({
@@ -148,7 +154,12 @@ export const instant = () =>
 export const clientId = () => text({ expects: "an app client's id", pattern: /^[\w+-]{1,128}$/ })
 export const scope = () =>
   text({ expects: 'a scope such as openid or orders/read', pattern: /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/ })
-export const headerName = () => text({ expects: "a header's name", pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/ })
+export const headerName = (fault?: (name: string) => string | undefined) =>
+  text({
+    expects: "a header's name",
+    pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/,
+    ...(fault === undefined ? {} : { fault }),
+  })
 /** What can stand in a header as it is. */
 export const headerValue = () =>
   text({ expects: 'a header value of printable ASCII', pattern: /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/ })

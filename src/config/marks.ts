@@ -114,6 +114,6 @@ export function expectationOf(schema: z.core.$ZodType): string {
 
 const LISTED = 8
 
-export function enumerate(words: readonly string[]): string {
+function enumerate(words: readonly string[]): string {
   return words.length <= LISTED ? words.join(', ') : `${words.slice(0, LISTED).join(', ')} …`
 }

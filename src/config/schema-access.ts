@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { clientId, filledList, host, mapOf, network, plainText, scope, seconds } from './kinds.ts'
+import { clientId, emailDomain, filledList, mapOf, network, plainText, scope, seconds } from './kinds.ts'
 import { isObject, mark } from './marks.ts'
 
 const DAY = 86_400
@@ -38,7 +38,7 @@ const accessEntry = mark(
         .describe(
           'People with an identity of any one of these providers in their ID token; COGNITO for those who have none.',
         ),
-      emailDomains: filledList(host())
+      emailDomains: filledList(emailDomain())
         .optional()
         .describe(
           'People with a verified e-mail address in any one of these domains; example.com is not wiki.example.com.',

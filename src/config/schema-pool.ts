@@ -38,7 +38,9 @@ export const pool = z.strictObject({
   issuer: text({ expects: "the pool's issuer", fault: issuerFault })
     .optional()
     .describe("Overrides the issuer of the pool's tokens and the base of discovery; http only on this machine."),
-  domain: httpsOrigin().optional().describe("The pool's login domain. Default: what the pool's discovery says."),
+  domain: httpsOrigin('https://my-company.auth.REGION.amazoncognito.com')
+    .optional()
+    .describe("The pool's login domain. Default: what the pool's discovery says."),
   clientId: clientId().describe("The id of the gateway's own app client."),
   clientSecret: secretSource().optional().describe('Its secret; leave it out for a public app client.'),
   scopes: filledList(scope())

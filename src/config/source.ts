@@ -51,7 +51,9 @@ export function sourceIn(
 ): Source {
   const lines = new LineCounter()
   const document = parse(file, text, lines)
-  const faults = [...syntaxFaults(file, document, lines), ...nodeFaults(file, document, lines)]
+  const syntax = syntaxFaults({ file, text }, document, lines)
+  const odd = nodeFaults(file, document, lines).filter(({ line }) => !syntax.some((fault) => fault.line === line))
+  const faults = [...syntax, ...odd]
   if (faults.length > 0) throw new SettingsError(faults.sort((a, b) => a.line - b.line || a.column - b.column))
   const values = toValues(file, document, what)
   return {
@@ -114,16 +116,35 @@ const REMEDIES: Readonly<Record<string, string>> = {
   DUPLICATE_KEY: 'this key stands here twice: keep one of them',
   MULTIPLE_DOCS: 'has more than one document: take out the line ---',
   TAB_AS_INDENT: 'a tab cannot indent: use spaces',
+  BLOCK_AS_IMPLICIT_KEY:
+    'stands where no key can: begin the keys of one map in one column, each on its own line, and put a text with a colon in quotes',
+  BAD_SCALAR_START: 'a text that begins with @, ` or % must be in quotes',
   TAG_RESOLVE_FAILED: 'tags such as !name are not known here: take it out',
 }
 
-function syntaxFaults(file: string, document: Document, lines: LineCounter): Fault[] {
-  const faults = [...document.errors, ...document.warnings].map(({ code, message, pos }) => {
+const LACKS_SPACE = 'the colon after a key needs a space behind it: write key: value'
+
+/** Whether somebody wrote key:value there. */
+const lacksSpace = (text: string, at: number): boolean => /^[\w.-]+:[^\s:]/.test(text.slice(at, at + 100))
+
+function syntaxFaults(
+  { file, text }: { readonly file: string; readonly text: string },
+  document: Document,
+  lines: LineCounter,
+): Fault[] {
+  const all = [...document.errors, ...document.warnings]
+  const tabs = all.filter(({ code }) => code === 'TAB_AS_INDENT')
+  // One mistake is many to the parser: what it says of one line first is the cause of the rest, and a tab is so for all lines.
+  const told = new Set<number>()
+  const faults = (tabs.length > 0 ? tabs : all).flatMap(({ code, message, pos }) => {
     const { line, col } = lines.linePos(pos[0])
+    if (told.has(line)) return []
+    told.add(line)
     // The parser quotes the text around a mistake, which may be a secret.
     const says =
-      REMEDIES[code] ?? `is not valid YAML: ${(message.split('\n')[0] ?? '').replace(/: .*$|".*"|'.*'/g, ' …')}`
-    return { file, line: Math.max(1, line), column: Math.max(1, col), key: '', message: says }
+      (lacksSpace(text, pos[0]) ? LACKS_SPACE : REMEDIES[code]) ??
+      `is not valid YAML: ${(message.split('\n')[0] ?? '').replace(/: .*$|".*"|'.*'/g, ' …')}`
+    return [{ file, line: Math.max(1, line), column: Math.max(1, col), key: '', message: says }]
   })
   const version = document.directives?.yaml
   if (version?.explicit === true && version.version !== '1.2')
@@ -178,6 +199,7 @@ function toValues(file: string, document: Document, what: string): Readonly<Reco
   } catch {
     stop(file, 'repeats too much by anchors and aliases: write it out')
   }
+  if (typeof values === 'string' && lacksSpace(values, 0)) stop(file, LACKS_SPACE)
   if (!isObject(values)) stop(file, `must be a map of ${what}`)
   return values
 }

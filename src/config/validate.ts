@@ -79,7 +79,9 @@ function wrongType(value: unknown, schema: z.core.$ZodType | undefined): string 
   if (value === undefined) return `is missing: it ${wanted}`
   if (value === null) return `has no value: it ${wanted}; or take the key out`
   const isText = schema !== undefined && bare(schema) instanceof z.ZodString
-  const remedy = isText && typeof value !== 'object' ? '; put it in quotes' : ''
+  const isList = schema !== undefined && bare(schema) instanceof z.ZodArray
+  const quotes = isText && typeof value !== 'object' ? '; put it in quotes' : ''
+  const remedy = isList && typeof value === 'string' ? '; write brackets around it: [one] or [one, two]' : quotes
   return `${wanted}, not ${kindOf(value)}${remedy}`
 }
 

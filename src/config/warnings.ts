@@ -149,5 +149,16 @@ function warnOfNothing({ applications, file }: Draft): readonly Finding[] {
   const unreachable = applications.filter(({ own, routes }) => own.access === undefined && routes.length === 0)
   if (file.applications !== undefined && unreachable.length === applications.length)
     return [atKey(['applications'], 'no application or route states an access: nothing can be reached')]
-  return unreachable.map(({ at }) => atKey(at, 'states no access and has no routes: nothing of it can be reached'))
+  return [
+    ...unreachable.map(({ at }) => atKey(at, 'states no access and has no routes: nothing of it can be reached')),
+    ...applications
+      .filter((application) => !unreachable.includes(application) && leavesGaps(application))
+      .map(({ at }) => atKey(at, 'states no access: what none of its routes covers is 404')),
+  ]
+}
+
+/** Whether there are addresses of an application that no rule is stated for. */
+function leavesGaps({ own, routes }: DraftApplication): boolean {
+  const covered = routes.some(({ path, methods }) => methods === null && foldPath(path) === foldPath(own.path))
+  return own.access === undefined && !covered
 }

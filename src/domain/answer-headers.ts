@@ -1,4 +1,4 @@
-import { isOwnCookie } from './cookie-header.ts'
+import { setsOwnCookie } from './cookie-header.ts'
 import { isConnectionAuth } from './request-headers.ts'
 import { returnLocation, type PublicAddress } from './rewriting.ts'
 
@@ -115,7 +115,7 @@ export function answerHeaders(raw: readonly string[], rules: AnswerRules, state:
         cacheControl = cacheControl === null ? value : `${cacheControl}, ${value}`
         break
       case 'set-cookie':
-        if (!isOwnCookie(value.split('=', 1)[0] ?? '')) headers.push(name, changedCookie(value, rules.cookies))
+        if (!setsOwnCookie(value)) headers.push(name, changedCookie(value, rules.cookies))
         break
       case 'location':
         headers.push(name, rules.redirects === null ? value : returnLocation(value, rules.redirects))

@@ -34,3 +34,8 @@ function isOwnPair(pair: string): boolean {
 export function isOwnCookie(name: string): boolean {
   return OWN_COOKIE.test(name.trim())
 }
+
+/** Whether a `Set-Cookie` value sets a cookie that comes back under a name of the gateway's: one without a name comes back as its value alone. */
+export function setsOwnCookie(line: string): boolean {
+  return isOwnCookie(/^[\s=]*([^=;]*)/.exec(line)?.[1] ?? '')
+}

@@ -5,6 +5,7 @@ import type { Circumstances, Missing } from './conditions.ts'
 import type { Credentials } from './credentials.ts'
 import { catalogue, GatewayError, type ErrorCode } from './errors.ts'
 import { isForeign } from './foreign-origin.ts'
+import { countHops, HOP_HEADER } from './hops.ts'
 import type { Identity } from './identity.ts'
 import {
   accessAsked,
@@ -29,6 +30,8 @@ export interface Serving<R extends AnsweringRoute> extends ServedAddresses<R> {
   /** By host; the gateway's own addresses answer on all of them. */
   readonly sites: ReadonlyMap<string, Pick<Site, 'origin' | 'pool'>>
   readonly ownEndpointAt: OwnEndpointAt
+  /** Those that can be asked with; letter case counts. */
+  readonly methods: ReadonlySet<string>
 }
 
 /** Who asks, as a route reads what they bring. */
@@ -75,6 +78,9 @@ const HTTP_VERSION = '1.1'
 /** Asks the very functions that the running gateway asks, in its order. What an own address answers whoever is let in there is not asked. */
 export function explain<R extends RuledRoute>(served: Serving<R>, question: Question<R>): Explanation<R> {
   const { target, headers } = question
+  // No parser makes a request of it.
+  if (!served.methods.has(question.method))
+    return deniedBy<R>(null, new GatewayError('GW_REQUEST_REFUSED', { reason: 'malformed' }))
   const unsound = thrownBy(() => requireSoundHeaders(question, HTTP_VERSION))
   if (target.ok && isOwnPath(target.path, served.ownPrefix)) {
     const endpoint = served.ownEndpointAt(target.rawPath, question.method)
@@ -91,6 +97,7 @@ export function explain<R extends RuledRoute>(served: Serving<R>, question: Ques
   const { route } = located
   const { rawHeaders } = question
   try {
+    countHops(headers[HOP_HEADER])
     const overridden = overriddenRoutes(served, question, { route, rawHeaders })
     return { ...judge(served, question, { route, overridden, isPreflight: meant !== null }), preflight: meant !== null }
   } catch (error) {

@@ -20,9 +20,24 @@ export function networksOf(cidrs: readonly string[]): (address: string) => boole
   }
 }
 
+/** The first address of a network such as 10.1.2.3/8, as `parseAddress` writes it; null for what is none. */
+export function networkBase(cidr: string): string | null {
+  const [address = '', length = ''] = cidr.split('/')
+  const bytes = bytesOf(address)?.map((byte, at) => byte & maskOf(Number(length) - 8 * at))
+  if (bytes === undefined) return null
+  if (bytes.length === 4) return bytes.join('.')
+  const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return parseAddress(hex.replaceAll(/.{4}(?!$)/g, '$&:'))
+}
+
+/** Of a byte of which so many bits count. */
+function maskOf(bits: number): number {
+  return bits >= 8 ? 0xff : (0xff << (8 - Math.max(bits, 0))) & 0xff
+}
+
 function agree(one: readonly number[], other: readonly number[], bits: number): boolean {
   for (let at = 0, left = bits; left > 0; at += 1, left -= 8) {
-    const mask = left >= 8 ? 0xff : (0xff << (8 - left)) & 0xff
+    const mask = maskOf(left)
     if (((one[at] ?? 0) & mask) !== ((other[at] ?? 0) & mask)) return false
   }
   return true

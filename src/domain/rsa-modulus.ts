@@ -16,6 +16,11 @@ export function isPatterned(modulus: bigint): boolean {
   return residues.every(([prime, powers]) => powers.has(modulus % prime))
 }
 
+/** Whether a small prime divides it: then it is no product of two large ones, and nobody knows who can factor the rest. */
+export function hasSmallFactor(modulus: bigint): boolean {
+  return residues.some(([prime]) => modulus % prime === 0n)
+}
+
 function smallPrimes(): readonly bigint[] {
   const primes: number[] = []
   for (let candidate = 2; candidate <= LARGEST; candidate += 1)

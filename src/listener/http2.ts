@@ -72,6 +72,9 @@ export function createHttp2Sessions(options: Http2Options): Http2Sessions {
   server.on('request', (request, response) => {
     if (admit(request)) deliverTo.emit('request', request, response)
   })
+  server.on('checkExpectation', (request, response) => {
+    if (admit(request)) deliverTo.emit('request', request, response)
+  })
   server.on('checkContinue', (request, response) => {
     if (!admit(request) || deliverTo.emit('checkContinue', request, response)) return
     response.writeContinue()

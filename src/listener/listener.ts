@@ -67,6 +67,8 @@ export class Listener extends Server {
     this.#serveHttp1 = this.listeners('connection')
     this.removeAllListeners('connection')
     this.on('connection', (socket: Socket) => this.#admit(socket))
+    // Node would answer these itself, and nobody would hear of them.
+    this.on('checkExpectation', (raw, response) => this.emit('request', raw, response))
     this.#http2 = listen.http2 ? createHttp2Sessions(this.#http2Options()) : null
     this.#tls = certificate === null ? null : this.#createTls(certificate)
     // An error once the port is ours is one connection that could not be taken, for want of file descriptors mostly.

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { isCollection, isMap, isNode, isScalar, LineCounter, parseDocument, type Document } from 'yaml'
 import { z } from 'zod'
@@ -10,10 +10,11 @@ const FileReference = z.strictObject({ file: z.string().min(1) })
 
 /**
  * Reads the settings of a local pool from a YAML file. A client's secret and a person's password may be `{ file: PATH }`, relative to that file.
+ * A client's file that does not exist is made by `newSecret`, where there is that, which gives back what now stands in it.
  * Throws one Error whose message has a line `file:line:column key: what is wrong` for each fault.
  */
-export function readPoolFile(path: string): PoolSettingsInput {
-  const file = new PoolFile(path)
+export function readPoolFile(path: string, newSecret?: NewSecret): PoolSettingsInput {
+  const file = new PoolFile(path, newSecret)
   const settings = file.withSecrets()
   const checked = PoolSettings.safeParse(settings)
   if (!checked.success) for (const issue of checked.error.issues) file.addIssue(issue)
@@ -21,14 +22,18 @@ export function readPoolFile(path: string): PoolSettingsInput {
   return PoolSettings.parse(settings)
 }
 
+type NewSecret = (file: string) => string
+
 class PoolFile {
   readonly faults: string[] = []
   readonly #path: string
+  readonly #newSecret: NewSecret | undefined
   readonly #lines = new LineCounter()
   readonly #document: Document
 
-  constructor(path: string) {
+  constructor(path: string, newSecret?: NewSecret) {
     this.#path = path
+    this.#newSecret = newSecret
     this.#document = parseDocument(read(path), { lineCounter: this.#lines, prettyErrors: false })
     for (const error of this.#document.errors) this.#addAt(error.pos[0], error.message)
     if (this.faults.length > 0) throw new Error(this.faults.join('\n'))
@@ -69,6 +74,7 @@ class PoolFile {
   #secretFrom(file: string, path: Path): string {
     const target = resolve(dirname(this.#path), file)
     try {
+      if (path[0] === 'clients' && this.#newSecret !== undefined && !existsSync(target)) return this.#newSecret(target)
       const secret = readFileSync(target, 'utf8').trim()
       if (secret !== '') return secret
       this.#add(path, `The file ${target} is empty: write the secret into it`)

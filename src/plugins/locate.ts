@@ -5,7 +5,7 @@ import type { Metrics } from '../adapters/metrics.ts'
 import type { RouteSettings } from '../config/settings.ts'
 import type { AccessRule } from '../domain/access.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { HOP_HEADER, MAX_HOPS, parseHops } from '../domain/hops.ts'
+import { countHops, HOP_HEADER } from '../domain/hops.ts'
 import {
   accessAsked,
   locatePreflight,
@@ -169,8 +169,7 @@ const hook: FastifyPluginCallback<LocateOptions> = (
   function assign(request: FastifyRequest, { route, target }: Found, asked: AskedAddress): void {
     request.route = route
     request.target = target
-    request.hops = parseHops(request.raw.headers[HOP_HEADER])
-    if (request.hops >= MAX_HOPS) throw new GatewayError('GW_LOOP', { reason: 'loop' })
+    request.hops = countHops(request.raw.headers[HOP_HEADER])
     request.overridden = overriddenRoutes(served, asked, { route, rawHeaders: request.raw.rawHeaders })
     request.access = request.isPreflight ? 'public' : accessAsked(route, request.overridden)
   }

@@ -15,9 +15,9 @@ declare module 'fastify' {
 }
 
 export interface Peer {
-  /** The client's address. */
+  /** The client's address; empty where nobody knows it: the peer was gone, or a trusted proxy tells what is no address. */
   readonly address: string
-  /** The client and the trusted proxies after it, for X-Forwarded-For. */
+  /** The client and the trusted proxies after it, for X-Forwarded-For; as empty. */
   readonly forwardedFor: string
   readonly proto: string
   readonly host: string
@@ -62,21 +62,24 @@ const hook: FastifyPluginCallback<PeerOptions> = (app, { trustedProxies, metrics
   }
 
   function believedPeer(raw: IncomingMessage, { address, believed }: ConnectedPeer, host: string): Peer {
-    const told = <T>(name: ForwardedName, read: (value: string) => T | null): T | undefined => {
+    /** Undefined where it is not said; null where it is not understood. */
+    const told = <T>(name: ForwardedName, read: (value: string) => T | null): T | null | undefined => {
       if (!believed.has(name)) return undefined
       const values = valuesOf(raw, `x-forwarded-${name}`)
       if (values.length === 0) return undefined
       // The list of addresses may stand on several lines (RFC 9110 5.3); the others have one value.
       const value = name === 'for' || values.length === 1 ? read(values.join(',')) : null
       if (value === null) metrics.count('forwarded_headers_ignored_total', { header: name })
-      return value ?? undefined
+      return value
     }
     const isTrusted = (hop: string): boolean => trustedProxies.believed(hop).has('for')
-    const chain = told('for', (value) => clientChain(value, address, isTrusted)) ?? [address]
+    const chain = told('for', (value) => clientChain(value, address, isTrusted))
+    // Some client or other is behind the proxy, and none is the proxy itself: rules would take anybody for it.
+    const known = chain === null ? [] : (chain ?? [address])
     const toldProto = told('proto', (value) => (value === 'https' || value === 'http' ? value : null)) ?? proto
     return {
-      address: chain[0] ?? address,
-      forwardedFor: chain.join(', '),
+      address: known[0] ?? '',
+      forwardedFor: known.join(', '),
       proto: toldProto,
       host: told('host', (value) => (servedHosts.has(parseHost(value) ?? '') ? value : null)) ?? host,
       port: told('port', readPort) ?? (toldProto === proto ? publicPort : defaultPort(toldProto)),

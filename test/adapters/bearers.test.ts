@@ -191,7 +191,10 @@ t.test('a token is found in a header alike whether it was verified before or not
   const headers = [
     [`Bearer ${token}`, token],
     [`bEARER ${token}`, token],
-    [`Bearer  ${token}`, null],
+    [`Bearer  ${token}`, ` ${token}`],
+    [`Bearer\t${token}`, `\t${token}`],
+    [`\u00a0Bearer ${token}`, ` ${token}`],
+    [`Bearer ${token},`, `${token},`],
     [`Basic ${token}`, null],
     [`Bearer x${token.slice(1)}`, `x${token.slice(1)}`],
     [`BearerX${token}`, null],

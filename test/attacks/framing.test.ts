@@ -18,6 +18,7 @@ import {
   WINDOW_UPDATE,
   type Frame,
 } from '../helpers/raw-http2.ts'
+import { until } from '../helpers/until.ts'
 import { startWorld, type World } from '../helpers/world.ts'
 
 const plain = await startWorld(t)
@@ -37,10 +38,26 @@ const post = async (headers: string, body: string | Buffer): Promise<RawAnswer> 
 t.test('F12 an Expect that is not exactly 100-continue is refused', async (t) => {
   const before = application.seen.length
   for (const line of ['Expect: y 100-continue', ' Expect: 100-continue', 'Expect: 100-continue, x', 'Expect: x']) {
-    const { text } = await post(`${line}\r\nContent-Length: 3\r\n`, 'abc')
-    t.match(text, /HTTP\/1\.1 4(?:00|17)/, line)
+    const answer = await post(`${line}\r\nContent-Length: 3\r\n`, 'abc')
+    t.equal(answer.status, 400, line)
+    t.equal(answer.header('x-gateway-code'), 'GW_REQUEST_REFUSED')
   }
   t.equal(application.seen.length, before)
+})
+
+t.test('F10 F12 an Expect that nobody knows is refused with a line in the log, over HTTP/2 too', async (t) => {
+  const refusals = ({ log }: World): number => log.filter((line) => line.includes('"reason":"expect"')).length
+  const [overHttp1, overHttp2] = [refusals(plain), refusals(secure)]
+  await post('Expect: nonsense\r\nContent-Length: 3\r\n', 'abc')
+  await until(() => refusals(plain) === overHttp1 + 1)
+  t.match(await plain.metrics(), /requests_refused_total\{reason="expect"\} \d/)
+  const session = await connectHttp2(t, secure.url, secure.certificate?.cert ?? '')
+  const answer = await ask(session, { ':path': '/public/x', ':method': 'POST', expect: 'nonsense' }, 'abc')
+  t.equal(answer.status, 400)
+  t.equal(answer.headers['x-gateway-code'], 'GW_REQUEST_REFUSED')
+  await until(() => refusals(secure) === overHttp2 + 1)
+  const waiting = { ':path': '/public/x', ':method': 'POST', expect: '100-continue' }
+  t.equal((await ask(session, waiting, 'abc')).status, 200, 'the connection goes on, and 100-continue is as it was')
 })
 
 t.test(

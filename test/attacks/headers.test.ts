@@ -184,12 +184,20 @@ t.test('F17 headers beyond the size limit get 431, and twice our largest cookies
   t.equal((await get(`X-Large: ${'x'.repeat(16_000)}\r\n`)).status, 200)
 })
 
-/** What an application says that is none of its business, and two cookies of its own. */
+/** What an application says that is none of its business, and cookies of its own. */
 const impostor = [
   ['Set-Cookie', '__Host-gateway=stolen; Path=/; Secure'],
   ['Set-Cookie', '__host-gateway.1=x; Path=/; Secure'],
+  ['Set-Cookie', '=__Host-gateway=stolen; Path=/; Secure'],
+  ['Set-Cookie', ' = \t__HOST-gateway.1=x; Path=/; Secure'],
+  ['Set-Cookie', '==__Host-gateway-left=x; Path=/; Secure'],
+  ['Set-Cookie', '__Host-gateway; Path=/; Secure'],
+  ['Set-Cookie', '__Host-gateway;x=1; Secure'],
+  ['Set-Cookie', '=__Host-gateway'],
   ['Set-Cookie', 'own=1'],
   ['Set-Cookie', 'two=2'],
+  ['Set-Cookie', '=three'],
+  ['Set-Cookie', 'four=__Host-gateway=x'],
   ['X-Gateway-Code', 'GW_FORGED'],
   ['X-Gateway-Anything', 'forged'],
   ['Connection', 'X-Hop'],
@@ -198,12 +206,13 @@ const impostor = [
   ['Trailer', 'X-T'],
   ['Proxy-Authenticate', 'x'],
 ].flat()
+const OWN_COOKIES = ['own=1', 'two=2', '=three', 'four=__Host-gateway=x']
 const NOT_RELAYED = ['x-gateway-code', 'x-gateway-anything', 'x-hop', 'trailer', 'proxy-authenticate']
 
 t.test('H30 an application can neither set our cookies nor speak in our name', async (t) => {
   const evil = await startWorld(t, { answer: (_request, response) => response.writeHead(200, impostor).end('ok') })
   const answer = await evil.client().ask(`${evil.url}/public/x`)
-  t.same(answer.headers['set-cookie'], ['own=1', 'two=2'])
+  t.same(answer.headers['set-cookie'], OWN_COOKIES)
   for (const name of NOT_RELAYED) t.equal(answer.header(name), undefined, name)
   t.not(answer.header('keep-alive'), 'timeout=99')
 })
@@ -216,7 +225,7 @@ t.test('H30 over HTTP/2 it cannot either', async (t) => {
   })
   const connection = await connectHttp2(t, evil.url, evil.certificate?.cert ?? '')
   const { headers } = await ask(connection, { ':path': '/public/x' })
-  t.same(headers['set-cookie'], ['own=1', 'two=2'])
+  t.same(headers['set-cookie'], OWN_COOKIES)
   for (const name of [...NOT_RELAYED, 'keep-alive', 'connection']) t.equal(headers[name], undefined, name)
 })
 
@@ -232,7 +241,7 @@ t.test('H30 nor can it with its yes to an upgrade', async (t) => {
   t.match(received(), /^HTTP\/1\.1 101 /)
   t.same(
     [...received().matchAll(/^set-cookie: (.*)\r$/gim)].map(([, value]) => value),
-    ['own=1', 'two=2'],
+    OWN_COOKIES,
   )
   for (const name of NOT_RELAYED) t.notMatch(received(), new RegExp(`^${name}:`, 'im'), name)
 })

@@ -79,6 +79,7 @@ const headers = (own: string) =>
       'access-control-request-method': fc.constantFrom('GET', 'POST', 'DELETE', 'get'),
       'x-http-method-override': fc.constantFrom('GET', 'delete', 'POST', 'GET, DELETE'),
       x_method_override: fc.constantFrom('DELETE', 'GET'),
+      'x-gateway-hop': fc.constantFrom('1', '2', '3', '4', '5'),
     },
     { requiredKeys: [] },
   )

@@ -135,6 +135,13 @@ t.test('A18 a rule on addresses sees the client behind trusted proxies, and nobo
     ['192.0.2.7, nonsense', 403],
   ] as const)
     t.equal(await ask(behind, forwardedFor), expected, forwardedFor)
+  const office = {
+    office: { path: '/office', access: [{ clients: ['orders-batch'], clientAddresses: ['127.0.0.0/8'] }] },
+  }
+  const inside = await ruled(t, office, { settings: { trustedProxies } })
+  for (const unread of ['unknown', 'unix:', '', '127.0.0.1, unknown', '"127.0.0.1"', '127.0.0.1,'])
+    t.equal(await ask(inside, unread), 403, `the proxy in the place of who is behind it: ${unread}`)
+  t.equal(await ask(inside, '127.0.0.2'), 200)
 })
 
 t.test('A13 where the sign-in is too old the person gives their password once more and comes back', async (t) => {

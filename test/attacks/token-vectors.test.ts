@@ -227,7 +227,14 @@ t.test('T30 a published key that is weak, secret, broken or for something else i
     'for no operation': { ...plain, key_ops: [] },
     'with operations that are no list': { ...plain, key_ops: 'verify' },
     'for another algorithm': { ...other.jwk, alg: 'RS512' },
-    'with its private part': { ...other.privateKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' },
+    'with its private parts': { ...other.privateKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig' },
+    ...Object.fromEntries(
+      ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth'].map((part) => [`with ${part} alone`, { ...other.jwk, [part]: 'AQAB' }]),
+    ),
+    'with an empty private part': { ...other.jwk, d: null },
+    'with an even modulus': { ...other.jwk, n: modulusTimes(2n) },
+    'with a modulus that 3 divides': { ...other.jwk, n: modulusTimes(3n) },
+    'with a modulus that 167 divides': { ...other.jwk, n: modulusTimes(167n) },
     'without a modulus': { ...other.jwk, n: undefined },
     'of a curve': point,
     'of a curve, called RSA': { ...point, kty: 'RSA', alg: 'RS256' },
@@ -267,6 +274,12 @@ function kidsIn(kid: string, keys: readonly { readonly kid: string }[]): readonl
   const asked = keys.filter((key) => key.kid === kid)
   const document = new Uint8Array(Buffer.from(JSON.stringify({ keys: [...asked, one.jwk] }))).buffer
   return JSON.parse(Buffer.from(soundKeysIn(document)).toString()).keys.map((key: { kid: string }) => key.kid)
+}
+
+/** A sound modulus, and this factor beside its primes. */
+function modulusTimes(factor: bigint): string {
+  const sound = BigInt(`0x${Buffer.from(String(other.jwk['n']), 'base64url').toString('hex')}`)
+  return bytesOf(sound * factor, 257).toString('base64url')
 }
 
 /** A modulus of 2,048 bits whose primes are powers of 65537 modulo every small prime, as CVE-2017-15361 made them. */

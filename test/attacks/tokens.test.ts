@@ -124,6 +124,8 @@ t.test('T18 tokens of any size and shape cost next to nothing', async (t) => {
     ['7 kB', token({}, { padding: 'x'.repeat(5_000) })],
     ['64 kB', `${token({}, { padding: 'x'.repeat(48_000) })}x`],
     ['dots', '.'.repeat(100_000)],
+    ['a megabyte of dots', '.'.repeat(1_000_000)],
+    ['a megabyte of spaces', `${' '.repeat(1_000_000)}x`],
     ['dots between', `${'a.'.repeat(100_000)}a`],
     ['equals', '='.repeat(1_000_000)],
     ['equals at the end', `a.b.c${'='.repeat(1_000_000)}`],
@@ -435,6 +437,49 @@ t.test('tokens as they come in requests', async (t) => {
     )
     t.equal(posted.status, 401)
     t.notOk(world.log.join('').includes(token.slice(-40)))
+  })
+
+  await t.test('T22 a token of ours in any other spelling is refused, beside a session too', async (t) => {
+    const host = new URL(url).host
+    const bob = world.client()
+    await bob.signIn(`${url}/`, 'bob')
+    const cookie = [...bob.jarOf(host)].map(([name, value]) => `${name}=${value}`).join('; ')
+    const send = async (target: string, authorization: string) =>
+      sendRaw(
+        port,
+        Buffer.from(
+          `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\nAuthorization: ${authorization}\r\n\r\n`,
+          'latin1',
+        ),
+      )
+    t.equal((await send('/page', 'Bearer of-the-application')).status, 200)
+    t.equal(application.seen.pop()?.headers['authorization'], 'Bearer of-the-application')
+    const [header = '', payload = '', signature = ''] = token.split('.')
+    const padded = (part: string): string => `${part}${'='.repeat((4 - (part.length % 4)) % 4 || 4)}`
+    const spellings = [
+      `Bearer  ${token}`,
+      `bearer\t${token}`,
+      `Bearer \t ${token}`,
+      `Bearer\u00a0${token}`,
+      `\u00a0Bearer ${token}`,
+      `Bearer ${padded(header)}.${padded(payload)}.${padded(signature)}`,
+      `Bearer ${header}.${padded(payload)}.${signature}`,
+      `Bearer ${token},`,
+      `Bearer ${token};a=b`,
+      `Bearer ${token}.`,
+      `Bearer ${token}.${signature}`,
+      `Bearer ${token} ${token}`,
+      `Bearer ${token}, Basic eA==`,
+      `Bearer "${token}"`,
+      `Bearer ${header}.${payload}`,
+    ]
+    for (const spelling of spellings) {
+      const answer = await send('/page', spelling)
+      t.equal(answer.status, 401, spelling.replaceAll(/[\w-]{20,}/g, '…'))
+      t.equal(answer.header('x-gateway-code'), 'GW_TOKEN_INVALID')
+      // Nobody is asked here, so it is only taken out; that no application has seen it, the end of this test says.
+      t.equal((await send('/public/x', spelling)).status, 200)
+    }
   })
 
   await t.test('T18 a token that is larger than all headers may be never becomes a request', async (t) => {

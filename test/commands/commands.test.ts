@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { createPrivateKey } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { newSessionKey } from '../../src/commands/keygen.ts'
 import { outdatedNode } from '../../src/commands/unsafe-process.ts'
-import { root, runCommand } from '../helpers/process.ts'
+import { PoolSettings } from '../../src/local/pool-settings.ts'
+import { startSampleApplication } from '../../src/local/sample-application.ts'
+import { root, runCommand, runProgram } from '../helpers/process.ts'
 import { freePort, startWorld } from '../helpers/world.ts'
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -34,12 +37,14 @@ t.test('K17 what the command does not know, a secret among it, is an error in a 
     [['check', '--config', 'x', '--replicas', 'many'], '--replicas must be a whole number'],
     [['keygen', 'assertion', 'x'], 'Unexpected argument'],
     [['keygen', 'house'], "'house' is no kind of key"],
+    [['keygen', 'house'], 'cognito-gateway keygen --help tells more.'],
   ]
   for (const [args, says] of cases) {
     const run = runCommand(t, args)
     t.equal(await run.ended, 2, args.join(' '))
     t.match(run.out() + run.err(), says)
     t.notMatch(run.err(), /^\s+at /m, 'no stack')
+    t.ok(run.err().trim().split('\n').length <= 2, 'and no page of help that hides it')
   }
 })
 
@@ -118,6 +123,9 @@ t.test('K13 K19 G12 serve refuses to run where others could read along', async (
     const run = runCommand(t, ['serve', '--config', settingsFile], { env: { [name]: '0' } })
     t.equal(await run.ended, 1)
     t.match(run.err(), name)
+    const checked = runCommand(t, ['check', '--config', settingsFile], { env: { [name]: '0' } })
+    t.equal(await checked.ended, 1, 'and check says so')
+    t.match(checked.err(), `environment: ${name}`)
   }
   for (const flag of ['--insecure-http-parser', '--inspect=0', '--report-on-fatalerror']) {
     const run = runCommand(t, ['serve', '--config', settingsFile], { node: [flag] })
@@ -182,6 +190,56 @@ t.test(
     t.equal(await run.ended, 0)
   },
 )
+
+t.test(
+  'README shows how to try an application without AWS: its commands and settings work as they stand',
+  async (t) => {
+    const [, part = ''] = readFileSync(join(root, 'README.md'), 'utf8').split('### Before there is a user pool\n')
+    const [, settings = '', commands = ''] = /```yaml\n([^`]*)```\n\n```sh\n([^`]*)```/.exec(part) ?? []
+    const folder = mkdtempSync(join(tmpdir(), 'local-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    cpSync(join(root, 'config', 'local-pool.yaml'), join(folder, 'config', 'local-pool.yaml'))
+    const application = await startSampleApplication({ host: '127.0.0.1', port: 0 })
+    t.teardown(async () => application.close())
+    writeFileSync(join(folder, 'local.yaml'), settings.replace('http://127.0.0.1:3000', application.url))
+    writeFileSync(join(folder, 'session-key'), newSessionKey(), { mode: 0o600 })
+    const [pool, check, serve] = commands
+      .trim()
+      .split('\n')
+      .map((line) =>
+        line
+          .replace('npm run gateway -- ', '')
+          .replace(/(?<=--config )/, `${folder}/`)
+          .split(' '),
+      )
+      .map((args) => () => runCommand(t, args))
+    if (pool === undefined || check === undefined || serve === undefined) throw new Error('README lacks a command')
+    const running = pool()
+    const secret = join(folder, '.demo', 'client-secret')
+    await running.shows(`made       ${secret}`)
+    t.equal(statSync(secret).mode & 0o777, 0o600)
+    const checked = check()
+    t.equal(await checked.ended, 0, checked.err())
+    t.equal(checked.err(), '', 'without a warning')
+    await serve().shows('"event":"listening"')
+    const { Client } = await import('../helpers/client.ts')
+    t.equal((await new Client(t).signIn('http://localhost:8080/')).status, 200)
+    for (const name of Object.keys(PoolSettings.shape))
+      t.match(part, `\`${name}\``, 'and every setting of the pool is told')
+  },
+)
+
+t.test('the log on a terminal tells of a refusal the reference that its page shows', async (t) => {
+  const request = { event: 'request', requestId: 'a-reference', method: 'GET', path: '/x', durationMs: 1 }
+  const script = `import { createLog } from '${root}/dist/adapters/log.js'
+    const log = createLog({ level: 'info', readable: true })
+    for (const more of [{ status: 403, code: 'GW_FORBIDDEN' }, { status: 200 }])
+      log.info({ ...${JSON.stringify(request)}, ...more }, 'request')`
+  const run = runProgram(t, [process.execPath, '--input-type=module', '--eval', script])
+  t.equal(await run.ended, 0, run.err())
+  t.match(run.out(), 'GET /x → 403 1 ms reference a-reference')
+  t.equal(run.out().match(/reference/g)?.length, 2, 'and of nothing else')
+})
 
 t.test('local-pool runs alone and says where', async (t) => {
   const run = runCommand(t, ['local-pool'])

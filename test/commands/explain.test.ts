@@ -124,6 +124,12 @@ t.test('explain has every refusal in the words of log, metric and page', async (
     [['GET', 'https://other.example/'], '421 GW_HOST_UNKNOWN (host_unknown)'],
     [['GET', '/a/../b'], '400 GW_REQUEST_REFUSED (dot_segment)'],
     [['GET', '/a;b'], '400 GW_REQUEST_REFUSED (matrix_parameter; allowed by allowInPath: [matrixParams])'],
+    [['FOO', '/open'], '400 GW_REQUEST_REFUSED (malformed)'],
+    [['get', '/oauth2/ping'], '400 GW_REQUEST_REFUSED (malformed)'],
+    [['GET', '/open', '--header', 'X-Gateway-Hop: 7'], '508 GW_LOOP (loop)'],
+    [['GET', '/pay', '--header', 'X-Gateway-Hop: 7'], '405 GW_METHOD_NOT_ALLOWED (method)'],
+    [['GET', '/oauth2/ping', '--header', 'X-Gateway-Hop: 7'], 'allowed'],
+    [['GET', '/open', '--header', 'X-Gateway-Hop: 4'], 'allowed'],
     [['GET', '/oauth2/userinfo'], '401 GW_SIGN_IN_REQUIRED (no_session)'],
     [['GET', '/oauth2/userinfo', '--claims', '@alice.yaml'], 'allowed'],
     [['GET', '/oauth2/userinfo', '--claims', '@batch.yaml'], '403 GW_FORBIDDEN (person_required)'],
@@ -216,6 +222,7 @@ t.test('explain reads a token as the gateway would, but for its signature', asyn
     good: jwt(batch),
     expired: jwt({ ...batch, exp: now - 60 }),
     unlisted: jwt({ ...batch, client_id: 'other' }),
+    'nameless.yaml': { access: { sub: 'batch' } },
     id: jwt({ ...batch, token_use: 'id', aud: 'batch' }),
     foreign: jwt({ ...batch, iss: 'https://other.example' }),
     none: 'hello',
@@ -226,7 +233,10 @@ t.test('explain reads a token as the gateway would, but for its signature', asyn
   }
   t.equal(await verdictOf('good'), 'allowed')
   t.equal(await verdictOf('expired'), 'denied: 401 GW_TOKEN_INVALID (token_expired; JwtExpiredError)')
-  t.match(await verdictOf('unlisted'), 'denied: 401 GW_TOKEN_INVALID (token_invalid')
+  const unlisted = "denied: 401 GW_TOKEN_INVALID (token_invalid; client_id other is in no pool's bearerClients)"
+  t.equal(await verdictOf('unlisted'), unlisted)
+  const claimed = await run('GET', '/admin/', '--claims', '@nameless.yaml')
+  t.match(claimed.out, "(token_invalid; there is no client_id, which must be in the pool's bearerClients)")
   t.match(await verdictOf('id'), 'denied: 401 GW_TOKEN_USE')
   t.equal(await verdictOf('foreign'), 'denied: 401 GW_SIGN_IN_REQUIRED (no_session)')
   t.match((await run('GET', '/admin/', '--token-file', '@good')).out, 'signature not checked')
@@ -342,7 +352,28 @@ t.test('what explain cannot read is said with its place, and ends with 2', async
     'bad-claims.yaml': { acess: {} },
     'bad-cases.yaml': { cases: [{ request: 'GET /', identity: 'nobody-knows', expect: 'allowed' }] },
     'no-cases.yaml': { cases: [] },
+    'wrong-cases.yaml': [
+      'identities: { x: { pool: nowhere, access: {} } }',
+      'cases:',
+      '  - { request: GET, expect: allowed }',
+      '  - { request: GET ftp://x/, expect: allowed, address: here }',
+      '  - { request: GET /, expect: allowed, identity: y, headers: { Cookie: a=b } }',
+    ].join('\n'),
   })
+  const wrong = await run('--cases', '@wrong-cases.yaml')
+  t.equal(wrong.code, 2)
+  t.same(
+    wrong.err.split('\n').map((line) => /\.yaml:(\S+ .*)$/.exec(line)?.[1]),
+    [
+      '1:26 identities.x.pool: must be one of the pools: staff',
+      '3:16 cases[0].request: must be a method and an address, such as GET /admin/ or GET https://app.example.com/admin/',
+      '4:16 cases[1].request: must be a method and an address, such as GET /admin/ or GET https://app.example.com/admin/',
+      '4:56 cases[1].address: must be an address of IPv4 or IPv6',
+      '5:50 cases[2].identity: must be one of identities: x',
+      '5:64 cases[2].headers.Cookie: Cookie is no name here: it is given elsewhere: write identity instead',
+    ],
+    'all of them at once',
+  )
   const claims = await run('GET', '/', '--claims', '@bad-claims.yaml')
   t.equal(claims.code, 2)
   t.match(claims.err, /bad-claims\.yaml:1:1 acess: unknown key; did you mean access\?/)

@@ -109,6 +109,12 @@ t.test(
     t.equal(code, 1)
     t.match(out, /repeat headers that mean nothing/)
     t.same(believedIn(out), [])
+    const named = ['--config', world.settingsFile]
+    t.match(await runHere(probeUpstream, [...named, 'smaple']), {
+      code: 1,
+      err: /^There is no application smaple with a route: name one of sample/,
+    })
+    await t.rejects(runHere(probeUpstream, named), { message: /^Name an application of the settings: sample/ })
     const away = await startWorld(t, { settings, upstream: 'http://127.0.0.1:9' })
     t.match(await probe(away.settingsFile), { code: 1, err: /gave no answer: ECONNREFUSED\.$/m })
   },

@@ -443,6 +443,31 @@ const refusals: readonly (readonly [string, Record<string, unknown>, RegExp])[] 
     /certificate: unknown key; known here: host, port/,
   ],
   [
+    'K01 an unknown key that is a part of known ones is refused with those',
+    { 'applications.wiki.upstream': { url: 'http://w', seconds: 5 } },
+    /seconds: unknown key; did you mean connectSeconds or responseSeconds or idleSeconds/,
+  ],
+  [
+    'K01 an unknown key in the place of many is refused with all of them',
+    { 'applications.wiki.upstream': { url: 'http://w', retries: 5 } },
+    /retries: unknown key; known here: url, urls, .*breaker/,
+  ],
+  [
+    'K02 a text where a list belongs is refused with the way to write one',
+    { 'pools.staff.scopes': 'openid email' },
+    /scopes: must be a list, .*; write brackets around it: \[one\] or \[one, two\]/,
+  ],
+  [
+    'K02 so it is in a rule',
+    { 'applications.wiki.access': [{ groups: 'admins' }] },
+    /groups: must be a list, .*; write brackets around it/,
+  ],
+  [
+    'K10 a login domain without https:// is refused with the whole of one',
+    { 'pools.staff.domain': 'my-company' },
+    /domain: must be written with https:\/\/, such as https:\/\/my-company\.auth\.REGION\.amazoncognito\.com$/,
+  ],
+  [
     'K02 no is a text and no boolean',
     { 'applications.wiki.showMissing': 'no' },
     /showMissing: must be true or false, not this text/,
@@ -913,6 +938,21 @@ t.test('K02 what two parsers could read differently is refused', async (t) => {
   t.match(workspace.faults('__proto__: { publicUrl: x }\n'), [/a key must be a plain text/])
   t.match(workspace.faults('a: *nobody\n'), [/alias of nothing/])
   t.match(workspace.faults('a: "x\n'), [/is not valid YAML/])
+  const oneEach: readonly (readonly [string, RegExp])[] = [
+    ['publicUrl:https://x\nlisten: { port: 1 }\n', /^1:1 : the colon after a key needs a space behind it/],
+    ['publicUrl:https://x\n', /^1:1 : the colon after a key needs a space behind it/],
+    ['listen: { port: 1 }\npublicUrl:https://x\n', /^2:1 : the colon after a key needs a space behind it/],
+    ['pools:\n  staff:\n    domain:https://x\n    clientId: a\n', /^3:5 : the colon after a key needs a space/],
+    ['a:\n  - b\n\t- c\n', /^3:1 : a tab cannot indent: use spaces/],
+    ['listen:\n\tport: 1\n', /^2:1 : a tab cannot indent: use spaces/],
+    ['a: 1\n b: 2\n', /^1:4 : .*: begin the keys of one map in one column/],
+    ['a: @x\n', /^1:4 : a text that begins with @, ` or % must be in quotes/],
+  ]
+  for (const [text, says] of oneEach) {
+    const [only, ...others] = workspace.faults(text)
+    t.match(only, says, JSON.stringify(text))
+    t.same(others, [], 'one sentence for one mistake')
+  }
 })
 
 t.test('a file that only means to exhaust memory is refused', async (t) => {
@@ -971,6 +1011,12 @@ t.test('K15 A01 warnings say what is legal but unwise', async (t) => {
     [/applications\.site: states no access and has no routes: nothing of it can be reached/],
     'A01',
   )
+  const admin = (path: string, more: object = {}): string =>
+    withRoutes({ admin: { path, access: 'signedIn', ...more } }, { access: undefined })
+  const gaps = [/applications\.wiki: states no access: what none of its routes covers is 404/]
+  t.match(workspace.warnings(admin('/admin/*')), gaps)
+  t.match(workspace.warnings(admin('/*', { methods: ['GET'] })), gaps)
+  t.same(workspace.warnings(admin('/*')), [])
   t.match(workspace.warnings(minimalWith({ 'pools.staff.refreshTokenRotation': { graceSeconds: 0 } })), [
     /graceSeconds: is short/,
   ])
@@ -991,7 +1037,7 @@ t.test('a rule takes every condition, and refuses one that could hold for everyb
   const { settings } = workspace.load(minimalWith({ 'applications.wiki.access': [entry] }))
   t.same(settings.applications[0]?.routes[0]?.access, [{ ...entry, emailDomains: ['example.com'] }])
   t.match(faults({ pools: ['guests'] }), [/access\[0\]\.pools\[0\]: must be one of the pools: staff/])
-  t.match(faults({ emailDomains: ['@example.com'] }), [/emailDomains\[0\]: must be a host name/])
+  t.match(faults({ emailDomains: ['@example.com'] }), [/emailDomains\[0\]: must be written without the @/])
   t.match(faults({ emailDomains: ['*.example.com'] }), [/emailDomains\[0\]: .*wildcards/])
   t.match(faults({ emailDomains: ['b\u00fccher.example'] }), [/emailDomains\[0\]: must be a host name/])
   t.match(faults({ clientAddresses: ['0.0.0.0/0'] }), [/clientAddresses\[0\]: must not be everybody/])
@@ -1191,6 +1237,11 @@ t.test('A20 trusted proxies are named as networks, and never everybody', async (
     ['10.0.0/8', /must be a network such as/],
     ['proxy.internal/8', /must be a network such as/],
     ['10.0.0.0/8/8', /must be a network such as/],
+    ['10.1.2.3/8', /write 10\.0\.0\.0\/8 for the network, or \/32 for this one address/],
+    ['10.1.2.3/32', undefined],
+    ['192.0.2.129/25', /write 192\.0\.2\.128\/25 for/],
+    ['2001:db8:0::/32', undefined],
+    ['2001:db8::1/33', /write 2001:db8::\/33 for the network, or \/128/],
     ['fe80::1%eth0/64', /must be a network such as/],
     ['::ffff:10.0.0.0/104', /must be written as IPv4/],
   ] as const) {

@@ -36,6 +36,16 @@ t.test('health and breaker are off or a map, with every default in place', async
   t.match(upstreamOf(workspace, withUpstream({ url, health: 'off', breaker: 'off' })), { health: null, breaker: null })
 })
 
+t.test('an application without an upstream is told once, and a route alone without one by itself', async (t) => {
+  const workspace = createWorkspace(t)
+  const routes = { a: { path: '/a', access: 'public' }, b: { path: '/b', access: 'public' } }
+  const without = (more: object): string => minimalWith({ 'applications.wiki': { routes: { ...routes, ...more } } })
+  t.match(workspace.faults(without({})), [/applications\.wiki: has no upstream/])
+  t.match(workspace.faults(without({ a: { ...routes.a, upstream: 'http://a' } })), [
+    /applications\.wiki\.routes\.b: has no upstream/,
+  ])
+})
+
 const refused: readonly (readonly [string, Values, RegExp | readonly RegExp[]])[] = [
   [
     'url and urls at one place',

@@ -35,6 +35,7 @@ t.test(
       table: buildRouteTable(routes),
       ownPrefix: '/oauth2',
       ownEndpointAt: ownEndpoints({ prefix: '/oauth2', ping: '/oauth2/ping', callbacks: ['/oauth2/callback'] }),
+      methods: new Set(['GET']),
       sites: new Map([['wiki.example.com', { origin: 'https://wiki.example.com', pool: 'staff' }]]),
     }
     const outcome = (host: string, target = '/x'): string => {

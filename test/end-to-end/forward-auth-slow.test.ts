@@ -131,6 +131,15 @@ for (const proxy of installedProxies) {
         const bob = world.client()
         await bob.signIn(`${url}/oauth2/start?rd=/admin/x`, 'bob')
         t.equal((await bob.ask(`${url}/admin/x`)).status, 403)
+        const page = await bob.ask(`${url}/admin/x`, { headers: { accept: 'text/html' } })
+        t.equal(page.status, 403)
+        t.match(page.header('content-type'), 'text/html')
+        t.match(
+          page.text,
+          /Sign in as someone else|href="\/oauth2\/sign_out".* to sign in as someone else/,
+          'a way out',
+        )
+        t.equal(page.header('x-gateway-code'), 'GW_FORBIDDEN')
         const program = await world.client().ask(`${url}/api/orders/1`)
         t.equal(program.status, 401)
         t.match(program.header('www-authenticate'), 'Bearer')

@@ -71,6 +71,8 @@ t.test('G07 the control port refuses every page of a browser, its own host name 
   }
   for (const host of ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example'])
     t.equal((await ask(change('debug', { host }))).status, 421, host)
+  for (const site of ['cross-site', 'same-site', 'whatever'])
+    t.equal((await ask(change('debug', { 'sec-fetch-site': site }))).status, 403, site)
   const preflight = { origin: 'https://evil.example', 'access-control-request-method': 'PUT' }
   t.equal((await ask({ method: 'OPTIONS', headers: preflight })).status, 403)
 })

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { sendRaw } from '../helpers/raw-http.ts'
 import { CONTROL_TOKEN, startWorld, type World } from '../helpers/world.ts'
 
 const control = { port: 0, token: { file: 'control-token' } }
@@ -46,6 +47,18 @@ t.test('a sign-in can be looked up by person, attempt and reference, with all th
   t.same(await logins(`?sub=${record['sub']}&email=bob@example.com`), [], 'both must fit')
   t.match(world.log.at(-1), '"event":"logins_read"')
   t.notMatch(world.log.at(-1), 'bob@example.com')
+})
+
+t.test('G07 without a token no page of a browser asks who signed in, and people do by its address', async (t) => {
+  const { controlUrl } = await startWorld(t, { settings: { control: { host: '127.0.0.1', port: 0 } } })
+  const asked = async (path: string, site: string) =>
+    (await sendRaw(Number(new URL(controlUrl).port), `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${site}\r\n`)).status
+  for (const site of ['cross-site', 'same-site']) {
+    t.equal(await asked('/logins', `Sec-Fetch-Site: ${site}\r\nSec-Fetch-Mode: no-cors\r\n`), 403, site)
+    t.equal(await asked('/reach', `Sec-Fetch-Site: ${site}\r\n`), 200, 'the empty form is no secret')
+  }
+  for (const site of ['', 'Sec-Fetch-Site: none\r\n', 'Sec-Fetch-Site: same-origin\r\n'])
+    t.equal(await asked('/logins', site), 200, site)
 })
 
 t.test('every line of the log that a sign-in leaves carries its attempt', async (t) => {

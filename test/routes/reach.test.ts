@@ -216,6 +216,7 @@ t.test(
       { origin: controlUrl.replace('127.0.0.1', 'localhost') },
       { origin: controlUrl.replace('http:', 'https:') },
       { origin: controlUrl, 'sec-fetch-site': 'same-site' },
+      { origin: controlUrl, 'sec-fetch-site': 'cross-site' },
     ])
       t.equal((await form(fields, headers)).status, 403, JSON.stringify(headers))
     t.equal((await ask({}, { ...bearer, origin: controlUrl })).status, 403, 'nor JSON of a page, of its own either')
