@@ -16,6 +16,7 @@ export const catalogue = {
   GW_HOST_UNKNOWN: { status: 421, says: 'This host is not served here', log: 'info' },
   GW_HEADERS_TOO_LARGE: { status: 431, says: 'The request has too many or too large headers', log: 'info' },
   GW_REQUEST_REFUSED: { status: 400, says: 'The request is ambiguous or malformed', log: 'info' },
+  GW_EXPECTATION_FAILED: { status: 417, says: 'Nothing is known here of what the request expects', log: 'info' },
   GW_TOO_MANY_REQUESTS: { status: 429, says: 'Too many at the same time', log: 'info' },
   GW_UPGRADE_UNSUPPORTED: { status: 501, says: 'This kind of connection is not supported here', log: 'info' },
   GW_UPSTREAM_UNREACHABLE: { status: 502, says: 'The application cannot be reached', log: 'warn' },

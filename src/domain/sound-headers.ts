@@ -39,7 +39,7 @@ export function requireSoundHeaders({ headers, rawHeaders }: ReceivedHeaders, ve
   }
   // Node takes any list that names it for 100-continue.
   if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue')
-    throw new GatewayError('GW_REQUEST_REFUSED', { reason: 'expect' })
+    throw new GatewayError('GW_EXPECTATION_FAILED', { reason: 'expect' })
   const coding = headers['transfer-encoding']
   if (coding === undefined) return
   // We decode no other coding, and HTTP/1.0 has none: what follows would be read differently behind us.

@@ -76,6 +76,11 @@ const explanations = {
     text: 'This address could be understood in more than one way, so it was refused.',
     next: 'home',
   },
+  GW_EXPECTATION_FAILED: {
+    title: 'Not possible here',
+    text: 'Your program expects something that this site does not know.',
+    next: 'home',
+  },
   GW_TOO_MANY_REQUESTS: {
     title: 'Too many at once',
     text: 'Too many connections are open or too many requests came at once.',

@@ -39,8 +39,10 @@ t.test('F12 an Expect that is not exactly 100-continue is refused', async (t) =>
   const before = application.seen.length
   for (const line of ['Expect: y 100-continue', ' Expect: 100-continue', 'Expect: 100-continue, x', 'Expect: x']) {
     const answer = await post(`${line}\r\nContent-Length: 3\r\n`, 'abc')
-    t.equal(answer.status, 400, line)
-    t.equal(answer.header('x-gateway-code'), 'GW_REQUEST_REFUSED')
+    // A line that begins with a space is no header at all.
+    const [status, code] = line.startsWith(' ') ? [400, 'GW_REQUEST_REFUSED'] : [417, 'GW_EXPECTATION_FAILED']
+    t.equal(answer.status, status, line)
+    t.equal(answer.header('x-gateway-code'), code)
   }
   t.equal(application.seen.length, before)
 })
@@ -53,8 +55,8 @@ t.test('F10 F12 an Expect that nobody knows is refused with a line in the log, o
   t.match(await plain.metrics(), /requests_refused_total\{reason="expect"\} \d/)
   const session = await connectHttp2(t, secure.url, secure.certificate?.cert ?? '')
   const answer = await ask(session, { ':path': '/public/x', ':method': 'POST', expect: 'nonsense' }, 'abc')
-  t.equal(answer.status, 400)
-  t.equal(answer.headers['x-gateway-code'], 'GW_REQUEST_REFUSED')
+  t.equal(answer.status, 417)
+  t.equal(answer.headers['x-gateway-code'], 'GW_EXPECTATION_FAILED')
   await until(() => refusals(secure) === overHttp2 + 1)
   const waiting = { ':path': '/public/x', ':method': 'POST', expect: '100-continue' }
   t.equal((await ask(session, waiting, 'abc')).status, 200, 'the connection goes on, and 100-continue is as it was')
