@@ -35,9 +35,16 @@ function settingRows(settings) {
   return ['| setting | type | default | what it does |', '| --- | --- | --- | --- |', ...rows]
 }
 
+/** Seconds in words; a sentence stays as it is. */
+function lifeOf(lives) {
+  if (typeof lives === 'string') return lives
+  const [count, unit] = lives % 3_600 === 0 ? [lives / 3_600, 'hour'] : [lives / 60, 'minute']
+  return `${count} ${unit}${count === 1 ? '' : 's'}`
+}
+
 function cookieRows(cookies) {
   const rows = Object.values(cookies).map(
-    ({ name, lives, holds }) => `| \`${name.endsWith('-') ? `${name}…` : name}\` | ${lives} | ${cell(holds)} |`,
+    ({ name, lives, holds }) => `| \`${name.endsWith('-') ? `${name}…` : name}\` | ${lifeOf(lives)} | ${cell(holds)} |`,
   )
   return ['| cookie | lives | holds |', '| --- | --- | --- |', ...rows]
 }

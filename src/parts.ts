@@ -1,5 +1,5 @@
-import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
-import { createBearers, type Bearers } from './adapters/bearers.ts'
+import type { BasicClients } from './adapters/basic-clients.ts'
+import type { Bearers } from './adapters/bearers.ts'
 import { createCertificate, type Certificate } from './adapters/certificate.ts'
 import { configHash } from './adapters/config-hash.ts'
 import { createCookieBindings, type CookieBindings } from './adapters/cookie-bindings.ts'
@@ -37,7 +37,7 @@ import type { Revocation } from './domain/revocation.ts'
 import type { Secret } from './domain/secret.ts'
 import type { KeptTokens, Session } from './domain/session.ts'
 import { sitesIn, type Sites } from './domain/site.ts'
-import { createPoolParts, type PoolParts } from './pool-parts.ts'
+import { openPools, type PoolParts } from './pool-parts.ts'
 import { createSessionStores } from './session-parts.ts'
 import type { Logger } from 'pino'
 import { createRefresherOf, openRedis, openRevocations, revokeAsSet, together } from './shared-parts.ts'
@@ -207,14 +207,12 @@ export function createParts(options: PartsOptions): Parts {
   })
   // Refreshes are the primary's affair, and sign-ins those of each worker.
   const processes = shared === undefined ? 1 : settings.workers
-  const poolOptions = { keepClaims, keepTokens, processes, metrics, log, now, ticks }
-  const pools = new Map(settings.pools.map((one) => [one.name, createPoolParts(one, poolOptions)]))
-  const poolOf = (name: string): PoolParts => pools.get(name) ?? unknownPool(name)
-  const bearers = createBearers({ pools: [...pools.values()], revocations, keepClaims, now, ticks })
+  const poolOptions = { revocations, keepClaims, keepTokens, processes, metrics, log, now, ticks }
+  const pools = openPools(settings.pools, poolOptions)
   const { store, stores, records } = createSessionStores(settings, {
     sites,
     sealFor: (site) => {
-      const own = contextOf(poolOf(site.pool))
+      const own = contextOf(pools.of(site.pool))
       return createSeal(keys, 'session', site === sites.main ? own : `${own} ${site.host}`)
     },
     redis,
@@ -227,7 +225,7 @@ export function createParts(options: PartsOptions): Parts {
   })
   const refresher = createRefresherOf(
     shared ??
-      together(async (session, hold) => poolOf(session.person.pool).refresh(session, hold), {
+      together(async (session, hold) => pools.of(session.person.pool).refresh(session, hold), {
         redis,
         records,
         keys: redisKeys,
@@ -236,7 +234,7 @@ export function createParts(options: PartsOptions): Parts {
       }),
     ticks,
   )
-  const tokenRevoker = createTokenRevoker({ cognitoOf: (name) => poolOf(name).cognito, refresher, log })
+  const tokenRevoker = createTokenRevoker({ cognitoOf: (name) => pools.of(name).cognito, refresher, log })
   const inForceNow = (held: Settings): InForce => {
     const hash = configHash(held)
     metrics.setOnly('config_info', 1, { hash })
@@ -257,10 +255,10 @@ export function createParts(options: PartsOptions): Parts {
     sites,
     brandOf: createBrands(settings.applications, sites),
     self,
-    pools,
-    keysAgeSeconds: () => oldest([...pools.values()].map(({ verifier }) => verifier.keysAgeSeconds)),
-    bearers,
-    basicClients: createBasicClients({ clients: bearerClientsOf([...pools.values()]), bearers, ticks }),
+    pools: pools.byName,
+    keysAgeSeconds: () => pools.keysAgeSeconds(),
+    bearers: pools.bearers,
+    basicClients: pools.basicClients,
     store,
     stores,
     redis,
@@ -294,10 +292,10 @@ export function createParts(options: PartsOptions): Parts {
     upstreamFault,
     lifecycle,
     inForce: () => inForce,
-    watchKeys: async () => void (await Promise.all([...pools.values()].map(async ({ keyWatch }) => keyWatch.start()))),
+    watchKeys: async () => pools.watchKeys(),
     adopt(changed) {
       keys.replace(placedKeys(changed))
-      for (const one of pools.values()) one.adopt(changed.pools.find(({ name }) => name === one.name))
+      pools.adopt(changed.pools)
       signingKeys.assertion.replace(pemsOf(changed.assertion.keys))
       signingKeys.alb.replace(pemsOf(changed.assertion.albKeys))
       // Only a setting that was changed: somebody may have set the level on the control port meanwhile.
@@ -307,7 +305,7 @@ export function createParts(options: PartsOptions): Parts {
       inForce = inForceNow(withLive(settings, changed))
     },
     async close() {
-      for (const { keyWatch } of pools.values()) keyWatch.stop()
+      pools.stop()
       overload.stop()
       revocations.close()
       tokenRevoker.close()
@@ -325,20 +323,6 @@ function logOverload(log: Logger, reason: OverloadReason | null, { heldBytes, li
   const figures = { heldMiB: Math.round(heldBytes / 1_048_576), limitMiB: Math.round(limitBytes / 1_048_576) }
   if (reason === null) log.info({ event: 'overload_over', ...figures }, 'new requests are taken again')
   else log.warn({ event: 'overloaded', reason, ...figures }, 'new requests are refused')
-}
-
-function unknownPool(name: string): never {
-  throw new TypeError(`there is no user pool ${name}`)
-}
-
-function oldest(ages: readonly (number | null)[]): number | null {
-  return ages.reduce((one, other) => (one === null || other === null ? null : Math.max(one, other)), 0)
-}
-
-/** Of a client that two pools list, the first of them is asked. */
-function bearerClientsOf(pools: readonly PoolParts[]): ReadonlyMap<string, PoolParts['cognito']> {
-  const listed = pools.flatMap(({ bearerClients, cognito }) => bearerClients.map((id) => [id, cognito] as const))
-  return new Map(listed.toReversed())
 }
 
 const pemsOf = (secrets: readonly Secret[]): readonly string[] => secrets.map((secret) => secret.reveal())

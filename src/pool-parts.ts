@@ -1,10 +1,13 @@
 import type { Logger } from 'pino'
+import { createBasicClients, type BasicClients } from './adapters/basic-clients.ts'
+import { createBearers, type Bearers } from './adapters/bearers.ts'
 import { createCognitoClient, type CognitoClient } from './adapters/cognito-client.ts'
 import { createJwksFetch } from './adapters/jwks-fetch.ts'
 import { createKeyWatch, type KeyWatch } from './adapters/key-watch.ts'
 import type { Metrics } from './adapters/metrics.ts'
 import type { OnPoolRequest } from './adapters/pool-fetch.ts'
 import { createPoolGate } from './adapters/pool-gate.ts'
+import type { Revocations } from './adapters/revocations.ts'
 import { createSessionRefresh, FOREIGN, type RefreshAtPool } from './adapters/session-refresh.ts'
 import { createTokenVerifier, type TokenVerifier } from './adapters/token-verifier.ts'
 import type { PoolSettings } from './config/settings.ts'
@@ -20,7 +23,7 @@ export interface PoolParts extends PoolSettings {
   adopt(changed: PoolSettings | undefined): void
 }
 
-export interface PoolPartsOptions {
+interface PoolPartsOptions {
   readonly keepClaims: readonly string[]
   readonly keepTokens: KeptTokens
   /** How many processes send requests to the token endpoint. */
@@ -31,8 +34,63 @@ export interface PoolPartsOptions {
   readonly ticks: () => number
 }
 
+/** All user pools. */
+export interface Pools {
+  /** The first is the default. */
+  readonly byName: ReadonlyMap<string, PoolParts>
+  /** Throws where there is none of that name. */
+  of(name: string): PoolParts
+  /** Their tokens and app clients, each read by its own pool. */
+  readonly bearers: Bearers
+  readonly basicClients: BasicClients
+  /** Since the keys of the pool whose keys are oldest were fetched; null until there are keys of all. */
+  keysAgeSeconds(): number | null
+  /** Fetches the keys of all, trying again until they are there, and renews them from then on. Resolves when they are there first. */
+  watchKeys(): Promise<void>
+  adopt(changed: readonly PoolSettings[]): void
+  stop(): void
+}
+
+export function openPools(
+  settings: readonly PoolSettings[],
+  { revocations, ...options }: PoolPartsOptions & { readonly revocations: Revocations },
+): Pools {
+  const { keepClaims, now, ticks } = options
+  const pools = settings.map((pool) => createPoolParts(pool, options))
+  const byName = new Map(pools.map((pool) => [pool.name, pool]))
+  const bearers = createBearers({ pools, revocations, keepClaims, now, ticks })
+  return {
+    byName,
+    of(name) {
+      const pool = byName.get(name)
+      if (pool === undefined) throw new TypeError(`there is no user pool ${name}`)
+      return pool
+    },
+    bearers,
+    basicClients: createBasicClients({ clients: bearerClientsOf(pools), bearers, ticks }),
+    keysAgeSeconds: () => oldest(pools.map(({ verifier }) => verifier.keysAgeSeconds)),
+    watchKeys: async () => void (await Promise.all(pools.map(async ({ keyWatch }) => keyWatch.start()))),
+    adopt(changed) {
+      for (const pool of pools) pool.adopt(changed.find(({ name }) => name === pool.name))
+    },
+    stop() {
+      for (const { keyWatch } of pools) keyWatch.stop()
+    },
+  }
+}
+
+function oldest(ages: readonly (number | null)[]): number | null {
+  return ages.reduce((one, other) => (one === null || other === null ? null : Math.max(one, other)), 0)
+}
+
+/** Of a client that two pools list, the first of them is asked. */
+function bearerClientsOf(pools: readonly PoolParts[]): ReadonlyMap<string, CognitoClient> {
+  const listed = pools.flatMap(({ bearerClients, cognito }) => bearerClients.map((id) => [id, cognito] as const))
+  return new Map(listed.toReversed())
+}
+
 /** Makes the adapters of one user pool: whatever is sent to it, or comes from it, concerns no other. */
-export function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): PoolParts {
+function createPoolParts(pool: PoolSettings, options: PoolPartsOptions): PoolParts {
   const { metrics, log, now, ticks, keepClaims, keepTokens } = options
   const { name } = pool
   const countRequest: OnPoolRequest = (endpoint, result, seconds) => {

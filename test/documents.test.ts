@@ -34,7 +34,15 @@ t.test('README lists every cookie of the gateway, and no application sees or set
   const rows = [...section('cookies').matchAll(/^\| `(__Host-[^`]+)` \| (.*) \| (.*) \|$/gm)].map(
     ([, name = '', lives, holds]) => ({ name: name.replace('…', ''), lives, holds }),
   )
-  t.same(rows, Object.values(ownCookies))
+  const units: Readonly<Record<string, number>> = { minute: 60, hour: 3_600 }
+  const secondsIn = (life = ''): number | string => {
+    const [, count, unit = ''] = /^(\d+) (minute|hour)s?$/.exec(life) ?? []
+    return count === undefined ? life : Number(count) * (units[unit] ?? Number.NaN)
+  }
+  t.same(
+    rows.map((row) => ({ ...row, lives: secondsIn(row.lives) })),
+    Object.values(ownCookies),
+  )
   for (const { name } of Object.values(ownCookies)) {
     const whole = name.endsWith('-') ? `${name}Ab-_9012` : name
     t.ok(isOwnCookie(whole), whole)

@@ -1,9 +1,11 @@
+import { ATTEMPT_LIFE_MS } from './login-attempt.ts'
 import { nameAndValue } from './set-cookie.ts'
 
 interface OwnCookieKind {
   /** With a dash at its end the beginning of names: there may be several. */
   readonly name: string
-  readonly lives: string
+  /** Seconds, or a sentence where settings or applications say it. */
+  readonly lives: number | string
   readonly holds: string
 }
 
@@ -21,22 +23,23 @@ export const ownCookies = {
   },
   attempt: {
     name: '__Host-gateway-login-',
-    lives: '10 minutes',
+    lives: ATTEMPT_LIFE_MS / 1000,
     holds: 'one sign-in that is under way, sealed; five at most',
   },
   rounds: {
     name: '__Host-gateway-rounds',
-    lives: '1 minute',
+    lives: 60,
     holds: 'when the last three sign-ins ended, to notice who is sent in a circle',
   },
   switch: {
     name: '__Host-gateway-switch',
-    lives: '1 hour',
+    // As long as Cognito's own session.
+    lives: 3_600,
     holds: "that the next sign-in ends Cognito's own session first, so that somebody else can sign in",
   },
   left: {
     name: '__Host-gateway-left',
-    lives: '10 minutes',
+    lives: 600,
     holds: 'the host on which a sign-out began, so that whoever signs in again gets back there',
   },
   bound: {
@@ -71,17 +74,14 @@ export function cookieIn(header: string | undefined, name: string): string | nul
 
 /** Where a session has ended and Cognito's own has not: the next sign-in ends that first, or it would be the same person, unasked. */
 export const SWITCH_COOKIE = ownCookies.switch.name
-/** Cognito's own session lasts an hour. */
-const SWITCH_SECONDS = 3_600
 
 export function switchCookie(): string {
-  return ownCookie(SWITCH_COOKIE, '1', SWITCH_SECONDS)
+  return ownCookie(SWITCH_COOKIE, '1', ownCookies.switch.lives)
 }
 
 /** The host that somebody signed out on, where Cognito sends people back to another; read only against the hosts that are served. */
 export const LEFT_COOKIE = ownCookies.left.name
-const LEFT_SECONDS = 600
 
 export function leftCookie(host: string): string {
-  return ownCookie(LEFT_COOKIE, host, LEFT_SECONDS)
+  return ownCookie(LEFT_COOKIE, host, ownCookies.left.lives)
 }

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { ATTEMPT_LIFE_MS, MAX_ATTEMPTS, type LoginAttempt } from '../../domain/login-attempt.ts'
+import { MAX_ATTEMPTS, type LoginAttempt } from '../../domain/login-attempt.ts'
 import { expiredCookie, ownCookie, ownCookies } from '../../domain/own-cookies.ts'
 import { parseReturnTo, type ReturnToSelf } from '../../domain/return-to.ts'
 
@@ -60,7 +60,7 @@ export function createAttempts(app: FastifyInstance, self: ReturnToSelf): Attemp
       for (const { name } of byAge.slice(MAX_ATTEMPTS - 1)) drop(request, name)
       const text = encodeURIComponent(app.encodeSecureSession(app.createSecureSession({ attempt }), 'loginAttempt'))
       const name = PREFIX + attempt.id
-      request.setCookies.set(name, ownCookie(name, text, ATTEMPT_LIFE_MS / 1000))
+      request.setCookies.set(name, ownCookie(name, text, ownCookies.attempt.lives))
     },
     forget(request, id) {
       if (request.cookies[PREFIX + id] !== undefined) drop(request, PREFIX + id)

@@ -3,7 +3,7 @@ import { expiredCookie, ownCookie, ownCookies } from '../../domain/own-cookies.t
 import { nameAndValue } from '../../domain/set-cookie.ts'
 
 const COOKIE = ownCookies.rounds.name
-const WINDOW_SECONDS = 60
+const WINDOW_SECONDS = ownCookies.rounds.lives
 const MAX_ROUNDS = 3
 
 /**
